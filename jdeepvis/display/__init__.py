@@ -1,0 +1,1 @@
+"""Turns arrays into files: pictures, montages, and the gallery page."""

@@ -1,0 +1,105 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from jdeepvis import types
+
+PathLike = str | os.PathLike[str]
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@contextlib.contextmanager
+def atomic(path: PathLike) -> Iterator[pathlib.Path]:
+  """Lends a temporary path that replaces `path` if the body succeeds.
+
+  Args:
+    path: where the finished file shall be; its folder is made if missing.
+
+  Yields:
+    A hidden path in the same folder, with the same suffix, to write to.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  name = f".{path.stem}-{secrets.token_hex(4)}{path.suffix}"
+  temporary = path.with_name(name)
+  try:
+    yield temporary
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def write_image(path: PathLike, pixels: types.Pixels) -> None:
+  """Writes a picture, as PNG, JPEG or WebP by the suffix of `path`.
+
+  Args:
+    path: where to write.
+    pixels: uint8 `[h, w, 3]`, RGB, or `[h, w, 1]`, grey; 0..255.
+
+  Raises:
+    JdeepvisError: for any other suffix, shape or type.
+  """
+  if pathlib.Path(path).suffix.lower() not in _SUFFIXES:
+    raise types.JdeepvisError(
+      f"cannot write {os.fspath(path)!r}: a picture's name must end in one of "
+      f"{', '.join(_SUFFIXES)}"
+    )
+  grey_or_rgb = pixels.ndim == 3 and pixels.shape[-1] in (1, 3)
+  if pixels.dtype != np.uint8 or not grey_or_rgb:
+    raise types.JdeepvisError(
+      f"cannot write {os.fspath(path)!r}: a picture must be uint8 [h, w, 3] or "
+      f"[h, w, 1], not {pixels.dtype} {list(pixels.shape)}"
+    )
+  image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+  with atomic(path) as temporary:
+    image.save(temporary, quality=95)
+
+
+def write_json(path: PathLike, tree: Any) -> None:
+  """Writes a tree of plain values and arrays as indented JSON.
+
+  Args:
+    path: where to write.
+    tree: see `to_json`.
+  """
+  with atomic(path) as temporary:
+    temporary.write_text(to_json(tree, indent=2) + "\n", encoding="utf-8")
+
+
+def to_json(tree: Any, indent: int | None = None) -> str:
+  """Spells a tree as strict JSON.
+
+  Args:
+    tree: mappings, sequences, plain values and arrays, nested at will; numbers
+      that JSON lacks (NaN and the infinities) become null.
+    indent: spaces for each level, or None for a single line.
+
+  Returns:
+    The text, ASCII only.
+  """
+  return json.dumps(_plain(tree), indent=indent)
+
+
+def _plain(tree: Any) -> Any:
+  match tree:
+    case Mapping():
+      return {str(key): _plain(value) for key, value in tree.items()}
+    case list() | tuple():
+      return [_plain(value) for value in tree]
+    case _ if hasattr(tree, "tolist"):
+      return _plain(tree.tolist())
+    case float() if not math.isfinite(tree):
+      return None
+    case _:
+      return tree

@@ -1,0 +1,143 @@
+"""Many pictures as one: a bare sheet, or a captioned one."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from jdeepvis import types
+
+_PAPER = 255
+_WELL = 244
+_INK = "#222222"
+_MUTED = "#777777"
+_ALARM = "#c62828"
+_MIN_SIDE = 120  # pixels; below this a caption has no room
+_MIN_TEXT = 12
+
+
+def tile(
+  images: UInt8[np.ndarray, "n h w c"],
+  columns: int | None = None,
+  pad: int = 2,
+  background: int = _PAPER,
+) -> types.Pixels:
+  """Lays equal pictures out in rows, the first at the top left.
+
+  Args:
+    images: uint8 `[n, h, w, c]`, 0..255.
+    columns: pictures in a row; by default what makes the sheet about square.
+    pad: pixels between neighbours; there are none around the sheet.
+    background: the grey, 0..255, between pictures and in empty places.
+
+  Returns:
+    The sheet, uint8 `[rows * (h + pad) - pad, columns * (w + pad) - pad, c]`.
+
+  Raises:
+    JdeepvisError: if there are no pictures.
+  """
+  n, h, w, c = images.shape
+  if not n:
+    raise types.JdeepvisError("a sheet needs at least one picture, got none")
+  columns = columns or math.ceil(math.sqrt(n))
+  rows = math.ceil(n / columns)
+  cells = np.full((rows * columns, h + pad, w + pad, c), background, np.uint8)
+  cells[:n, :h, :w] = images
+  grid = cells.reshape(rows, columns, h + pad, w + pad, c).swapaxes(1, 2)
+  sheet = grid.reshape(rows * (h + pad), columns * (w + pad), c)
+  return sheet[: rows * (h + pad) - pad, : columns * (w + pad) - pad]
+
+
+def montage(
+  images: Sequence[types.Pixels],
+  captions: Sequence[str],
+  statuses: Sequence[str],
+  columns: int | None = None,
+) -> types.Pixels:
+  """Lays captioned pictures out in rows, with every failure marked in red.
+
+  Args:
+    images: uint8 `[h, w, 3]` or `[h, w, 1]` each, 0..255; sizes may differ.
+    captions: the text under each, one line or more; the first stands out.
+    statuses: "ok", or the failure to print across that picture.
+    columns: pictures in a row; by default what makes the sheet about square.
+
+  Returns:
+    The sheet, uint8 `[h, w, 3]`.
+
+  Raises:
+    JdeepvisError: if there are no pictures, or the lists differ in length.
+  """
+  if not len(images) == len(captions) == len(statuses):
+    raise types.JdeepvisError(
+      "a montage needs one caption and one status for each picture, got "
+      f"{len(images)} pictures, {len(captions)} captions and {len(statuses)} "
+      "statuses"
+    )
+  if not images:
+    raise types.JdeepvisError("a montage needs at least one picture, got none")
+  height = max(_MIN_SIDE, *(image.shape[0] for image in images))
+  width = max(_MIN_SIDE, *(image.shape[1] for image in images))
+  lines = max(len(caption.splitlines()) for caption in captions)
+  font = ImageFont.load_default(max(_MIN_TEXT, width // 18))
+  cells = [
+    np.concatenate(
+      [
+        _picture(image, status, height, width, font),
+        _caption(caption, lines, width, font),
+      ]
+    )
+    for image, caption, status in zip(images, captions, statuses, strict=True)
+  ]
+  gap = round(1.5 * font.size)
+  sheet = tile(np.stack(cells), columns, gap)
+  margins = ((gap, gap), (gap, gap), (0, 0))
+  return np.pad(sheet, margins, constant_values=_PAPER)
+
+
+def _picture(
+  image: types.Pixels,
+  status: str,
+  height: int,
+  width: int,
+  font: ImageFont.FreeTypeFont,
+) -> types.Pixels:
+  area = np.full((height, width, 3), _WELL, np.uint8)
+  h, w, _ = image.shape
+  top, left = (height - h) // 2, (width - w) // 2
+  area[top : top + h, left : left + w] = image
+  if status == "ok":
+    return area
+  canvas = Image.fromarray(area)
+  draw = ImageDraw.Draw(canvas)
+  draw.rectangle((0, 0, width - 1, height - 1), outline=_ALARM, width=3)
+  band = height - round(1.7 * font.size)
+  draw.rectangle((0, band, width, height), fill=_ALARM)
+  words = _fit(status.replace("_", " "), width - font.size, font)
+  middle = (width / 2, (band + height) / 2)
+  draw.text(middle, words, "white", font, anchor="mm")
+  return np.asarray(canvas)
+
+
+def _caption(
+  caption: str, lines: int, width: int, font: ImageFont.FreeTypeFont
+) -> types.Pixels:
+  leading = round(1.4 * font.size)
+  _, descent = font.getmetrics()
+  canvas = Image.new("RGB", (width, lines * leading + descent), "white")
+  draw = ImageDraw.Draw(canvas)
+  for i, line in enumerate(caption.splitlines()):
+    words = _fit(line, width, font)
+    ink = _MUTED if i else _INK
+    draw.text((0, (i + 1) * leading), words, ink, font, anchor="ls")
+  return np.asarray(canvas)
+
+
+def _fit(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
+  if font.getlength(text) <= width:
+    return text
+  while text and font.getlength(text + "…") > width:
+    text = text[:-1]
+  return text.rstrip() + "…"

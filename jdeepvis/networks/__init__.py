@@ -1,0 +1,1 @@
+"""Files become a `Network`: a pure function from images to activations."""

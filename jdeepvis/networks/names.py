@@ -1,0 +1,116 @@
+"""What people type, a layer's or a unit's name, to what the network has."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from jdeepvis.networks.network import Network
+from jdeepvis.types import JdeepvisError
+
+
+def find_layer(network: Network, layer: str) -> str:
+  """The blob that `layer` names; `output` stands for the class scores.
+
+  Raises:
+    JdeepvisError: there is no such blob; the message names the nearest.
+  """
+  if layer == "output":
+    return network.output
+  shapes = network.shapes
+  if layer not in shapes:
+    raise JdeepvisError(
+      f"The network has no layer {layer!r}; {nearest(layer, shapes)}."
+    )
+  return layer
+
+
+def find_units(network: Network, layer: str, units: str) -> tuple[int, ...]:
+  """The channels that `units` names, in the order given, each once.
+
+  Args:
+    network: any network.
+    layer: a blob of it.
+    units: numbers, ranges (`3-7`, both ends in), `all`, and for the class
+      scores class names, with commas between.
+
+  Raises:
+    JdeepvisError: an entry names no unit of this layer, or several.
+  """
+  count = network.shapes[layer][-1]
+  labels = network.labels if layer == network.output else ()
+  found: dict[int, None] = {}
+  for entry in _entries(units, labels):
+    found.update(dict.fromkeys(_find(entry, layer, count, labels)))
+  if not found:
+    raise JdeepvisError(
+      f"No unit of layer {layer!r} is named by {units!r}; give numbers, "
+      "ranges such as 3-7, or all."
+    )
+  return tuple(found)
+
+
+def unit_label(network: Network, layer: str, unit: int) -> str | None:
+  """The class name of an output unit; None for any other."""
+  if layer not in (network.output, "prob") or not network.labels:
+    return None
+  return network.labels[unit]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+  """The names most like `name`, as the end of an error message."""
+  names = list(names)
+  close = difflib.get_close_matches(name, names, n=4, cutoff=0.4)
+  if close:
+    return f"nearest: {', '.join(close)}"
+  return f"there are: {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
+
+
+def _entries(units: str, labels: Sequence[str]) -> Iterator[str]:
+  # A class name may hold commas itself: "flamingo, pink bird".
+  if units.strip().lower() in map(str.lower, labels):
+    yield units.strip()
+    return
+  yield from filter(None, map(str.strip, units.split(",")))
+
+
+def _find(
+  entry: str, layer: str, count: int, labels: Sequence[str]
+) -> Iterable[int]:
+  if entry == "all":
+    return range(count)
+  if match := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", entry):
+    first, last = int(match[1]), int(match[2] or match[1])
+    if first <= last < count:
+      return range(first, last + 1)
+    raise JdeepvisError(
+      f"Layer {layer!r} has units 0 to {count - 1}, so {entry!r} is not "
+      "among them."
+    )
+  found = _find_label(entry, labels)
+  if len(found) == 1:
+    return found
+  if found:
+    some = ", ".join(f"{unit} ({labels[unit]})" for unit in found[:5])
+    raise JdeepvisError(
+      f"Class name {entry!r} is ambiguous; give a number: {some}."
+    )
+  hint = (
+    nearest(entry, labels)
+    if labels
+    else f"the units of layer {layer!r} have numbers only, 0 to {count - 1}"
+  )
+  raise JdeepvisError(f"There is no unit {entry!r}; {hint}.")
+
+
+def _find_label(entry: str, labels: Sequence[str]) -> list[int]:
+  """Whole labels first, then one of a label's synonyms, then a part."""
+  wanted = entry.lower()
+  rules = (
+    lambda label: label == wanted,
+    lambda label: wanted in label.split(", "),
+    lambda label: wanted in label,
+  )
+  for rule in rules:
+    if found := [i for i, x in enumerate(labels) if rule(x.lower())]:
+      return found
+  return []

@@ -1,0 +1,98 @@
+"""`Network`, `InputSpec`, `LayerInfo`: the types that all else takes."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jdeepvis.types import Activations, Params
+
+
+class InputSpec(NamedTuple):
+  """What a network wants to be shown.
+
+  Attributes:
+    shape: height and width in pixels, then channels.
+    mean: subtracted from pixels (0..255, RGB): `[c]` or `[h, w, c]`.
+    resize: side of the square that a file is warped to before the centre
+      crop, pixels; None resizes straight to `shape`.
+  """
+
+  shape: tuple[int, int, int]
+  mean: np.ndarray
+  resize: int | None = None
+
+  @property
+  def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+    """The darkest and the brightest centred image, shaped as `mean`."""
+    return -self.mean, np.float32(255) - self.mean
+
+
+class LayerInfo(NamedTuple):
+  """One layer of a graph, as data.
+
+  Attributes:
+    name: the layer's name, under which its weights are kept.
+    kind: which operation, a key of `graph.KINDS`.
+    inputs: names of the blobs it reads.
+    outputs: names of the blobs it writes.
+    kernel: window height and width, blob cells.
+    stride: window step, vertical and horizontal.
+    pad: zeros (or -inf, for max pooling) added on each side.
+    dilation: distance between the cells of a window.
+    options: the operation's other settings, sorted by name, hashable.
+    weights: the key of its weights, where it shares another layer's.
+  """
+
+  name: str
+  kind: str
+  inputs: tuple[str, ...]
+  outputs: tuple[str, ...]
+  kernel: tuple[int, int] = (1, 1)
+  stride: tuple[int, int] = (1, 1)
+  pad: tuple[int, int] = (0, 0)
+  dilation: tuple[int, int] = (1, 1)
+  options: tuple[tuple[str, Hashable], ...] = ()
+  weights: str | None = None
+
+  def option(self, name: str, default: Any = None) -> Any:
+    """The setting called `name`."""
+    return dict(self.options).get(name, default)
+
+  @property
+  def weights_key(self) -> str:
+    """Where in the parameters this layer's weights are."""
+    return self.weights or self.name
+
+
+class Network(NamedTuple):
+  """A trained network as a pure function with its weights beside it.
+
+  Attributes:
+    apply: `apply(params, images, *, until=None, relu=jax.nn.relu)` gives the
+      activations, a dict from blob name to array. `images` are centred,
+      `[n, h, w, c]`. `until` names the blob (or a tuple of blobs) after which
+      nothing more is computed; `relu` replaces the rectifier, which is how
+      other backward rules get in. A rectified layer stands there twice:
+      `conv1` after its ReLU and `conv1/pre` before it. Hashable.
+    params: the weights, by layer.
+    input: what the images must be.
+    layers: the layer graph, in order of computation; empty where unknown.
+    labels: the class names in order, or empty.
+    output: the blob that holds the class scores before softmax.
+  """
+
+  apply: Callable[..., Activations]
+  params: Params
+  input: InputSpec
+  layers: tuple[LayerInfo, ...]
+  labels: tuple[str, ...]
+  output: str
+
+  @property
+  def shapes(self) -> Mapping[str, tuple[int, ...]]:
+    """Each blob's shape for one image: `(h, w, c)` or `(c,)`."""
+    image = jax.ShapeDtypeStruct((1, *self.input.shape), np.float32)
+    blobs = jax.eval_shape(self.apply, self.params, image)
+    return {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}

@@ -1,0 +1,208 @@
+"""Caffe's layers as pure functions of arrays, exact in value and gradient.
+
+Maps are `[n, h, w, c]`. Padding is explicit, `((top, bottom), (left, right))`,
+so that the same function serves a whole map and a window cut from one;
+`windows` computes it the way Caffe does.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+Map = Float[Array, "n h w c"]
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+_PRECISION = lax.Precision.HIGHEST
+
+
+class Windows(NamedTuple):
+  """Where the windows of one axis lie: how many, and zeros at either end."""
+
+  count: int
+  before: int
+  after: int
+
+
+def windows(
+  size: int,
+  kernel: int,
+  stride: int,
+  pad: int,
+  dilation: int = 1,
+  *,
+  ceil: bool = False,
+) -> Windows:
+  """Places windows along one axis as Caffe does.
+
+  Args:
+    size: cells along the axis.
+    kernel: cells in a window.
+    stride: step from window to window.
+    pad: cells added at either end.
+    dilation: distance between a window's cells.
+    ceil: count a last, partial window too, as pooling does; with padding it
+      is dropped where it would begin beyond the input.
+
+  Returns:
+    The number of windows and the padding to add before and after.
+  """
+  extent = dilation * (kernel - 1) + 1
+  room = size + 2 * pad - extent
+  count = (math.ceil if ceil else math.floor)(room / stride) + 1
+  if ceil and pad and (count - 1) * stride >= size + pad:
+    count -= 1
+  after = (count - 1) * stride + extent - size - pad
+  return Windows(count, pad, max(after, 0))
+
+
+def convolution(
+  x: Map,
+  kernel: Float[Array, "kh kw i o"],
+  bias: Float[Array, " o"] | None = None,
+  *,
+  stride: Pair = (1, 1),
+  padding: Padding = ((0, 0), (0, 0)),
+  dilation: Pair = (1, 1),
+  groups: int = 1,
+) -> Map:
+  """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO."""
+  # XLA's grouped convolution is slow on CPU: one convolution a group is
+  # about 2.5 times faster there.
+  inputs = jnp.split(x, groups, axis=-1) if groups > 1 else [x]
+  kernels = jnp.split(kernel, groups, axis=-1) if groups > 1 else [kernel]
+  outputs = [
+    lax.conv_general_dilated(
+      part,
+      weights,
+      stride,
+      padding,
+      rhs_dilation=dilation,
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      precision=_PRECISION,
+    )
+    for part, weights in zip(inputs, kernels, strict=True)
+  ]
+  out = jnp.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]
+  return out if bias is None else out + bias
+
+
+def inner_product(
+  x: Float[Array, "n *dims"],
+  kernel: Float[Array, "i o"],
+  bias: Float[Array, " o"] | None = None,
+) -> Float[Array, "n o"]:
+  """Caffe's InnerProduct; a map is read in height, width, channel order."""
+  out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=_PRECISION)
+  return out if bias is None else out + bias
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
+  """The largest value of each window; padding never wins.
+
+  Where several cells of a window are largest the gradient goes to the first
+  in row-major order, as Caffe's does. The derivative is written out since
+  XLA's own is slow on CPU; it is linear in the tangent, so vmap, jvp, vjp and
+  hessian all work.
+  """
+  return lax.reduce_window(
+    x, -jnp.inf, lax.max, (1, *kernel, 1), (1, *stride, 1), _nhwc(padding)
+  )
+
+
+@max_pool.defjvp
+def _max_pool_jvp(kernel, stride, padding, primals, tangents):
+  (x,), (dx,) = primals, tangents
+  y = max_pool(x, kernel, stride, padding)
+  cells = _window_cells(x, y.shape, kernel, stride, padding, -jnp.inf)
+  tangents = _window_cells(dx, y.shape, kernel, stride, padding, 0)
+  seen = jnp.zeros(y.shape, bool)
+  dy = jnp.zeros_like(y)
+  for cell, tangent in zip(cells, tangents, strict=True):
+    first = (cell == y) & ~seen
+    dy += jnp.where(first, tangent, 0)
+    seen |= first
+  return y, dy
+
+
+def average_pool(
+  x: Map,
+  kernel: Pair,
+  stride: Pair,
+  padding: Padding,
+  divisor: Float[np.ndarray, "#h #w 1"],
+) -> Map:
+  """The sum of each window over `divisor` (see `average_divisor`)."""
+  total = lax.reduce_window(
+    x, 0.0, lax.add, (1, *kernel, 1), (1, *stride, 1), _nhwc(padding)
+  )
+  return total / divisor
+
+
+def average_divisor(
+  size: Pair, kernel: Pair, stride: Pair, pad: Pair
+) -> Float[np.ndarray, "h w 1"]:
+  """Cells in each window of a whole map, as Caffe counts them.
+
+  Caffe clips a window to the *padded* map: padding counts, what ceil mode
+  adds beyond it does not.
+  """
+  rows, columns = (
+    _clipped_extents(*axis)
+    for axis in zip(size, kernel, stride, pad, strict=True)
+  )
+  return np.float32(rows[:, None, None] * columns[None, :, None])
+
+
+def local_response_normalisation(
+  x: Float[Array, "... c"],
+  *,
+  size: int = 5,
+  alpha: float = 1.0,
+  beta: float = 0.75,
+  k: float = 1.0,
+) -> Float[Array, "... c"]:
+  """`x / (k + alpha/size * sum of x**2 over `size` channels) ** beta`.
+
+  Channels beyond either end count as zero (Krizhevsky et al. 2012, §3.3, with
+  Caffe's alpha divided by the window's size).
+  """
+  before = (size - 1) // 2
+  window = (1,) * (x.ndim - 1) + (size,)
+  padding = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
+  total = lax.reduce_window(
+    x * x, 0.0, lax.add, window, (1,) * x.ndim, padding
+  )
+  return x * (k + alpha / size * total) ** -beta
+
+
+def _nhwc(padding: Padding) -> list[Pair]:
+  return [(0, 0), *padding, (0, 0)]
+
+
+def _window_cells(x, shape, kernel, stride, padding, fill):
+  """For each cell of a window, that cell of all windows: `[n, h, w, c]`."""
+  fill = jnp.asarray(fill, x.dtype)
+  padded = lax.pad(x, fill, [(*edge, 0) for edge in _nhwc(padding)])
+  n, h, w, c = shape
+  for row in range(kernel[0]):
+    for column in range(kernel[1]):
+      yield lax.slice(
+        padded,
+        (0, row, column, 0),
+        (n, row + stride[0] * (h - 1) + 1, column + stride[1] * (w - 1) + 1, c),
+        (1, *stride, 1),
+      )
+
+
+def _clipped_extents(size: int, kernel: int, stride: int, pad: int):
+  count = windows(size, kernel, stride, pad, ceil=True).count
+  first = np.arange(count) * stride - pad
+  return np.minimum(first + kernel, size + pad) - first

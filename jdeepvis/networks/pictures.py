@@ -1,0 +1,108 @@
+"""Between a picture as in a file and an image as a network sees it."""
+
+import numpy as np
+from PIL import Image as PILImage
+
+from jdeepvis.networks.network import InputSpec
+from jdeepvis.types import JdeepvisError, Pixels
+
+_MODES = ("caffe", "square")
+
+
+def preprocess(
+  pixels: Pixels, spec: InputSpec, *, mode: str = "caffe"
+) -> np.ndarray:
+  """A picture as the network wants it.
+
+  Args:
+    pixels: uint8 `[h, w, c]`, RGB (or grey with c = 1), 0..255.
+    spec: the network's `input`.
+    mode: `caffe` warps to `spec.resize` squared, aspect ignored, and takes
+      the centre crop, as Caffe's classifiers were trained; `square` takes the
+      centre square and resizes it straight to the input, as the original
+      toolbox did with webcam frames.
+
+  Returns:
+    float32 `[h, w, c]` of `spec.shape`, centred, 0..255 scale.
+
+  Raises:
+    JdeepvisError: the mode is unknown or the array is no picture.
+  """
+  if mode not in _MODES:
+    raise JdeepvisError(f"No preprocessing mode {mode!r}; use one of {_MODES}.")
+  height, width, channels = spec.shape
+  pixels = _with_channels(np.asarray(pixels), channels)
+  if mode == "caffe" and spec.resize:
+    pixels = resize(pixels, (spec.resize, spec.resize))
+    pixels = _centre_crop(pixels, (height, width))
+  elif mode == "caffe":
+    pixels = resize(pixels, (height, width))
+  else:
+    pixels = _centre_crop(pixels, (min(pixels.shape[:2]),) * 2)
+    pixels = resize(pixels, (height, width))
+  return pixels.astype(np.float32) - np.float32(spec.mean)
+
+
+def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
+  """A centred image as it is written to a file: uint8, mean added back."""
+  pixels = np.asarray(image, np.float32) + np.float32(spec.mean)
+  return np.round(np.clip(pixels, 0, 255)).astype(np.uint8)
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+  """Bilinear, to height and width; uint8 `[h, w, c]` both ways."""
+  height, width = size
+  planes = [
+    PILImage.fromarray(pixels[..., channel]).resize(
+      (width, height), PILImage.Resampling.BILINEAR
+    )
+    for channel in range(pixels.shape[-1])
+  ]
+  return np.stack([np.asarray(plane) for plane in planes], axis=-1)
+
+
+def read_picture(path) -> Pixels:
+  """A file's picture, uint8 RGB `[h, w, 3]`, upright.
+
+  Raises:
+    JdeepvisError: the file is missing or holds no picture that can be read.
+  """
+  from PIL import ImageOps
+
+  try:
+    with PILImage.open(path) as file:
+      return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+  except FileNotFoundError:
+    raise JdeepvisError(f"There is no image file {str(path)!r}.") from None
+  except (OSError, ValueError, PILImage.DecompressionBombError) as error:
+    raise JdeepvisError(
+      f"The file {str(path)!r} is no readable image: {error}."
+    ) from error
+
+
+def _with_channels(pixels: np.ndarray, channels: int) -> Pixels:
+  if pixels.ndim == 2:
+    pixels = pixels[..., None]
+  if pixels.ndim != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+    raise JdeepvisError(
+      "A picture is a uint8 array [height, width, channels]; this one is "
+      f"{pixels.dtype} {list(pixels.shape)}."
+    )
+  found = pixels.shape[-1]
+  if found == 3 and channels == 1:
+    return np.asarray(PILImage.fromarray(pixels).convert("L"))[..., None]
+  if found == 1:
+    return np.repeat(pixels, channels, axis=-1)
+  if found != channels:
+    raise JdeepvisError(
+      f"The network's input has {channels} channels, the picture {found}."
+    )
+  return pixels
+
+
+def _centre_crop(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+  top, left = (
+    (have - want) // 2
+    for have, want in zip(pixels.shape[:2], size, strict=True)
+  )
+  return pixels[top : top + size[0], left : left + size[1]]

@@ -1,0 +1,41 @@
+"""Every shared alias, with the dimension letters defined once.
+
+Dimension letters, as used in all annotations:
+  n  images in a batch
+  h, w  image height and width, pixels
+  c  channels (3, RGB, for the networks bundled here)
+
+Images are float32 `[h, w, c]`, RGB, *centred*: pixel value minus the network's
+mean, on the 0..255 scale. `uint8` images are plain pixels, as in a file.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, UInt8
+
+Image = Float[Array, "h w c"]
+Images = Float[Array, "n h w c"]
+Pixels = UInt8[np.ndarray, "h w c"]
+"""A picture as in a file: RGB, 0..255."""
+
+Scalar = Float[Array, ""] | float
+Index = Int[Array, ""] | int
+Flag = Bool[Array, ""]
+PRNGKey = Key[Array, ""]
+
+Activations = dict[str, jax.Array]
+"""Blob name to values: `[n, h, w, c]` for maps, `[n, c]` for vectors."""
+
+Params = Mapping[str, Mapping[str, Any]]
+"""Layer name to its weights by leaf name (`kernel`, `bias`, ...)."""
+
+
+class JdeepvisError(ValueError):
+  """Bad input from outside: a file, a flag, a layer or unit name.
+
+  The message is one sentence that names the culprit and says what would be
+  right. Scripts print it and exit with status 1; nothing else is caught.
+  """
