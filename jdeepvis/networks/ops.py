@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-Map = Float[Array, "n h w c"]
+from jdeepvis.types import AnyArray
+
+Map = Float[AnyArray, "n _ _ _"]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
@@ -64,8 +66,8 @@ def windows(
 
 def convolution(
   x: Map,
-  kernel: Float[Array, "kh kw i o"],
-  bias: Float[Array, " o"] | None = None,
+  kernel: Float[AnyArray, "kh kw i o"],
+  bias: Float[AnyArray, " o"] | None = None,
   *,
   stride: Pair = (1, 1),
   padding: Padding = ((0, 0), (0, 0)),
@@ -94,10 +96,10 @@ def convolution(
 
 
 def inner_product(
-  x: Float[Array, "n *dims"],
-  kernel: Float[Array, "i o"],
-  bias: Float[Array, " o"] | None = None,
-) -> Float[Array, "n o"]:
+  x: Float[AnyArray, "n *dims"],
+  kernel: Float[AnyArray, "i o"],
+  bias: Float[AnyArray, " o"] | None = None,
+) -> Float[AnyArray, "n o"]:
   """Caffe's InnerProduct; a map is read in height, width, channel order."""
   out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=_PRECISION)
   return out if bias is None else out + bias
@@ -162,13 +164,13 @@ def average_divisor(
 
 
 def local_response_normalisation(
-  x: Float[Array, "... c"],
+  x: Float[AnyArray, "... c"],
   *,
   size: int = 5,
   alpha: float = 1.0,
   beta: float = 0.75,
   k: float = 1.0,
-) -> Float[Array, "... c"]:
+) -> Float[AnyArray, "... c"]:
   """`x / (k + alpha/size * sum of x**2 over `size` channels) ** beta`.
 
   Channels beyond either end count as zero (Krizhevsky et al. 2012, §3.3, with
@@ -177,9 +179,7 @@ def local_response_normalisation(
   before = (size - 1) // 2
   window = (1,) * (x.ndim - 1) + (size,)
   padding = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
-  total = lax.reduce_window(
-    x * x, 0.0, lax.add, window, (1,) * x.ndim, padding
-  )
+  total = lax.reduce_window(x * x, 0.0, lax.add, window, (1,) * x.ndim, padding)
   return x * (k + alpha / size * total) ** -beta
 
 

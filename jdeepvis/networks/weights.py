@@ -100,9 +100,7 @@ def build(
   """The network of a known architecture with the given weights."""
   known = ARCHITECTURES[architecture]
   layers = known.module().layers()
-  return Network(
-    GraphApply(layers), params, spec, layers, labels, known.output
-  )
+  return Network(GraphApply(layers), params, spec, layers, labels, known.output)
 
 
 def check_weights(architecture: str, params: Params, file: str) -> None:
