@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 AnyArray = Array | np.ndarray | np.generic
 Image = Float[AnyArray, "h w c"]
 Images = Float[AnyArray, "n h w c"]
-Pixels = UInt8[np.ndarray, "h w c"]
+Pixels = UInt8[np.ndarray, "_ _ _"]
 """A picture as in a file: RGB, 0..255."""
 
 Scalar = Float[AnyArray, ""] | float | int

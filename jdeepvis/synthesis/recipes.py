@@ -213,9 +213,7 @@ def original_start(seed: int, spec: InputSpec) -> np.ndarray:
     float32 `[h, w, 3]`, centred, RGB, within the box.
   """
   height, width, channels = spec.shape
-  noise = np.random.RandomState(seed).normal(
-    0, 10, (channels, height, width)
-  )
+  noise = np.random.RandomState(seed).normal(0, 10, (channels, height, width))
   image = noise.transpose(1, 2, 0)[:, :, ::-1]
   return np.clip(image, *spec.bounds).astype(np.float32)
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import jdeepvis
 from jdeepvis.networks import zoo
 from jdeepvis.networks.classify import activations, probabilities
 
-GOLDEN = "golden_squeezenet.npz"
+GOLDEN = Path(__file__).parent / "golden_squeezenet.npz"
 
 
 def test_published_shapes_and_parameter_count(squeezenet):
@@ -42,7 +43,7 @@ def test_a_free_photograph_gives_the_golden_outputs(squeezenet):
   """Frozen once 69 of 100 ImageNet photographs came out right."""
   pixels = jdeepvis.read_picture(zoo.third_party() / "photos" / "chelsea.jpg")
   image = jdeepvis.preprocess(pixels, squeezenet.input)[None]
-  with np.load(zoo.Path(__file__).parent / GOLDEN) as golden:
+  with np.load(GOLDEN) as golden:
     expected = dict(golden)
   chances = np.asarray(probabilities(squeezenet, image))[0]
   np.testing.assert_allclose(chances, expected["prob"], atol=1e-5)
