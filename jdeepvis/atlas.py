@@ -64,9 +64,11 @@ def count_image_steps(
   folder: PictureFolder, requests: Sequence[Request]
 ) -> int:
   """The work that is left: steps of all pictures not yet in the folder."""
-  left = sum(request.recipe.steps for request in _missing(folder, requests))
+  missing = _missing(folder, requests)
+  left = sum(request.recipe.steps for request in missing)
   files, arrays = folder.load_checkpoint()
-  return left - len(files) * int(arrays.get("step", 0))
+  begun = [request.file for request in missing if request.file in files]
+  return left - (len(files) * int(arrays["step"]) if begun == files else 0)
 
 
 def render_atlas(
@@ -80,15 +82,17 @@ def render_atlas(
 ) -> None:
   """Renders what the folder does not have yet.
 
-  Pictures of one layer and of recipes alike in structure share a program. The
-  batch is settled once for each layer and kept in the manifest, so that a
-  picture's bits do not depend on when it was made, or beside which others.
+  Pictures of one layer and of recipes alike in structure share a program. One
+  device's part of a batch is settled once for each layer and kept in the
+  manifest, so that a picture's bits do not depend on when it was made, beside
+  which others, or on how many devices.
 
   Args:
     folder: where the pictures go; what is in it already is left alone.
     network: any network.
     requests: the pictures wanted.
-    batch: how many to render at once for a layer; asked once a layer.
+    batch: how many to render at once for a layer, a multiple of the number
+      of devices; asked once a layer.
     start: the image that a picture starts from.
     report: called after every few steps.
   """
@@ -99,7 +103,8 @@ def render_atlas(
 def _missing(
   folder: PictureFolder, requests: Sequence[Request]
 ) -> list[Request]:
-  return [request for request in requests if request.file not in folder]
+  once = {request.file: request for request in requests}
+  return [request for file, request in once.items() if file not in folder]
 
 
 def _batches(
@@ -108,6 +113,7 @@ def _batches(
   batch: Callable[[str], int],
 ) -> Iterator[tuple[list[Request], int]]:
   """Requests that share a program, as many as fit, the interrupted first."""
+  devices = jax.local_device_count()
   groups: dict[Any, list[Request]] = {}
   begun = set(folder.load_checkpoint()[0])
   for request in _missing(folder, requests):
@@ -117,7 +123,11 @@ def _batches(
   for (layer, _, _), group in sorted(
     groups.items(), key=lambda item: item[0][1]
   ):
-    size = folder.settle(f"batch of {layer}", lambda name=layer: batch(name))
+    each = folder.settle(
+      f"pictures per device, {layer}",
+      lambda name=layer: max(1, batch(name) // devices),
+    )
+    size = each * devices
     for first in range(0, len(group), size):
       yield group[first : first + size], size
 
@@ -134,12 +144,14 @@ def _render_batch(
   files = [request.file for request in requests]
   begun, resume = folder.load_checkpoint()
   pictures = [_picture(request, start(request)) for request in requests]
-  step = int(resume["step"]) if begun == files else 0
+  if begun != files or len(resume["history/score"]) != size:
+    resume = None
+  step = int(resume["step"]) if resume else 0
   for progress in sweep.climb(
     network,
     pictures,
     batch=size,
-    resume=resume if begun == files else None,
+    resume=resume,
   ):
     scores = progress.history["score"][: len(requests), -1]
     image_steps = (progress.step - step) * len(requests)

@@ -45,9 +45,11 @@ def write_network(
     origin: where the weights come from.
 
   Raises:
-    JdeepvisError: the weights' shapes are not the architecture's.
+    JdeepvisError: the weights' shapes are not the architecture's, or the
+      labels are not as many as its classes.
   """
   check_weights(architecture, network.params, str(path))
+  _check_labels(network, str(path))
   tensors = {
     f"{layer}.{leaf}": np.ascontiguousarray(values, np.float32)
     for layer, leaves in network.params.items()
@@ -76,9 +78,8 @@ def read_network(path: Path | str) -> Network:
     with safe_open(path, framework="numpy") as file:
       about = json.loads((file.metadata() or {})[_KEY])
       tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    mean = tensors.pop(_MEAN)
-    spec = InputSpec(tuple(about["shape"]), mean, about["resize"])
-    architecture, labels = about["architecture"], tuple(about["labels"])
+    spec = _input_spec(about["shape"], tensors.pop(_MEAN), about["resize"])
+    architecture, labels = str(about["architecture"]), tuple(about["labels"])
   except FileNotFoundError:
     raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
   except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -91,7 +92,9 @@ def read_network(path: Path | str) -> Network:
     layer, _, leaf = name.rpartition(".")
     params.setdefault(layer, {})[leaf] = values
   check_weights(architecture, params, str(path))
-  return build(architecture, params, spec, labels)
+  network = build(architecture, params, spec, labels)
+  _check_labels(network, str(path))
+  return network
 
 
 def build(
@@ -132,3 +135,19 @@ def check_weights(architecture: str, params: Params, file: str) -> None:
         f"{file}: layer {layer!r} of {architecture} has shapes {leaves}, "
         f"the file {found}."
       )
+
+
+def _input_spec(shape, mean: np.ndarray, resize) -> InputSpec:
+  shape = tuple(map(int, shape))
+  if len(shape) != 3 or np.broadcast_shapes(mean.shape, shape) != shape:
+    raise ValueError(f"no mean of shape {mean.shape} fits images of {shape}")
+  return InputSpec(shape, mean, None if resize is None else int(resize))
+
+
+def _check_labels(network: Network, file: str) -> None:
+  labels, classes = len(network.labels), network.shapes[network.output][-1]
+  if labels not in (0, classes):
+    raise JdeepvisError(
+      f"{file}: the network tells {classes} classes apart, but there are "
+      f"{labels} labels."
+    )
