@@ -158,7 +158,7 @@ class PictureFolder:
     A damaged checkpoint counts as none: its pictures begin anew.
     """
     try:
-      with np.load(self._checkpoint) as arrays:
+      with open(self._checkpoint, "rb") as file, np.load(file) as arrays:
         loaded = dict(arrays)
       return loaded.pop("files").tolist(), loaded
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):

@@ -114,7 +114,7 @@ def check_weights(architecture: str, params: Params, file: str) -> None:
   """
   if architecture not in ARCHITECTURES:
     raise JdeepvisError(
-      f"There is no architecture {architecture!r}; "
+      f"{file}: there is no architecture {architecture!r}; "
       f"{nearest(architecture, ARCHITECTURES)}."
     )
   known = ARCHITECTURES[architecture]
