@@ -13,8 +13,17 @@ from jdeepvis.version import __version__
 
 _HOMES = {
   "jdeepvis.types": ("JdeepvisError",),
+  "jdeepvis.networks.cells": ("Rectangle",),
+  "jdeepvis.networks.crop": ("crop",),
   "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
+  "jdeepvis.networks.own": (
+    "from_equinox",
+    "from_function",
+    "from_linen",
+    "from_nnx",
+  ),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
+  "jdeepvis.networks.receptive_field": ("field_geometry", "receptive_field"),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
 }
