@@ -280,3 +280,20 @@ def test_own_models_cannot_be_cropped():
 
 def _twice(params, images):
   return images * 2
+
+
+def test_average_pooling_divides_as_caffe_does():
+  """Crop and whole share the divisor: here it is counted cell by cell."""
+  size, kernel, stride, pad = (8, 9), (4, 3), (3, 2), (2, 1)
+  table = pool("average_pooling", "pool", "data", kernel, stride, pad)
+  network = random_network(table, (*size, 1))
+  image = np.float32(np.random.default_rng(0).normal(0, 1, (*size, 1)))
+  found = network.apply({}, image[None])["pool"][0]
+  assert found.shape == (4, 5, 1)
+  for row, column in np.ndindex(*found.shape[:2]):
+    top, left = row * stride[0] - pad[0], column * stride[1] - pad[1]
+    bottom = min(top + kernel[0], size[0] + pad[0])
+    right = min(left + kernel[1], size[1] + pad[1])
+    seen = image[max(top, 0) : bottom, max(left, 0) : right]
+    expected = seen.sum() / ((bottom - top) * (right - left))
+    np.testing.assert_allclose(found[row, column, 0], expected, rtol=1e-5)
