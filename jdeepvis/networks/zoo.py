@@ -31,7 +31,7 @@ def load_network(name: str) -> Network:
   if ":" in name:
     return _call_factory(name)
   raise JdeepvisError(
-    f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)} "
+    f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
     "the path of a .safetensors file or package.module:factory."
   )
 
