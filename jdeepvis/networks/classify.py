@@ -29,7 +29,7 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
 
 def activations(
   network: Network, layer: str, images: Images
-) -> Float[Array, "n *dims c"]:
+) -> Float[Array, "n ..."]:
   """One layer's values, `[n, h, w, c]` or `[n, c]`.
 
   Args:
