@@ -9,9 +9,11 @@ import numpy as np
 
 from jdeepvis.display.folder import PictureFolder, picture_file
 from jdeepvis.networks import classify
+from jdeepvis.networks.crop import crop
 from jdeepvis.networks.names import unit_label
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
+from jdeepvis.networks.receptive_field import receptive_field
 from jdeepvis.synthesis import sweep
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.outcome import outcome
@@ -32,6 +34,7 @@ class Request(NamedTuple):
     recipe: how to make it.
     position: row and column, cells; None is the centre.
     direction: 1 to excite the unit, -1 to inhibit it.
+    canvas: `feature`, what the unit can see; `image`, all of the input.
   """
 
   layer: str
@@ -41,6 +44,7 @@ class Request(NamedTuple):
   recipe: Recipe
   position: tuple[int, int] | None = None
   direction: int = 1
+  canvas: str = "feature"
 
   @property
   def file(self) -> str:
@@ -89,11 +93,29 @@ def render_atlas(
     network: any network.
     requests: the pictures wanted.
     batch: how many to render at once for a layer; asked once a layer.
-    start: the image that a picture starts from.
+    start: the whole image that a picture starts from; a smaller canvas is
+      cut from it.
     report: called after every few steps.
   """
   for members, size in _batches(folder, requests, batch):
-    _render_batch(folder, network, members, size, start, report)
+    canvas = _canvas(network, members[0])
+    _render_batch(folder, canvas, members, size, start, report)
+
+
+class _Canvas(NamedTuple):
+  """The network that is asked, and where its image lies in the whole one."""
+
+  network: Network
+  position: tuple[int, int] | None
+  field: tuple[slice, slice]
+
+
+def _canvas(network: Network, request: Request) -> _Canvas:
+  layer, position = request.layer, request.position
+  if request.canvas == "image" or not network.layers:
+    return _Canvas(network, position, (slice(None), slice(None)))
+  field = receptive_field(network, layer, position).slices
+  return _Canvas(crop(network, layer, position), None, field)
 
 
 def _missing(
@@ -112,9 +134,15 @@ def _batches(
   begun = set(folder.load_checkpoint()[0])
   for request in _missing(folder, requests):
     structure = jax.tree.structure(request.recipe)
-    group = (request.layer, request.file not in begun, structure)
+    group = (
+      request.layer,
+      request.file not in begun,
+      structure,
+      request.position,
+      request.canvas,
+    )
     groups.setdefault(group, []).append(request)
-  for (layer, _, _), group in sorted(
+  for (layer, *_), group in sorted(
     groups.items(), key=lambda item: item[0][1]
   ):
     size = folder.settle(f"batch of {layer}", lambda name=layer: batch(name))
@@ -124,7 +152,7 @@ def _batches(
 
 def _render_batch(
   folder: PictureFolder,
-  network: Network,
+  canvas: _Canvas,
   requests: Sequence[Request],
   size: int,
   start: Callable[[Request], Image],
@@ -133,10 +161,12 @@ def _render_batch(
   began = saved = time.perf_counter()
   files = [request.file for request in requests]
   begun, resume = folder.load_checkpoint()
-  pictures = [_picture(request, start(request)) for request in requests]
+  pictures = [
+    _picture(request, canvas, start(request)) for request in requests
+  ]
   step = int(resume["step"]) if begun == files else 0
   for progress in sweep.climb(
-    network,
+    canvas.network,
     pictures,
     batch=size,
     resume=resume if begun == files else None,
@@ -149,26 +179,30 @@ def _render_batch(
       folder.save_checkpoint(files, sweep.pack(progress))
       saved = time.perf_counter()
   seconds = (time.perf_counter() - began) / len(requests)
-  _write(folder, network, requests, progress, seconds)
+  _write(folder, canvas, requests, progress, seconds)
 
 
-def _picture(request: Request, image: Image) -> sweep.Picture:
+def _picture(
+  request: Request, canvas: _Canvas, image: Image
+) -> sweep.Picture:
   objective = neuron(
     request.layer,
     request.unit,
-    request.position,
+    canvas.position,
     direction=float(request.direction),
   )
-  return sweep.Picture(objective, request.recipe, request.key, image)
+  start = image[canvas.field]
+  return sweep.Picture(objective, request.recipe, request.key, start)
 
 
 def _write(
   folder: PictureFolder,
-  network: Network,
+  canvas: _Canvas,
   requests: Sequence[Request],
   progress: sweep.Progress,
   seconds: float,
 ) -> None:
+  network = canvas.network
   kept = getattr(progress.states, requests[0].recipe.keep)
   images = np.asarray(kept.image)
   pixels = [to_pixels(image, network.input) for image in images]
@@ -195,7 +229,7 @@ def _write(
       "score_start": float(history["score"][0]),
       "score_best": float(best.score[i]),
       "step_best": int(best.step[i]),
-      "activation": _activation(reached[i], request),
+      "activation": _activation(reached[i], canvas.position, request.unit),
       "probability": (
         None if chances is None else float(chances[i, request.unit])
       ),
@@ -212,8 +246,10 @@ def _write(
   )
 
 
-def _activation(values: np.ndarray, request: Request) -> float:
+def _activation(
+  values: np.ndarray, position: tuple[int, int] | None, unit: int
+) -> float:
   if values.ndim == 3:
     height, width, _ = values.shape
-    values = values[request.position or (height // 2, width // 2)]
-  return float(values[request.unit])
+    values = values[position or (height // 2, width // 2)]
+  return float(values[unit])
