@@ -10,7 +10,6 @@ import numpy as np
 from jdeepvis.display.folder import PictureFolder, picture_file
 from jdeepvis.networks import classify
 from jdeepvis.networks.crop import crop
-from jdeepvis.networks.names import unit_label
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.receptive_field import receptive_field
@@ -103,19 +102,29 @@ def render_atlas(
 
 
 class _Canvas(NamedTuple):
-  """The network that is asked, and where its image lies in the whole one."""
+  """The network that is asked, and where its image lies in the whole one.
+
+  Attributes:
+    network: the whole network, or what the unit sees of it.
+    position: of the unit in its map there.
+    field: rows and columns of the image in the whole one.
+    labels: names of the layer's units, where they are classes.
+  """
 
   network: Network
   position: tuple[int, int] | None
   field: tuple[slice, slice]
+  labels: tuple[str, ...] | None
 
 
 def _canvas(network: Network, request: Request) -> _Canvas:
   layer, position = request.layer, request.position
+  if layer == network.output:
+    return _Canvas(network, position, (slice(None),) * 2, network.labels)
   if request.canvas == "image" or not network.layers:
-    return _Canvas(network, position, (slice(None), slice(None)))
+    return _Canvas(network, position, (slice(None),) * 2, None)
   field = receptive_field(network, layer, position).slices
-  return _Canvas(crop(network, layer, position), None, field)
+  return _Canvas(crop(network, layer, position), None, field, None)
 
 
 def _missing(
@@ -210,9 +219,9 @@ def _write(
   plain = np.stack(pixels).astype(np.float32) - network.input.mean
   reached = np.asarray(classify.activations(network, requests[0].layer, plain))
   chances = (
-    np.asarray(classify.probabilities(network, plain))
-    if requests[0].layer == network.output
-    else None
+    None
+    if canvas.labels is None
+    else np.asarray(classify.probabilities(network, plain))
   )
   best = jax.tree.map(np.asarray, progress.states.best._replace(image=None))
   histories = [
@@ -223,7 +232,7 @@ def _write(
     {
       "layer": request.layer,
       "unit": request.unit,
-      "label": unit_label(network, request.layer, request.unit),
+      "label": canvas.labels[request.unit] if canvas.labels else None,
       "seed": request.seed,
       "recipe": request.recipe_name,
       "score_start": float(history["score"][0]),
