@@ -89,7 +89,8 @@ def residual() -> Network:
     *layer("b", "concat", "b2", "a"),
     *conv("c1", "b", 4, 3, stride=2, pad=1),
     *conv("c_short", "b", 4, 1, stride=2),
-    *layer("c", "concat", "c1", "c_short"),
+    *pool("max_pooling", "c_pool", "b", (1, 1)),
+    *layer("c", "concat", "c1", "c_short", "c_pool"),
   )
   return random_network(table, (37, 30, 3))
 
