@@ -88,20 +88,20 @@ def _crop_layer(
   made = functools.reduce(
     Rectangle.union, (cells[name] for name in layer.outputs if name in cells)
   )
-  if reach == "window":
-    (source,) = layer.inputs
-    read = cells_read(layer, made, shapes[source])
-    yield _with_padding(layer, cells[source], read)
-    return
   inputs, outputs, after = [], [], []
   for name in layer.inputs:
-    read = cells_read(layer, made, shapes[name]).clip(whole(shapes[name]))
+    read = cells_read(layer, made, shapes[name])
+    seen = read.clip(whole(shapes[name]))
     part = f"{name}/for/{layer.name}"
-    if read != cells[name]:
-      yield _trim(name, part, cells[name], read)
-    inputs.append(name if read == cells[name] else part)
+    # Windows could take cells away themselves, by negative padding, but there
+    # XLA's 1x1 pools and convolutions go wrong.
+    if seen != cells[name]:
+      yield _trim(name, part, cells[name], seen)
+    inputs.append(name if seen == cells[name] else part)
+    if reach == "window":
+      layer = _with_padding(layer, seen, read)
   for name in layer.outputs:
-    full = made if reach == "cell" else whole(shapes[name])
+    full = whole(shapes[name]) if reach == "map" else made
     kept = cells.get(name, full)
     outputs.append(name if kept == full else f"{name}/whole")
     if kept != full:

@@ -75,6 +75,12 @@ def convolution(
   groups: int = 1,
 ) -> Map:
   """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO."""
+  if min(min(edges) for edges in padding) < 0:
+    # On CPU, XLA takes a 1x1 convolution padded by (1, -1) for a matrix
+    # product, and forgets the padding.
+    zero = jnp.zeros((), x.dtype)
+    x = lax.pad(x, zero, [(*edges, 0) for edges in _nhwc(padding)])
+    padding = ((0, 0), (0, 0))
   # XLA's grouped convolution is slow on CPU: one convolution a group is
   # about 2.5 times faster there.
   inputs = jnp.split(x, groups, axis=-1) if groups > 1 else [x]

@@ -137,7 +137,7 @@ def random_graphs(draw):
   return network, source, (draw(row), draw(column))
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(random_graphs())
 def test_crop_equals_the_whole_on_random_graphs(case):
   assert max(differences(*case)) < 1e-4
@@ -264,8 +264,12 @@ def test_a_crop_can_be_cropped():
   network = residual()
   once = crop(network, "c", (2, 7))
   twice = crop(once, "c", (0, 0))
-  assert twice.apply == once.apply
   assert twice.input.shape == once.input.shape
+  image = np.float32(np.random.default_rng(0).normal(size=once.input.shape))
+  np.testing.assert_array_equal(
+    twice.apply(twice.params, image[None])["c"],
+    once.apply(once.params, image[None])["c"],
+  )
   inner = crop(once, "a1", None)
   assert max(differences(once, "a1", (1, 1))) < 1e-4
   assert inner.input.shape[0] < once.input.shape[0]

@@ -35,7 +35,9 @@ def _example(source: str) -> Network:
   return scope["network"]
 
 
-@pytest.fixture(params=EXAMPLES, ids=["linen", "nnx", "equinox", "function"])
+@pytest.fixture(
+  scope="module", params=EXAMPLES, ids=["linen", "nnx", "equinox", "function"]
+)
 def example(request) -> Network:
   return _example(request.param)
 
