@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
       "jobs": (
         {"units": _CLASSES, "recipe": "default"},
         {"units": "flamingo,gorilla", "recipe": "none,paper_c"},
-        {"layer": "fire5/expand3x3", "units": "0-3"},
+        {"layer": "fire4/expand3x3", "units": "0-3"},
         {"layer": "fire8/expand3x3", "units": "0-3"},
       ),
     }

@@ -56,6 +56,12 @@ _INIT = flags.DEFINE_string(
 _POSITION = flags.DEFINE_list(
   "position", None, "Row,column of the neuron in its map; else the centre."
 )
+_CANVAS = flags.DEFINE_enum(
+  "canvas",
+  "feature",
+  ["feature", "image"],
+  "feature: only what the unit can see is rendered; image: the whole input.",
+)
 _DIRECTION = flags.DEFINE_enum(
   "direction", "1", ["1", "-1"], "1: what excites the unit; -1: inhibits it."
 )
@@ -123,7 +129,14 @@ def _requests(
     for unit in find_units(network, layer, str(job["units"])):
       for seed in range(job["seeds"]):
         yield atlas.Request(
-          layer, unit, seed, name, recipe, position, int(_DIRECTION.value)
+          layer,
+          unit,
+          seed,
+          name,
+          recipe,
+          position,
+          int(_DIRECTION.value),
+          _CANVAS.value,
         )
 
 
@@ -165,6 +178,7 @@ def _settings(network: Network) -> dict[str, Any]:
     "init": _INIT.value,
     "init_sha256": sha256(_INIT.value) if Path(_INIT.value).is_file() else None,
     "position": _position(),
+    "canvas": _CANVAS.value,
     "direction": int(_DIRECTION.value),
     "keep": _KEEP.value,
   }

@@ -21,9 +21,18 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
+  "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
+  "jdeepvis.networks.crop": ("crop",),
   "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
+  "jdeepvis.networks.own": (
+    "from_equinox",
+    "from_function",
+    "from_linen",
+    "from_nnx",
+  ),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
+  "jdeepvis.networks.receptive_field": ("field_geometry", "receptive_field"),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
   "jdeepvis.synthesis.objectives": (

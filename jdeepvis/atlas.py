@@ -9,9 +9,10 @@ import numpy as np
 
 from jdeepvis.display.folder import PictureFolder, picture_file
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import unit_label
+from jdeepvis.networks.crop import crop
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
+from jdeepvis.networks.receptive_field import receptive_field
 from jdeepvis.synthesis import sweep
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.outcome import outcome
@@ -32,6 +33,7 @@ class Request(NamedTuple):
     recipe: how to make it.
     position: row and column, cells; None is the centre.
     direction: 1 to excite the unit, -1 to inhibit it.
+    canvas: `feature`, what the unit can see; `image`, all of the input.
   """
 
   layer: str
@@ -41,6 +43,7 @@ class Request(NamedTuple):
   recipe: Recipe
   position: tuple[int, int] | None = None
   direction: int = 1
+  canvas: str = "feature"
 
   @property
   def file(self) -> str:
@@ -93,11 +96,39 @@ def render_atlas(
     requests: the pictures wanted.
     batch: how many to render at once for a layer, a multiple of the number
       of devices; asked once a layer.
-    start: the image that a picture starts from.
+    start: the whole image that a picture starts from; a smaller canvas is
+      cut from it.
     report: called after every few steps.
   """
   for members, size in _batches(folder, requests, batch):
-    _render_batch(folder, network, members, size, start, report)
+    canvas = _canvas(network, members[0])
+    _render_batch(folder, canvas, members, size, start, report)
+
+
+class _Canvas(NamedTuple):
+  """The network that is asked, and where its image lies in the whole one.
+
+  Attributes:
+    network: the whole network, or what the unit sees of it.
+    position: of the unit in its map there.
+    field: rows and columns of the image in the whole one.
+    labels: names of the layer's units, where they are classes.
+  """
+
+  network: Network
+  position: tuple[int, int] | None
+  field: tuple[slice, slice]
+  labels: tuple[str, ...] | None
+
+
+def _canvas(network: Network, request: Request) -> _Canvas:
+  layer, position = request.layer, request.position
+  if layer == network.output:
+    return _Canvas(network, position, (slice(None),) * 2, network.labels)
+  if request.canvas == "image" or not network.layers:
+    return _Canvas(network, position, (slice(None),) * 2, None)
+  field = receptive_field(network, layer, position).slices
+  return _Canvas(crop(network, layer, position), None, field, None)
 
 
 def _missing(
@@ -118,11 +149,15 @@ def _batches(
   begun = set(folder.load_checkpoint()[0])
   for request in _missing(folder, requests):
     structure = jax.tree.structure(request.recipe)
-    group = (request.layer, request.file not in begun, structure)
+    group = (
+      request.layer,
+      request.file not in begun,
+      structure,
+      request.position,
+      request.canvas,
+    )
     groups.setdefault(group, []).append(request)
-  for (layer, _, _), group in sorted(
-    groups.items(), key=lambda item: item[0][1]
-  ):
+  for (layer, *_), group in sorted(groups.items(), key=lambda item: item[0][1]):
     each = folder.settle(
       f"pictures per device, {layer}",
       lambda name=layer: max(1, batch(name) // devices),
@@ -134,7 +169,7 @@ def _batches(
 
 def _render_batch(
   folder: PictureFolder,
-  network: Network,
+  canvas: _Canvas,
   requests: Sequence[Request],
   size: int,
   start: Callable[[Request], Image],
@@ -143,12 +178,12 @@ def _render_batch(
   began = saved = time.perf_counter()
   files = [request.file for request in requests]
   begun, resume = folder.load_checkpoint()
-  pictures = [_picture(request, start(request)) for request in requests]
   if begun != files or len(resume["history/score"]) != size:
     resume = None
+  pictures = [_picture(request, canvas, start(request)) for request in requests]
   step = int(resume["step"]) if resume else 0
   for progress in sweep.climb(
-    network,
+    canvas.network,
     pictures,
     batch=size,
     resume=resume,
@@ -161,26 +196,28 @@ def _render_batch(
       folder.save_checkpoint(files, sweep.pack(progress))
       saved = time.perf_counter()
   seconds = (time.perf_counter() - began) / len(requests)
-  _write(folder, network, requests, progress, seconds)
+  _write(folder, canvas, requests, progress, seconds)
 
 
-def _picture(request: Request, image: Image) -> sweep.Picture:
+def _picture(request: Request, canvas: _Canvas, image: Image) -> sweep.Picture:
   objective = neuron(
     request.layer,
     request.unit,
-    request.position,
+    canvas.position,
     direction=float(request.direction),
   )
-  return sweep.Picture(objective, request.recipe, request.key, image)
+  start = image[canvas.field]
+  return sweep.Picture(objective, request.recipe, request.key, start)
 
 
 def _write(
   folder: PictureFolder,
-  network: Network,
+  canvas: _Canvas,
   requests: Sequence[Request],
   progress: sweep.Progress,
   seconds: float,
 ) -> None:
+  network = canvas.network
   kept = getattr(progress.states, requests[0].recipe.keep)
   images = np.asarray(kept.image)
   pixels = [to_pixels(image, network.input) for image in images]
@@ -188,9 +225,9 @@ def _write(
   plain = np.stack(pixels).astype(np.float32) - network.input.mean
   reached = np.asarray(classify.activations(network, requests[0].layer, plain))
   chances = (
-    np.asarray(classify.probabilities(network, plain))
-    if requests[0].layer == network.output
-    else None
+    None
+    if canvas.labels is None
+    else np.asarray(classify.probabilities(network, plain))
   )
   best = jax.tree.map(np.asarray, progress.states.best._replace(image=None))
   histories = [
@@ -201,13 +238,13 @@ def _write(
     {
       "layer": request.layer,
       "unit": request.unit,
-      "label": unit_label(network, request.layer, request.unit),
+      "label": canvas.labels[request.unit] if canvas.labels else None,
       "seed": request.seed,
       "recipe": request.recipe_name,
       "score_start": float(history["score"][0]),
       "score_best": float(best.score[i]),
       "step_best": int(best.step[i]),
-      "activation": _activation(reached[i], request),
+      "activation": _activation(reached[i], canvas.position, request.unit),
       "probability": (
         None if chances is None else float(chances[i, request.unit])
       ),
@@ -224,8 +261,10 @@ def _write(
   )
 
 
-def _activation(values: np.ndarray, request: Request) -> float:
+def _activation(
+  values: np.ndarray, position: tuple[int, int] | None, unit: int
+) -> float:
   if values.ndim == 3:
     height, width, _ = values.shape
-    values = values[request.position or (height // 2, width // 2)]
-  return float(values[request.unit])
+    values = values[position or (height // 2, width // 2)]
+  return float(values[unit])

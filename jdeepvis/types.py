@@ -12,7 +12,6 @@ mean, on the 0..255 scale. `uint8` images are plain pixels, as in a file.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
@@ -30,7 +29,7 @@ PRNGKey = Key[Array, ""]
 Leaf = Any
 """A traced field of a pytree dataclass: a number, or what JAX puts there."""
 
-Activations = dict[str, jax.Array]
+Activations = dict[str, AnyArray]
 """Blob name to values: `[n, h, w, c]` for maps, `[n, c]` for vectors."""
 
 Params = Mapping[str, Mapping[str, Any]]

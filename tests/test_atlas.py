@@ -115,10 +115,25 @@ def rendered(network, tmp_path_factory):
     request(3),
     request(1),
     request(5, "conv2", position=(1, 2)),
+    request(4, "conv2", position=(5, 5), canvas="image"),
     request(2, "scores", SHIFTED, seed=1),
   ]
   run(network, path, requests)
   return path, {one.file: one for one in requests}
+
+
+def field(wanted):
+  """What a picture shows of the input; for conv2, counted by hand.
+
+  conv1 sees 3 and steps 2, pool1 the same, conv2 sees one more cell of pool1
+  on every side: 4 * (row - 1) to 4 * (row + 1) + 6, cut off at the border.
+  """
+  if wanted.layer == "scores" or wanted.canvas == "image":
+    return slice(None), slice(None)
+  return tuple(
+    slice(max(0, 4 * (cell - 1)), 4 * (cell + 1) + 7)
+    for cell in wanted.position
+  )
 
 
 def test_records_say_what_the_files_show(network, rendered):
@@ -141,8 +156,9 @@ def test_records_say_what_the_files_show(network, rendered):
       np.round(np.clip(images[stem] + network.input.mean, 0, 255)),
       pixels[file],
     )
-    image = jnp.float32(pixels[file] - network.input.mean)
-    blobs = network.apply(network.params, image[None])
+    image = np.zeros((1, *network.input.shape), np.float32)
+    image[0][field(wanted)] = pixels[file] - network.input.mean
+    blobs = network.apply(network.params, jnp.asarray(image))
     values = np.asarray(blobs[wanted.layer][0], np.float64)
     if wanted.layer == "scores":
       reached = values.ravel()[wanted.unit]
@@ -152,7 +168,7 @@ def test_records_say_what_the_files_show(network, rendered):
       assert record["probability"] == pytest.approx(chance, rel=1e-4)
       assert record["label"] == LABELS[wanted.unit]
     else:
-      reached = values[1, 2, 5]
+      reached = values[(*wanted.position, wanted.unit)]
       assert record["probability"] is None and record["label"] is None
     assert record["activation"] == pytest.approx(reached, rel=1e-4, abs=1e-5)
 

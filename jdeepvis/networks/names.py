@@ -49,13 +49,6 @@ def find_units(network: Network, layer: str, units: str) -> tuple[int, ...]:
   return tuple(found)
 
 
-def unit_label(network: Network, layer: str, unit: int) -> str | None:
-  """The class name of an output unit; None for any other."""
-  if layer not in (network.output, "prob") or not network.labels:
-    return None
-  return network.labels[unit]
-
-
 def nearest(name: str, names: Iterable[str]) -> str:
   """The names most like `name`, as the end of an error message."""
   names = list(names)

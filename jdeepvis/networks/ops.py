@@ -75,6 +75,12 @@ def convolution(
   groups: int = 1,
 ) -> Map:
   """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO."""
+  if min(min(edges) for edges in padding) < 0:
+    # On CPU, XLA takes a 1x1 convolution padded by (1, -1) for a matrix
+    # product, and forgets the padding.
+    zero = jnp.zeros((), x.dtype)
+    x = lax.pad(x, zero, [(*edges, 0) for edges in _nhwc(padding)])
+    padding = ((0, 0), (0, 0))
   # XLA's grouped convolution is slow on CPU: one convolution a group is
   # about 2.5 times faster there.
   inputs = jnp.split(x, groups, axis=-1) if groups > 1 else [x]
@@ -149,16 +155,16 @@ def average_pool(
 
 
 def average_divisor(
-  size: Pair, kernel: Pair, stride: Pair, pad: Pair
+  size: Pair, kernel: Pair, stride: Pair, pad: Pair, padding: Padding
 ) -> Float[np.ndarray, "h w 1"]:
-  """Cells in each window of a whole map, as Caffe counts them.
+  """Cells in each window, as Caffe counts them.
 
-  Caffe clips a window to the *padded* map: padding counts, what ceil mode
-  adds beyond it does not.
+  Caffe clips a window to the *padded* map: `pad` cells beyond an edge count,
+  what ceil mode adds to `padding` beyond those does not.
   """
   rows, columns = (
     _clipped_extents(*axis)
-    for axis in zip(size, kernel, stride, pad, strict=True)
+    for axis in zip(size, kernel, stride, pad, padding, strict=True)
   )
   return np.float32(rows[:, None, None] * columns[None, :, None])
 
@@ -202,7 +208,9 @@ def _window_cells(x, shape, kernel, stride, padding, fill):
       )
 
 
-def _clipped_extents(size: int, kernel: int, stride: int, pad: int):
-  count = windows(size, kernel, stride, pad, ceil=True).count
-  first = np.arange(count) * stride - pad
+def _clipped_extents(
+  size: int, kernel: int, stride: int, pad: int, edges: Pair
+):
+  before, after = edges
+  first = np.arange(-before, size + after - kernel + 1, stride)
   return np.minimum(first + kernel, size + pad) - first

@@ -1,6 +1,7 @@
 """A name or a path becomes a `Network`."""
 
 import functools
+import importlib
 from pathlib import Path
 
 import jdeepvis
@@ -16,8 +17,9 @@ def load_network(name: str) -> Network:
   """Loads a network by the name of a bundled one or the path of a file.
 
   Args:
-    name: `squeezenet1.1`, or a .safetensors file that
-      `experiments.convert_weights` made.
+    name: `squeezenet1.1`, a .safetensors file that
+      `experiments.convert_weights` made, or `package.module:factory`, where
+      `factory()` gives a `Network` of one's own.
 
   Raises:
     JdeepvisError: there is no such network, or its file is damaged.
@@ -26,10 +28,29 @@ def load_network(name: str) -> Network:
     return read_network(third_party() / _BUNDLED[name])
   if name.endswith(".safetensors"):
     return read_network(name)
+  if ":" in name:
+    return _call_factory(name)
   raise JdeepvisError(
-    f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)} "
-    "or the path of a .safetensors file."
+    f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
+    "the path of a .safetensors file or package.module:factory."
   )
+
+
+def _call_factory(name: str) -> Network:
+  module, _, factory = name.partition(":")
+  try:
+    make = getattr(importlib.import_module(module), factory)
+  except (ImportError, AttributeError, ValueError) as error:
+    raise JdeepvisError(
+      f"There is no function {name!r} to make a network: {error}."
+    ) from error
+  network = make()
+  if not isinstance(network, Network):
+    raise JdeepvisError(
+      f"The function {name!r} must return a jdeepvis.Network; it returned "
+      f"{type(network).__name__}."
+    )
+  return network
 
 
 @functools.cache

@@ -84,12 +84,8 @@ def test_an_ambiguous_class_name_lists_its_numbers(squeezenet):
     names.find_units(squeezenet, "scores", "shark")
 
 
-def test_class_units_alone_have_labels(squeezenet):
-  assert names.unit_label(squeezenet, "scores", 130) == "flamingo"
-  assert names.unit_label(squeezenet, "prob", 130) == "flamingo"
-  assert names.unit_label(squeezenet, "conv1", 13) is None
+def test_classes_have_names_only_where_there_are_labels(squeezenet):
   bare = squeezenet._replace(labels=())
-  assert names.unit_label(bare, "scores", 130) is None
   with pytest.raises(JdeepvisError, match="numbers only"):
     names.find_units(bare, "scores", "flamingo")
 
