@@ -71,7 +71,8 @@ def count_image_steps(
   left = sum(request.recipe.steps for request in missing)
   files, arrays = folder.load_checkpoint()
   begun = [request.file for request in missing if request.file in files]
-  return left - (len(files) * int(arrays["step"]) if begun == files else 0)
+  done = int(arrays["step"]) if begun and begun == files else 0
+  return left - len(begun) * done
 
 
 def render_atlas(
