@@ -80,7 +80,7 @@ def take_flags_from(config: flags.FlagHolder) -> Mapping[str, Any]:
       or no value for it.
   """
   try:
-    entries = config.value or {}
+    entries = dict(config.value or {})
   except OSError:
     path = config_flags.get_config_filename(flags.FLAGS[config.name])
     raise JdeepvisError(f"There is no config file {path!r}.") from None
