@@ -48,6 +48,7 @@ def main() -> None:
   )
   spec = ARCHITECTURES[_NET.value].input
   network = weights.build(_NET.value, params, spec, labels)
+  weights.check_labels(network, _LABELS.value or "ILSVRC 2012")
   origin = weights.Origin(
     Path(_WEIGHTS.value).name, convert.sha256(_WEIGHTS.value), _LICENCE.value
   )

@@ -49,7 +49,7 @@ def write_network(
       labels are not as many as its classes.
   """
   check_weights(architecture, network.params, str(path))
-  _check_labels(network, str(path))
+  check_labels(network, str(path))
   tensors = {
     f"{layer}.{leaf}": np.ascontiguousarray(values, np.float32)
     for layer, leaves in network.params.items()
@@ -93,7 +93,7 @@ def read_network(path: Path | str) -> Network:
     params.setdefault(layer, {})[leaf] = values
   check_weights(architecture, params, str(path))
   network = build(architecture, params, spec, labels)
-  _check_labels(network, str(path))
+  check_labels(network, str(path))
   return network
 
 
@@ -137,17 +137,22 @@ def check_weights(architecture: str, params: Params, file: str) -> None:
       )
 
 
-def _input_spec(shape, mean: np.ndarray, resize) -> InputSpec:
-  shape = tuple(map(int, shape))
-  if len(shape) != 3 or np.broadcast_shapes(mean.shape, shape) != shape:
-    raise ValueError(f"no mean of shape {mean.shape} fits images of {shape}")
-  return InputSpec(shape, mean, None if resize is None else int(resize))
+def check_labels(network: Network, file: str) -> None:
+  """Holds the number of labels against that of the classes.
 
-
-def _check_labels(network: Network, file: str) -> None:
+  Raises:
+    JdeepvisError: names the file; no labels at all are fine.
+  """
   labels, classes = len(network.labels), network.shapes[network.output][-1]
   if labels not in (0, classes):
     raise JdeepvisError(
       f"{file}: the network tells {classes} classes apart, but there are "
       f"{labels} labels."
     )
+
+
+def _input_spec(shape, mean: np.ndarray, resize) -> InputSpec:
+  shape = tuple(map(int, shape))
+  if len(shape) != 3 or np.broadcast_shapes(mean.shape, shape) != shape:
+    raise ValueError(f"no mean of shape {mean.shape} fits images of {shape}")
+  return InputSpec(shape, mean, None if resize is None else int(resize))
