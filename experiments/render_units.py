@@ -105,6 +105,7 @@ def _job() -> dict[str, Any]:
     "units": _UNITS.value,
     "recipe": ",".join(_RECIPE.value),
     "seeds": _SEEDS.value,
+    "steps": _STEPS.value,
   }
 
 
@@ -112,7 +113,7 @@ def _requests(
   network: Network, job: Mapping[str, Any]
 ) -> Iterator[atlas.Request]:
   layer = find_layer(network, job["layer"])
-  changes = {"steps": _STEPS.value, "keep": _KEEP.value}
+  changes = {"steps": job["steps"], "keep": _KEEP.value}
   changes = {name: value for name, value in changes.items() if value}
   for name in job["recipe"].split(","):
     recipe = dataclasses.replace(recipes.find_recipe(name), **changes)
@@ -164,7 +165,6 @@ def _settings(network: Network) -> dict[str, Any]:
   return {
     "net": _NET.value,
     "weights_sha256": weights_sha256(network.params),
-    "steps": _STEPS.value,
     "init": _INIT.value,
     "init_sha256": sha256(_INIT.value) if Path(_INIT.value).is_file() else None,
     "position": _position(),

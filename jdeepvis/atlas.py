@@ -151,9 +151,7 @@ def _batches(
       request.canvas,
     )
     groups.setdefault(group, []).append(request)
-  for (layer, *_), group in sorted(
-    groups.items(), key=lambda item: item[0][1]
-  ):
+  for (layer, *_), group in sorted(groups.items(), key=lambda item: item[0][1]):
     size = folder.settle(f"batch of {layer}", lambda name=layer: batch(name))
     for first in range(0, len(group), size):
       yield group[first : first + size], size
@@ -170,9 +168,7 @@ def _render_batch(
   began = saved = time.perf_counter()
   files = [request.file for request in requests]
   begun, resume = folder.load_checkpoint()
-  pictures = [
-    _picture(request, canvas, start(request)) for request in requests
-  ]
+  pictures = [_picture(request, canvas, start(request)) for request in requests]
   step = int(resume["step"]) if begun == files else 0
   for progress in sweep.climb(
     canvas.network,
@@ -191,9 +187,7 @@ def _render_batch(
   _write(folder, canvas, requests, progress, seconds)
 
 
-def _picture(
-  request: Request, canvas: _Canvas, image: Image
-) -> sweep.Picture:
+def _picture(request: Request, canvas: _Canvas, image: Image) -> sweep.Picture:
   objective = neuron(
     request.layer,
     request.unit,
