@@ -47,8 +47,8 @@ def windows(
     stride: step from window to window.
     pad: cells added at either end.
     dilation: distance between a window's cells.
-    ceil: count a last, partial window too, as pooling does; with padding it
-      is dropped where it would begin beyond the input.
+    ceil: count a last, partial window too, as pooling does, unless it would
+      begin beyond the input and what is added before it.
 
   Returns:
     The number of windows and the padding to add before and after.
@@ -56,7 +56,7 @@ def windows(
   extent = dilation * (kernel - 1) + 1
   room = size + 2 * pad - extent
   count = (math.ceil if ceil else math.floor)(room / stride) + 1
-  if ceil and pad and (count - 1) * stride >= size + pad:
+  if ceil and (count - 1) * stride >= size + pad:
     count -= 1
   after = (count - 1) * stride + extent - size - pad
   return Windows(count, pad, max(after, 0))
@@ -74,9 +74,10 @@ def convolution(
 ) -> Map:
   """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO."""
   # XLA's grouped convolution is slow on CPU: one convolution a group is
-  # about 2.5 times faster there.
-  inputs = jnp.split(x, groups, axis=-1) if groups > 1 else [x]
-  kernels = jnp.split(kernel, groups, axis=-1) if groups > 1 else [kernel]
+  # about 2.5 times faster there, while groups are few.
+  parts = groups if groups <= 8 else 1
+  inputs = jnp.split(x, parts, axis=-1) if parts > 1 else [x]
+  kernels = jnp.split(kernel, parts, axis=-1) if parts > 1 else [kernel]
   outputs = [
     lax.conv_general_dilated(
       part,
@@ -85,11 +86,54 @@ def convolution(
       padding,
       rhs_dilation=dilation,
       dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      feature_group_count=groups // parts,
       precision=_PRECISION,
     )
     for part, weights in zip(inputs, kernels, strict=True)
   ]
-  out = jnp.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]
+  out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
+  return out if bias is None else out + bias
+
+
+def deconvolution(
+  x: Map,
+  kernel: Float[Array, "kh kw o i"],
+  bias: Float[Array, " f"] | None = None,
+  *,
+  stride: Pair = (1, 1),
+  pad: Pair = (0, 0),
+  dilation: Pair = (1, 1),
+  groups: int = 1,
+) -> Map:
+  """Caffe's Deconvolution: the transpose of a convolution.
+
+  Args:
+    x: the map to spread out.
+    kernel: that of the convolution whose transpose this is, so its inputs
+      (`o`, one group's outputs here) stand before its outputs (`i`, all
+      channels of `x`).
+    bias: one for each output channel.
+    stride: cells of the output from one cell of `x` to the next.
+    pad: cells cut off the output on each side.
+    dilation: distance between the kernel's cells.
+    groups: channel groups that do not mix.
+  """
+  flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+  flipped = jnp.concatenate(jnp.split(flipped, groups, axis=2), axis=3)
+  edges = [
+    dilation[axis] * (kernel.shape[axis] - 1) - pad[axis] for axis in (0, 1)
+  ]
+  out = lax.conv_general_dilated(
+    x,
+    flipped,
+    (1, 1),
+    [(edge, edge) for edge in edges],
+    lhs_dilation=stride,
+    rhs_dilation=dilation,
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    feature_group_count=groups,
+    precision=_PRECISION,
+  )
   return out if bias is None else out + bias
 
 
@@ -147,7 +191,7 @@ def average_pool(
 
 
 def average_divisor(
-  size: Pair, kernel: Pair, stride: Pair, pad: Pair
+  size: Pair, kernel: Pair, stride: Pair, pad: Pair, *, ceil: bool = True
 ) -> Float[np.ndarray, "h w 1"]:
   """Cells in each window of a whole map, as Caffe counts them.
 
@@ -155,10 +199,28 @@ def average_divisor(
   adds beyond it does not.
   """
   rows, columns = (
-    _clipped_extents(*axis)
+    _clipped_extents(*axis, ceil=ceil)
     for axis in zip(size, kernel, stride, pad, strict=True)
   )
   return np.float32(rows[:, None, None] * columns[None, :, None])
+
+
+def stochastic_pool(
+  x: Map, kernel: Pair, stride: Pair, padding: Padding
+) -> Map:
+  """Stochastic pooling at test time: each window's mean weighted by itself.
+
+  `sum(x**2) / sum(x)`, and 0 where nothing in the window is positive
+  (Zeiler and Fergus 2013, arXiv:1301.3557, §3.2).
+  """
+  total, squares = (
+    lax.reduce_window(
+      values, 0.0, lax.add, (1, *kernel, 1), (1, *stride, 1), _nhwc(padding)
+    )
+    for values in (x, x * x)
+  )
+  positive = total > 0
+  return jnp.where(positive, squares / jnp.where(positive, total, 1), 0)
 
 
 def local_response_normalisation(
@@ -183,6 +245,39 @@ def local_response_normalisation(
   return x * (k + alpha / size * total) ** -beta
 
 
+def lrn_within_channel(
+  x: Map, *, size: int = 5, alpha: float = 1.0, beta: float = 0.75
+) -> Map:
+  """`x / (1 + alpha * mean of x**2 over a size x size window) ** beta`.
+
+  Cells beyond the border count as zeros of the mean. Caffe has no `k` here.
+  """
+  pad = (size - 1) // 2
+  padding = ((pad, pad), (pad, pad))
+  mean = average_pool(
+    x * x, (size, size), (1, 1), padding, np.float32(size * size)
+  )
+  return x * (1 + alpha * mean) ** -beta
+
+
+def mean_variance_normalisation(
+  x: Float[Array, "n *dims c"],
+  *,
+  variance: bool = True,
+  across_channels: bool = False,
+  eps: float = 1e-9,
+) -> Float[Array, "n *dims c"]:
+  """Caffe's MVN: minus the mean, over the standard deviation plus `eps`."""
+  axes = tuple(range(1, x.ndim - (not across_channels)))
+  x = x - jnp.mean(x, axes, keepdims=True)
+  if not variance:
+    return x
+  square = jnp.mean(x * x, axes, keepdims=True)
+  # The square root has no derivative at 0, where the answer is 0 anyway.
+  deviation = jnp.sqrt(jnp.where(square > 0, square, 1)) * (square > 0)
+  return x / (deviation + eps)
+
+
 def _nhwc(padding: Padding) -> list[Pair]:
   return [(0, 0), *padding, (0, 0)]
 
@@ -202,7 +297,9 @@ def _window_cells(x, shape, kernel, stride, padding, fill):
       )
 
 
-def _clipped_extents(size: int, kernel: int, stride: int, pad: int):
-  count = windows(size, kernel, stride, pad, ceil=True).count
+def _clipped_extents(
+  size: int, kernel: int, stride: int, pad: int, *, ceil: bool
+):
+  count = windows(size, kernel, stride, pad, ceil=ceil).count
   first = np.arange(count) * stride - pad
   return np.minimum(first + kernel, size + pad) - first

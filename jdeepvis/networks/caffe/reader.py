@@ -1,0 +1,369 @@
+"""Caffe's files as they are: a net's description and a net's weights."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from jdeepvis.networks.caffe import schema
+from jdeepvis.types import JdeepvisError
+
+_MAX_TEXT = 4_000_000
+_MAX_LAYERS = 5_000
+_MAX_AXES = 32
+
+_NEW_NAMES = {
+  "ABSVAL": "AbsVal",
+  "ARGMAX": "ArgMax",
+  "BNLL": "BNLL",
+  "HDF5_DATA": "HDF5Data",
+  "HDF5_OUTPUT": "HDF5Output",
+  "LRN": "LRN",
+  "MVN": "MVN",
+  "RELU": "ReLU",
+  "SOFTMAX_LOSS": "SoftmaxWithLoss",
+  "TANH": "TanH",
+}
+
+_TRAINING = frozenset(
+  "Accuracy Data DummyData HDF5Data HDF5Output ImageData MemoryData Silence "
+  "WindowData".split()
+)
+
+
+class CaffeLayer(NamedTuple):
+  """One layer of a net's description.
+
+  Attributes:
+    name: its name, not empty, of its own.
+    type: what it does, in the new form's words (`Convolution`).
+    bottoms: the blobs it reads.
+    tops: the blobs it writes.
+    shared: for each of its weights the name it is shared by, or "".
+    message: the protobuf message with its settings (`convolution_param`, ...).
+  """
+
+  name: str
+  type: str
+  bottoms: tuple[str, ...]
+  tops: tuple[str, ...]
+  shared: tuple[str, ...]
+  message: Any
+
+
+class CaffeNet(NamedTuple):
+  """A net's description, in order of computation.
+
+  Attributes:
+    file: the name of its file, for messages.
+    inputs: each input blob with its shape, batch first; the shape is empty
+      where the file has none.
+    layers: the layers that a trained net runs.
+    notes: a sentence for each thing left out.
+  """
+
+  file: str
+  inputs: tuple[tuple[str, tuple[int, ...]], ...]
+  layers: tuple[CaffeLayer, ...]
+  notes: tuple[str, ...]
+
+
+def read_net(path: Path | str) -> CaffeNet:
+  """Reads a .prototxt, in the new (`layer`) or the old (`layers`) form.
+
+  Layers of the training phase, data layers and losses are left out and noted.
+
+  Raises:
+    JdeepvisError: the file is missing, or describes no net.
+  """
+  data = _read_bytes(path, "net description")
+  try:
+    if len(data) > _MAX_TEXT:
+      raise ValueError(f"it has {len(data)} bytes, a description less")
+    return parse_net(data.decode("utf-8"), str(path))
+  except (ValueError, RecursionError) as error:
+    if isinstance(error, JdeepvisError):
+      raise
+    raise JdeepvisError(
+      f"{str(path)!r} is no .prototxt that describes a net: {_brief(error)}."
+    ) from error
+
+
+def parse_net(text: str, file: str) -> CaffeNet:
+  """The net that a .prototxt's `text` describes; see `read_net`.
+
+  Raises:
+    JdeepvisError: the text describes no net.
+  """
+  net, notes = _parse(text, file)
+  messages = net.layer or net.layers
+  if net.layer and net.layers:
+    raise JdeepvisError(
+      f"{file} mixes `layer` and `layers`; a net is in one form."
+    )
+  if not messages or len(messages) > _MAX_LAYERS:
+    raise JdeepvisError(
+      f"{file} has {len(messages)} layers; a net has 1 to {_MAX_LAYERS}."
+    )
+  inputs, layers, taken = _declared_inputs(net, file), [], set()
+  for number, message in enumerate(messages):
+    layer = _normalise(message, number, taken, file)
+    reason = _why_left_out(layer, net.state)
+    if layer.type == "Input" and not reason:
+      inputs += _input_layer(layer, file)
+    elif reason:
+      notes.append(f"{file}: layer {layer.name!r} is left out, {reason}.")
+    else:
+      layers.append(layer)
+      taken.add(layer.name)
+  return CaffeNet(file, tuple(inputs), tuple(layers), tuple(notes))
+
+
+def read_blobs(path: Path | str) -> dict[str, list[np.ndarray]]:
+  """Reads a .caffemodel in the new or the old wire form.
+
+  Returns:
+    For each layer that has weights its arrays, float32, with the axes and the
+    channel order of the file.
+
+  Raises:
+    JdeepvisError: the file is missing, damaged, or holds no weights.
+  """
+  net = schema.weights_class("NetParameter")()
+  _decode(net, path, "a .caffemodel")
+  blobs: dict[str, list[np.ndarray]] = {}
+  try:
+    for layer in (*net.layers, *net.layer):
+      if layer.blobs and layer.name not in blobs:
+        blobs[layer.name] = [
+          _array(blob, f"{path}: layer {layer.name!r}") for blob in layer.blobs
+        ]
+  except UnicodeDecodeError as error:
+    raise JdeepvisError(
+      f"{str(path)!r} is no .caffemodel: a layer's name is no text."
+    ) from error
+  if not blobs:
+    raise JdeepvisError(
+      f"{str(path)!r} holds no weights; give the .caffemodel of a trained net."
+    )
+  return blobs
+
+
+def read_mean(
+  source: Path | str | Sequence[float] | np.ndarray, channels: int = 3
+) -> np.ndarray:
+  """The mean that a net's images are centred by.
+
+  Args:
+    source: a .binaryproto or .npy file, or one number for each channel (also
+      as text, `104,117,123`), in Caffe's order: blue, green, red.
+    channels: how many the images have.
+
+  Returns:
+    float32 `[c]` or `[h, w, c]`, RGB where there are three channels.
+
+  Raises:
+    JdeepvisError: the file is missing or damaged, or the shape is no mean's.
+  """
+  name = repr(str(source)) if isinstance(source, str | Path) else "The mean"
+  if isinstance(source, str | Path):
+    mean = _mean_from_text(str(source))
+  else:
+    mean = np.asarray(source, np.float32)
+  if mean.ndim == 4 and mean.shape[0] == 1:
+    mean = mean[0]
+  if mean.ndim not in (1, 3) or mean.shape[0] != channels or 0 in mean.shape:
+    raise JdeepvisError(
+      f"{name} has shape {list(mean.shape)}; a mean is [{channels}] or "
+      f"[{channels}, height, width]."
+    )
+  if not np.isfinite(mean).all():
+    raise JdeepvisError(f"{name} holds values that are no finite numbers.")
+  mean = np.moveaxis(mean, 0, -1)
+  mean = mean[..., ::-1] if channels == 3 else mean
+  return np.ascontiguousarray(mean, np.float32)
+
+
+def _parse(text: str, file: str):
+  net, notes = schema.message_class("NetParameter")(), []
+  try:
+    text_format.Parse(text, net)
+    return net, notes
+  except text_format.ParseError as error:
+    first = error
+  except RecursionError:
+    raise JdeepvisError(f"{file} nests braces too deeply for a net.") from None
+  unknown = re.search(r'"[\w.]*?(\w+)" has no field named "(\w+)"', str(first))
+  # Settings of data and loss layers and of one's own are beside the point;
+  # one that is unknown inside a layer that is run may change what it computes.
+  if not unknown or unknown[1] not in ("LayerParameter", "V1LayerParameter"):
+    raise JdeepvisError(f"{file} cannot be read: {_brief(first)}.") from None
+  net.Clear()
+  try:
+    text_format.Parse(text, net, allow_unknown_field=True)
+  except (text_format.ParseError, RecursionError) as error:
+    raise JdeepvisError(f"{file} cannot be read: {_brief(error)}.") from None
+  notes.append(
+    f"{file}: settings that only training or unknown layers have are left "
+    f"out, {unknown[2]} the first."
+  )
+  return net, notes
+
+
+def _declared_inputs(net, file: str) -> list:
+  names = list(net.input)
+  if net.input_shape:
+    shapes = [tuple(shape.dim) for shape in net.input_shape]
+  else:
+    dims = list(net.input_dim)
+    shapes = [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
+  shapes = shapes or [()] * len(names)
+  if len(shapes) != len(names):
+    raise JdeepvisError(
+      f"{file} has {len(names)} inputs but {len(shapes)} input shapes."
+    )
+  return list(zip(names, shapes, strict=True))
+
+
+def _input_layer(layer: CaffeLayer, file: str) -> list:
+  shapes = [tuple(shape.dim) for shape in layer.message.input_param.shape]
+  shapes = shapes * len(layer.tops) if len(shapes) == 1 else shapes
+  shapes = shapes or [()] * len(layer.tops)
+  if len(shapes) != len(layer.tops):
+    raise JdeepvisError(
+      f"{file}: layer {layer.name!r} has {len(layer.tops)} tops but "
+      f"{len(shapes)} shapes."
+    )
+  return list(zip(layer.tops, shapes, strict=True))
+
+
+def _normalise(message, number: int, taken: set, file: str) -> CaffeLayer:
+  old = message.DESCRIPTOR.name == "V1LayerParameter"
+  if old and message.HasField("layer"):
+    raise JdeepvisError(
+      f"{file} is in the oldest form (`layers {{ layer {{ ... }} }}`); "
+      "upgrade it with Caffe's upgrade_net_proto_text."
+    )
+  kind = _new_name(schema.V1_TYPES[message.type]) if old else message.type
+  name = message.name or f"{kind.lower()}{number}"
+  while name in taken:
+    name += "_"
+  shared = (
+    tuple(message.param) if old else tuple(p.name for p in message.param)
+  )
+  return CaffeLayer(
+    name, kind, tuple(message.bottom), tuple(message.top), shared, message
+  )
+
+
+def _new_name(old: str) -> str:
+  if old in _NEW_NAMES:
+    return _NEW_NAMES[old]
+  return "".join(word.capitalize() for word in old.split("_"))
+
+
+def _why_left_out(layer: CaffeLayer, state) -> str:
+  message, test = layer.message, 1
+  included = [_admits(rule, state) for rule in message.include]
+  if included and not any(included):
+    return "it is for training only"
+  if any(_admits(rule, state) for rule in message.exclude):
+    return "it is for training only"
+  phase = message.DESCRIPTOR.fields_by_name.get("phase")
+  if phase and message.HasField("phase") and message.phase != test:
+    return "it is for training only"
+  if layer.type in _TRAINING or layer.type.endswith("Loss"):
+    return f"a trained net has no use for {layer.type}"
+  return ""
+
+
+def _admits(rule, state) -> bool:
+  """Whether the test phase meets a rule, with the file's level and stages."""
+  test, stages = 1, set(state.stage)
+  return not (
+    (rule.HasField("phase") and rule.phase != test)
+    or (rule.HasField("min_level") and state.level < rule.min_level)
+    or (rule.HasField("max_level") and state.level > rule.max_level)
+    or (set(rule.stage) - stages)
+    or (set(rule.not_stage) & stages)
+  )
+
+
+def _mean_from_text(source: str) -> np.ndarray:
+  if source.endswith(".npy"):
+    try:
+      # Mapped: a header that promises more than the file has fails at once.
+      mean = np.load(source, mmap_mode="r", allow_pickle=False)
+      if mean.dtype.kind not in "fiu":
+        raise ValueError(f"its numbers are {mean.dtype}")
+      return np.asarray(mean, np.float32)
+    except FileNotFoundError:
+      raise JdeepvisError(f"There is no mean file {source!r}.") from None
+    except Exception as error:  # a damaged header can raise anything
+      raise JdeepvisError(
+        f"{source!r} is no .npy file of numbers: {_brief(error)}."
+      ) from error
+  if source.endswith(".binaryproto"):
+    blob = schema.weights_class("BlobProto")()
+    _decode(blob, source, "a .binaryproto")
+    return _array(blob, source)
+  try:
+    return np.array([float(part) for part in source.split(",")], np.float32)
+  except ValueError:
+    raise JdeepvisError(
+      f"The mean {source!r} is no .binaryproto, .npy or list of numbers."
+    ) from None
+
+
+def _decode(message, path: Path | str, what: str) -> None:
+  data = _read_bytes(path, "file")
+  try:
+    message.ParseFromString(data)
+  except DecodeError as error:
+    raise JdeepvisError(
+      f"{str(path)!r} is damaged or not {what}: {_brief(error)}."
+    ) from error
+
+
+def _read_bytes(path: Path | str, what: str) -> bytes:
+  try:
+    return Path(path).read_bytes()
+  except FileNotFoundError:
+    raise JdeepvisError(f"There is no {what} {str(path)!r}.") from None
+  except (OSError, ValueError) as error:
+    raise JdeepvisError(
+      f"The {what} {str(path)!r} cannot be read: {_brief(error)}."
+    ) from error
+
+
+def _array(blob, where: str) -> np.ndarray:
+  double = not blob.data and bool(blob.double_data)
+  chunks = blob.double_data if double else blob.data
+  data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+  item = np.dtype("<f8" if double else "<f4")
+  shape = (
+    tuple(blob.shape.dim)
+    if blob.HasField("shape")
+    else (blob.num, blob.channels, blob.height, blob.width)
+  )
+  size = 1
+  for extent in shape:
+    size *= extent
+  if len(data) != size * item.itemsize or len(shape) > _MAX_AXES:
+    raise JdeepvisError(
+      f"{where} has {len(data) // item.itemsize} values for the shape "
+      f"{_brief(list(shape))}."
+    )
+  if any(extent < 1 for extent in shape):
+    raise JdeepvisError(f"{where} has the impossible shape {list(shape)}.")
+  return np.frombuffer(data, item).astype(np.float32, copy=False).reshape(shape)
+
+
+def _brief(error) -> str:
+  """An error's first line, short, without its full stop."""
+  lines = str(error).strip().splitlines() or [type(error).__name__]
+  return lines[0][:200].rstrip(".")
