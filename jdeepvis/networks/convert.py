@@ -2,11 +2,251 @@
 
 import hashlib
 import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
+from jdeepvis.networks.architectures import (
+  ARCHITECTURES,
+  TORCHVISION_DEVIATION,
+)
+from jdeepvis.networks.caffe.blobs import params_from_blobs
+from jdeepvis.networks.caffe.graph import build_graph
+from jdeepvis.networks.caffe.reader import read_blobs, read_mean, read_net
+from jdeepvis.networks.graph import (
+  INPUT,
+  GraphApply,
+  infer_shapes,
+  random_weights,
+)
+from jdeepvis.networks.network import InputSpec, LayerInfo, Network
+from jdeepvis.networks.weights import build
 from jdeepvis.types import JdeepvisError, Params
+
+RANDOM = "random"
+"""In place of a weight file: weights of an untrained network."""
+
+Mean = Path | str | Sequence[float] | np.ndarray | None
+"""A mean file, or one number a channel: blue, green, red."""
+
+_FOLDABLE = ("convolution", "inner_product")
+_TORCHVISION = {
+  "features.0": "conv1",
+  "features.3": "conv2",
+  "features.6": "conv3",
+  "features.8": "conv4",
+  "features.10": "conv5",
+  "classifier.1": "fc6",
+  "classifier.4": "fc7",
+  "classifier.6": "fc8",
+}
+
+
+class Read(NamedTuple):
+  """A network from foreign files, and a sentence for each thing left out."""
+
+  network: Network
+  notes: tuple[str, ...]
+
+
+def read_caffe(
+  prototxt: Path | str,
+  weights: Path | str,
+  *,
+  mean: Mean = None,
+  labels: Sequence[str] = (),
+  scale: float = 1.0,
+) -> Read:
+  """A network from Caffe's own files.
+
+  Args:
+    prototxt: the net's description, a deploy.prototxt.
+    weights: its .caffemodel, or `random`.
+    mean: what is subtracted from pixels (see `reader.read_mean`); None is
+      nothing. A mean larger than the input is cropped at its centre.
+    labels: the class names in order.
+    scale: what centred pixels (0..255) are multiplied by before they enter
+      the net, 1/256 for LeNet. It becomes part of the first weights.
+
+  Raises:
+    JdeepvisError: a file is missing or damaged, a layer is unknown, or the
+      weights do not fit.
+  """
+  net = read_net(prototxt)
+  layers, shape, output, shared = build_graph(net)
+  if weights == RANDOM:
+    params = random_weights(layers, shape)
+  else:
+    blobs = read_blobs(weights)
+    params = params_from_blobs(layers, shape, blobs, str(weights), shared)
+  layers, params = fold_pixels(
+    layers, params, shape, reverse=shape[2] == 3, scale=scale
+  )
+  spec = input_spec(shape, mean)
+  network = Network(
+    GraphApply(layers), params, spec, layers, tuple(labels), output
+  )
+  return Read(check_labels(network, str(prototxt)), net.notes)
+
+
+def read_architecture(
+  architecture: str,
+  weights: Path | str,
+  *,
+  mean: Mean = None,
+  labels: Sequence[str] = (),
+) -> Network:
+  """One of `ARCHITECTURES` with weights from a foreign file.
+
+  Args:
+    architecture: its name.
+    weights: a .caffemodel; a .safetensors or .pth of torchvision's AlexNet;
+      a .pkl of arrays; or `random`.
+    mean: as in `read_caffe`; None is the architecture's own.
+    labels: the class names in order.
+
+  Raises:
+    JdeepvisError: the file is missing or damaged, or its weights do not fit.
+  """
+  known = ARCHITECTURES[architecture]
+  spec = known.input
+  if mean is not None:
+    spec = input_spec(spec.shape, mean)
+  layers = known.module().layers()
+  suffix = Path(weights).suffix
+  torch = architecture == "alexnet-torchvision"
+  if weights == RANDOM:
+    params, scale = random_weights(layers, spec.shape), 1.0
+  elif suffix == ".pkl":
+    params, scale = read_array_pickle(weights), 1.0
+  else:
+    blobs = read_torchvision(weights) if torch else read_blobs(weights)
+    params = params_from_blobs(layers, spec.shape, blobs, str(weights))
+    # torchvision divides pixels by their standard deviation, Caffe does not.
+    scale = 1 / (255 * np.array(TORCHVISION_DEVIATION)) if torch else 1.0
+  _, params = fold_pixels(
+    layers, params, spec.shape, reverse=not torch, scale=scale
+  )
+  network = build(architecture, params, spec, tuple(labels))
+  return check_labels(network, str(weights))
+
+
+def fold_pixels(
+  layers: tuple[LayerInfo, ...],
+  params: Params,
+  shape: tuple[int, int, int],
+  *,
+  reverse: bool,
+  scale: float | np.ndarray = 1.0,
+) -> tuple[tuple[LayerInfo, ...], Params]:
+  """Makes a network take RGB pixels, whatever it was trained on.
+
+  The channel order and the scale go into the weights that read the images;
+  where other layers read them too, into a layer of their own in front.
+
+  Args:
+    layers: the graph.
+    params: its weights.
+    shape: the input's height, width, channels.
+    reverse: the weights expect the channels in the opposite order.
+    scale: what the weights expect pixels multiplied by; one number, or one a
+      channel in our order.
+  """
+  if not reverse and np.all(np.asarray(scale) == 1):
+    return layers, params
+  readers = [layer for layer in layers if INPUT in layer.inputs]
+  keys = {layer.weights_key for layer in readers}
+  foldable = all(
+    layer.kind in _FOLDABLE
+    and layer.option("groups", 1) == 1
+    and layer.option("axis", 1) == 1
+    for layer in readers
+  ) and not any(
+    layer.weights_key in keys for layer in layers if layer not in readers
+  )
+  if not foldable:
+    return _with_pixels_layer(layers, reverse, float(scale)), params
+  params = dict(params)
+  for key in keys:
+    kernel = params[key]["kernel"]
+    cells = kernel.reshape(-1, shape[2], kernel.shape[-1])
+    cells = cells[:, ::-1] if reverse else cells
+    cells = cells * np.float32(scale).reshape(-1, 1)
+    kernel = np.ascontiguousarray(cells, np.float32).reshape(kernel.shape)
+    params[key] = {**params[key], "kernel": kernel}
+  return layers, params
+
+
+def input_spec(shape: tuple[int, int, int], mean: Mean) -> InputSpec:
+  """What a network of this input shape wants to be shown.
+
+  Args:
+    shape: height, width, channels.
+    mean: a mean file or numbers (see `reader.read_mean`), or None.
+
+  Raises:
+    JdeepvisError: the mean is not one for these images.
+  """
+  height, width, channels = shape
+  if mean is None:
+    values = np.zeros(channels, np.float32)
+  else:
+    values = read_mean(mean, channels)
+  if values.ndim == 3:
+    top, left = values.shape[0] - height, values.shape[1] - width
+    if top < 0 or left < 0:
+      raise JdeepvisError(
+        f"The mean of {values.shape[0]} x {values.shape[1]} pixels is smaller "
+        f"than the input of {height} x {width}; give one number a channel."
+      )
+    top, left = top // 2, left // 2
+    values = values[top : top + height, left : left + width]
+  imagenet = shape in ((224, 224, 3), (227, 227, 3))
+  return InputSpec(shape, values, 256 if imagenet else None)
+
+
+def check_labels(network: Network, file: str) -> Network:
+  """The network, if it has no labels or as many as classes.
+
+  Raises:
+    JdeepvisError: says how many of each there are.
+  """
+  layers, shape = network.layers, network.input.shape
+  classes = infer_shapes(layers, shape).blobs[network.output][-1]
+  if network.labels and len(network.labels) != classes:
+    raise JdeepvisError(
+      f"{file}: there are {len(network.labels)} labels for {classes} classes."
+    )
+  return network
+
+
+def read_torchvision(path: Path | str) -> Mapping[str, list[np.ndarray]]:
+  """Torchvision's AlexNet, with Caffe's names for its layers.
+
+  Args:
+    path: a .safetensors file, or a .pth where torch is installed.
+
+  Raises:
+    JdeepvisError: the file is missing, damaged or of another network.
+  """
+  tensors = _read_tensors(path)
+  expected = {
+    f"{name}.{leaf}" for name in _TORCHVISION for leaf in ("weight", "bias")
+  }
+  if tensors.keys() != expected:
+    strange = sorted(tensors.keys() ^ expected)
+    raise JdeepvisError(
+      f"{str(path)!r} is not torchvision's AlexNet: it differs in "
+      f"{', '.join(strange[:6])}."
+    )
+  return {
+    ours: [tensors[f"{name}.weight"], tensors[f"{name}.bias"]]
+    for name, ours in _TORCHVISION.items()
+  }
 
 
 def read_array_pickle(path: Path | str) -> Params:
@@ -35,16 +275,52 @@ def read_array_pickle(path: Path | str) -> Params:
     ) from error
 
 
-def reverse_input_channels(params: Params, layer: str) -> Params:
-  """BGR to RGB (or back), once: in the kernel that reads the images."""
-  kernel = params[layer]["kernel"][:, :, ::-1]
-  return {**params, layer: {**params[layer], "kernel": kernel}}
-
-
 def sha256(path: Path | str) -> str:
   """The file's SHA-256, as hexadecimal digits."""
   with open(path, "rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _with_pixels_layer(layers, reverse: bool, scale: float):
+  name = "data/pixels"
+  options = (("reverse", reverse), ("scale", scale))
+  first = LayerInfo(name, "pixels", (INPUT,), (name,), options=options)
+  others = (
+    layer._replace(
+      inputs=tuple(name if x == INPUT else x for x in layer.inputs)
+    )
+    for layer in layers
+  )
+  return (first, *others)
+
+
+def _read_tensors(path: Path | str) -> dict[str, np.ndarray]:
+  try:
+    if str(path).endswith(".safetensors"):
+      return load_file(path)
+    import torch
+
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: value.numpy() for name, value in tensors.items()}
+  except ImportError:
+    raise JdeepvisError(
+      f"{str(path)!r} needs torch to be read; install it, or give the weights "
+      "as .safetensors."
+    ) from None
+  except FileNotFoundError:
+    raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
+  except (
+    AttributeError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+  ) as error:
+    raise JdeepvisError(
+      f"{str(path)!r} holds no named tensors: {repr(error)[:200]}."
+    ) from error
 
 
 class _ArrayUnpickler(pickle.Unpickler):

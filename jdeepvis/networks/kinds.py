@@ -79,7 +79,7 @@ def _deconvolution_weights(layer, shapes):
 def _inner_product(layer, weights, inputs, relu):
   (x,) = inputs
   kernel, bias = weights["kernel"], weights.get("bias")
-  axis = layer.option("axis", 1)
+  axis = axes.positive_axis(layer.option("axis", 1), x.ndim)
   if axis == 1:
     return ops.inner_product(x, kernel, bias)
   out = axes.inner_product(x, kernel, axis)

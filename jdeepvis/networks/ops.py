@@ -239,9 +239,7 @@ def local_response_normalisation(
   before = (size - 1) // 2
   window = (1,) * (x.ndim - 1) + (size,)
   padding = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
-  total = lax.reduce_window(
-    x * x, 0.0, lax.add, window, (1,) * x.ndim, padding
-  )
+  total = lax.reduce_window(x * x, 0.0, lax.add, window, (1,) * x.ndim, padding)
   return x * (k + alpha / size * total) ** -beta
 
 

@@ -30,8 +30,7 @@ _NEW_NAMES = {
 }
 
 _TRAINING = frozenset(
-  "Accuracy Data DummyData HDF5Data HDF5Output ImageData MemoryData Silence "
-  "WindowData".split()
+  ["Accuracy", "Data", "DummyData", "HDF5Data", "HDF5Output", "ImageData", "MemoryData", "Silence", "WindowData"]
 )
 
 
@@ -252,9 +251,7 @@ def _normalise(message, number: int, taken: set, file: str) -> CaffeLayer:
   name = message.name or f"{kind.lower()}{number}"
   while name in taken:
     name += "_"
-  shared = (
-    tuple(message.param) if old else tuple(p.name for p in message.param)
-  )
+  shared = tuple(message.param) if old else tuple(p.name for p in message.param)
   return CaffeLayer(
     name, kind, tuple(message.bottom), tuple(message.top), shared, message
   )
@@ -345,11 +342,12 @@ def _array(blob, where: str) -> np.ndarray:
   chunks = blob.double_data if double else blob.data
   data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
   item = np.dtype("<f8" if double else "<f4")
-  shape = (
-    tuple(blob.shape.dim)
-    if blob.HasField("shape")
-    else (blob.num, blob.channels, blob.height, blob.width)
-  )
+  if blob.HasField("shape"):
+    shape = tuple(blob.shape.dim)
+  else:
+    shape = (blob.num, blob.channels, blob.height, blob.width)
+    # A single shared number has no axes, and so no shape in the file.
+    shape = shape if any(shape) else (len(data) // item.itemsize,)
   size = 1
   for extent in shape:
     size *= extent

@@ -17,13 +17,7 @@ _PACKAGE = "jdeepvis.caffe"
 V1_TYPES = MappingProxyType(
   dict(
     enumerate(
-      "NONE ACCURACY BNLL CONCAT CONVOLUTION DATA DROPOUT EUCLIDEAN_LOSS "
-      "FLATTEN HDF5_DATA HDF5_OUTPUT IM2COL IMAGE_DATA INFOGAIN_LOSS "
-      "INNER_PRODUCT LRN MULTINOMIAL_LOGISTIC_LOSS POOLING RELU SIGMOID "
-      "SOFTMAX SOFTMAX_LOSS SPLIT TANH WINDOW_DATA ELTWISE POWER "
-      "SIGMOID_CROSS_ENTROPY_LOSS HINGE_LOSS MEMORY_DATA ARGMAX THRESHOLD "
-      "DUMMY_DATA SLICE MVN ABSVAL SILENCE CONTRASTIVE_LOSS EXP "
-      "DECONVOLUTION".split()
+      ["NONE", "ACCURACY", "BNLL", "CONCAT", "CONVOLUTION", "DATA", "DROPOUT", "EUCLIDEAN_LOSS", "FLATTEN", "HDF5_DATA", "HDF5_OUTPUT", "IM2COL", "IMAGE_DATA", "INFOGAIN_LOSS", "INNER_PRODUCT", "LRN", "MULTINOMIAL_LOGISTIC_LOSS", "POOLING", "RELU", "SIGMOID", "SOFTMAX", "SOFTMAX_LOSS", "SPLIT", "TANH", "WINDOW_DATA", "ELTWISE", "POWER", "SIGMOID_CROSS_ENTROPY_LOSS", "HINGE_LOSS", "MEMORY_DATA", "ARGMAX", "THRESHOLD", "DUMMY_DATA", "SLICE", "MVN", "ABSVAL", "SILENCE", "CONTRASTIVE_LOSS", "EXP", "DECONVOLUTION"]
     )
   )
 )
@@ -47,7 +41,7 @@ _SETTINGS = """
 """
 
 _MESSAGES = {
-  "NetParameter": f"""
+  "NetParameter": """
     name=1 string; layers=2 V1LayerParameter*; input=3 string*;
     input_dim=4 int32*; force_backward=5 bool; state=6 NetState;
     debug_info=7 bool; input_shape=8 BlobShape*; layer=100 LayerParameter*
@@ -162,7 +156,9 @@ _WEIGHTS = {
 }
 
 _FIELD = re.compile(r"(\w+)=(\d+) (\w+|\{[^}]*\})(\*?)(?: (\S+))?")
-_SCALARS = frozenset("bool bytes double float int32 int64 string uint32".split())
+_SCALARS = frozenset(
+  ["bool", "bytes", "double", "float", "int32", "int64", "string", "uint32"]
+)
 
 
 @functools.cache
