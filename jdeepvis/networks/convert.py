@@ -31,7 +31,7 @@ RANDOM = "random"
 """In place of a weight file: weights of an untrained network."""
 
 Mean = Path | str | Sequence[float] | np.ndarray | None
-"""A mean file, or one number a channel: blue, green, red."""
+"""A mean file, or one number a channel (see `reader.read_mean`)."""
 
 _FOLDABLE = ("convolution", "inner_product")
 _TORCHVISION = {
@@ -60,6 +60,7 @@ def read_caffe(
   mean: Mean = None,
   labels: Sequence[str] = (),
   scale: float = 1.0,
+  bgr: bool = True,
 ) -> Read:
   """A network from Caffe's own files.
 
@@ -71,6 +72,8 @@ def read_caffe(
     labels: the class names in order.
     scale: what centred pixels (0..255) are multiplied by before they enter
       the net, 1/256 for LeNet. It becomes part of the first weights.
+    bgr: a net for colours was trained on blue, green, red, as almost all of
+      Caffe's were; its CIFAR-10 examples were not.
 
   Raises:
     JdeepvisError: a file is missing or damaged, a layer is unknown, or the
@@ -84,9 +87,9 @@ def read_caffe(
     blobs = read_blobs(weights)
     params = params_from_blobs(layers, shape, blobs, str(weights), shared)
   layers, params = fold_pixels(
-    layers, params, shape, reverse=shape[2] == 3, scale=scale
+    layers, params, shape, reverse=bgr and shape[2] == 3, scale=scale
   )
-  spec = input_spec(shape, mean)
+  spec = input_spec(shape, mean, bgr=bgr)
   network = Network(
     GraphApply(layers), params, spec, layers, tuple(labels), output
   )
@@ -181,12 +184,15 @@ def fold_pixels(
   return layers, params
 
 
-def input_spec(shape: tuple[int, int, int], mean: Mean) -> InputSpec:
+def input_spec(
+  shape: tuple[int, int, int], mean: Mean, *, bgr: bool = True
+) -> InputSpec:
   """What a network of this input shape wants to be shown.
 
   Args:
     shape: height, width, channels.
     mean: a mean file or numbers (see `reader.read_mean`), or None.
+    bgr: three channels come as blue, green, red.
 
   Raises:
     JdeepvisError: the mean is not one for these images.
@@ -195,7 +201,7 @@ def input_spec(shape: tuple[int, int, int], mean: Mean) -> InputSpec:
   if mean is None:
     values = np.zeros(channels, np.float32)
   else:
-    values = read_mean(mean, channels)
+    values = read_mean(mean, channels, bgr=bgr)
   if values.ndim == 3:
     top, left = values.shape[0] - height, values.shape[1] - width
     if top < 0 or left < 0:

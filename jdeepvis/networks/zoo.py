@@ -22,6 +22,7 @@ def load_network(
   mean: convert.Mean = None,
   labels: Path | str | Sequence[str] | None = None,
   scale: float = 1.0,
+  bgr: bool = True,
 ) -> Network:
   """Loads a network by its name, from one file, or from Caffe's files.
 
@@ -34,10 +35,12 @@ def load_network(
     weights: the .caffemodel, or `random` for an untrained network, also of a
       name in `ARCHITECTURES`.
     mean: subtracted from pixels (0..255): a .binaryproto or .npy file, or one
-      number a channel in Caffe's order, blue, green, red.
+      number a channel.
     labels: the class names, or a file with one a line.
     scale: what the net was trained to have centred pixels multiplied by,
       1/256 for LeNet; images stay on the 0..255 scale.
+    bgr: the net and its mean have blue, green, red in this order, as almost
+      all of Caffe's; images are RGB all the same.
 
   Raises:
     JdeepvisError: there is no such network, or a file is missing or damaged.
@@ -52,7 +55,7 @@ def load_network(
         'weights="net.caffemodel", or weights="random".'
       )
     network, notes = convert.read_caffe(
-      name, weights, mean=mean, labels=labels or (), scale=scale
+      name, weights, mean=mean, labels=labels or (), scale=scale, bgr=bgr
     )
     for note in notes:
       logging.getLogger("jdeepvis").warning("%s", note)
@@ -61,9 +64,10 @@ def load_network(
     return convert.read_architecture(
       name, weights, mean=mean, labels=labels or ()
     )
-  if (weights, mean, labels, scale) != (None, None, None, 1.0):
+  given = (weights, mean, labels)
+  if any(value is not None for value in given) or scale != 1 or not bgr:
     raise JdeepvisError(
-      f"Weights, mean, labels and scale belong to a .prototxt, not to {name!r}."
+      f"Weights, mean, labels, scale and bgr are for a .prototxt, not {name!r}."
     )
   if name in _BUNDLED:
     return read_network(third_party() / _BUNDLED[name])

@@ -10,7 +10,18 @@ from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
 _ACTIVATIONS = frozenset(
-  ["relu", "prelu", "elu", "sigmoid", "tanh", "abs", "bnll", "power", "exp", "log"]
+  [
+    "relu",
+    "prelu",
+    "elu",
+    "sigmoid",
+    "tanh",
+    "abs",
+    "bnll",
+    "power",
+    "exp",
+    "log",
+  ]
 )
 _SAME_VALUES = frozenset(["identity", "flatten", "reshape"])
 _SCORES = "scores"

@@ -30,7 +30,17 @@ _NEW_NAMES = {
 }
 
 _TRAINING = frozenset(
-  ["Accuracy", "Data", "DummyData", "HDF5Data", "HDF5Output", "ImageData", "MemoryData", "Silence", "WindowData"]
+  [
+    "Accuracy",
+    "Data",
+    "DummyData",
+    "HDF5Data",
+    "HDF5Output",
+    "ImageData",
+    "MemoryData",
+    "Silence",
+    "WindowData",
+  ]
 )
 
 
@@ -153,14 +163,18 @@ def read_blobs(path: Path | str) -> dict[str, list[np.ndarray]]:
 
 
 def read_mean(
-  source: Path | str | Sequence[float] | np.ndarray, channels: int = 3
+  source: Path | str | Sequence[float] | np.ndarray,
+  channels: int = 3,
+  *,
+  bgr: bool = True,
 ) -> np.ndarray:
   """The mean that a net's images are centred by.
 
   Args:
     source: a .binaryproto or .npy file, or one number for each channel (also
-      as text, `104,117,123`), in Caffe's order: blue, green, red.
+      as text, `104,117,123`).
     channels: how many the images have.
+    bgr: three channels come as blue, green, red, Caffe's order.
 
   Returns:
     float32 `[c]` or `[h, w, c]`, RGB where there are three channels.
@@ -183,7 +197,7 @@ def read_mean(
   if not np.isfinite(mean).all():
     raise JdeepvisError(f"{name} holds values that are no finite numbers.")
   mean = np.moveaxis(mean, 0, -1)
-  mean = mean[..., ::-1] if channels == 3 else mean
+  mean = mean[..., ::-1] if bgr and channels == 3 else mean
   return np.ascontiguousarray(mean, np.float32)
 
 
@@ -247,7 +261,7 @@ def _normalise(message, number: int, taken: set, file: str) -> CaffeLayer:
       f"{file} is in the oldest form (`layers {{ layer {{ ... }} }}`); "
       "upgrade it with Caffe's upgrade_net_proto_text."
     )
-  kind = _new_name(schema.V1_TYPES[message.type]) if old else message.type
+  kind = _new_name(_type_word(message)) if old else message.type
   name = message.name or f"{kind.lower()}{number}"
   while name in taken:
     name += "_"
@@ -255,6 +269,11 @@ def _normalise(message, number: int, taken: set, file: str) -> CaffeLayer:
   return CaffeLayer(
     name, kind, tuple(message.bottom), tuple(message.top), shared, message
   )
+
+
+def _type_word(message) -> str:
+  field = message.DESCRIPTOR.fields_by_name["type"]
+  return field.enum_type.values_by_number[message.type].name
 
 
 def _new_name(old: str) -> str:

@@ -8,21 +8,19 @@ loss layers are not.
 
 import functools
 import re
-from types import MappingProxyType
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _PACKAGE = "jdeepvis.caffe"
 
-V1_TYPES = MappingProxyType(
-  dict(
-    enumerate(
-      ["NONE", "ACCURACY", "BNLL", "CONCAT", "CONVOLUTION", "DATA", "DROPOUT", "EUCLIDEAN_LOSS", "FLATTEN", "HDF5_DATA", "HDF5_OUTPUT", "IM2COL", "IMAGE_DATA", "INFOGAIN_LOSS", "INNER_PRODUCT", "LRN", "MULTINOMIAL_LOGISTIC_LOSS", "POOLING", "RELU", "SIGMOID", "SOFTMAX", "SOFTMAX_LOSS", "SPLIT", "TANH", "WINDOW_DATA", "ELTWISE", "POWER", "SIGMOID_CROSS_ENTROPY_LOSS", "HINGE_LOSS", "MEMORY_DATA", "ARGMAX", "THRESHOLD", "DUMMY_DATA", "SLICE", "MVN", "ABSVAL", "SILENCE", "CONTRASTIVE_LOSS", "EXP", "DECONVOLUTION"]
-    )
-  )
-)
-"""The old form's layer types by number."""
-
+_V1_TYPES = """
+  NONE ACCURACY BNLL CONCAT CONVOLUTION DATA DROPOUT EUCLIDEAN_LOSS FLATTEN
+  HDF5_DATA HDF5_OUTPUT IM2COL IMAGE_DATA INFOGAIN_LOSS INNER_PRODUCT LRN
+  MULTINOMIAL_LOGISTIC_LOSS POOLING RELU SIGMOID SOFTMAX SOFTMAX_LOSS SPLIT
+  TANH WINDOW_DATA ELTWISE POWER SIGMOID_CROSS_ENTROPY_LOSS HINGE_LOSS
+  MEMORY_DATA ARGMAX THRESHOLD DUMMY_DATA SLICE MVN ABSVAL SILENCE
+  CONTRASTIVE_LOSS EXP DECONVOLUTION
+"""
 _ENGINE = "{DEFAULT CAFFE CUDNN}"
 _PHASE = "{TRAIN TEST}"
 
@@ -63,7 +61,7 @@ _MESSAGES = {
   """,
   "V1LayerParameter": f"""
     layer=1 V0LayerParameter; bottom=2 string*; top=3 string*; name=4 string;
-    type=5 {{{" ".join(V1_TYPES.values())}}}; blobs=6 BlobProto*;
+    type=5 {{{_V1_TYPES.strip()}}}; blobs=6 BlobProto*;
     blobs_lr=7 float*; weight_decay=8 float*; include=32 NetStateRule*;
     exclude=33 NetStateRule*; loss_weight=35 float*; param=1001 string*;
     blob_share_mode=1002 {{STRICT PERMISSIVE}}*
@@ -137,7 +135,9 @@ _MESSAGES = {
     bias_term=4 bool; bias_filler=5 FillerParameter
   """,
   "SigmoidParameter": f"engine=1 {_ENGINE}",
-  "SliceParameter": "slice_dim=1 uint32 1; slice_point=2 uint32*; axis=3 int32 1",
+  "SliceParameter": """
+    slice_dim=1 uint32 1; slice_point=2 uint32*; axis=3 int32 1
+  """,
   "SoftmaxParameter": f"engine=1 {_ENGINE}; axis=2 int32 1",
   "TanHParameter": f"engine=1 {_ENGINE}",
 }
