@@ -139,7 +139,13 @@ def _lrn(layer, weights, inputs, relu):
 
 def _lrn_within(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.lrn_within_channel(x, size=layer.kernel[0], **dict(layer.options))
+  return ops.lrn_within_channel(
+    x,
+    layer.kernel[0],
+    padding(layer, x.shape[1:3]),
+    alpha=layer.option("alpha", 1.0),
+    beta=layer.option("beta", 0.75),
+  )
 
 
 def _mvn(layer, weights, inputs, relu):

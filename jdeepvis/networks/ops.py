@@ -244,14 +244,12 @@ def local_response_normalisation(
 
 
 def lrn_within_channel(
-  x: Map, *, size: int = 5, alpha: float = 1.0, beta: float = 0.75
+  x: Map, size: int, padding: Padding, *, alpha: float, beta: float
 ) -> Map:
   """`x / (1 + alpha * mean of x**2 over a size x size window) ** beta`.
 
   Cells beyond the border count as zeros of the mean. Caffe has no `k` here.
   """
-  pad = (size - 1) // 2
-  padding = ((pad, pad), (pad, pad))
   mean = average_pool(
     x * x, (size, size), (1, 1), padding, np.float32(size * size)
   )

@@ -1,0 +1,28 @@
+"""What all tests share. Real data are for local runs; CI does without."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+import jdeepvis
+
+_ROOT = Path(__file__).parent.parent
+
+# Two devices, as the scripts have: sharding is part of what is tested.
+jax.config.update("jax_num_cpu_devices", 2)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+  """The folder with real photos and Caffe files."""
+  path = Path(os.environ.get("JDEEPVIS_TEST_DATA", _ROOT.parent / "shared/data"))
+  if not path.is_dir():
+    pytest.skip(f"no real data at {path}; JDEEPVIS_TEST_DATA names another place")
+  return path
+
+
+@pytest.fixture(scope="session")
+def squeezenet():
+  return jdeepvis.load_network("squeezenet1.1")
