@@ -17,9 +17,13 @@ jax.config.update("jax_num_cpu_devices", 2)
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
   """The folder with real photos and Caffe files."""
-  path = Path(os.environ.get("JDEEPVIS_TEST_DATA", _ROOT.parent / "shared/data"))
+  path = Path(
+    os.environ.get("JDEEPVIS_TEST_DATA", _ROOT.parent / "shared/data")
+  )
   if not path.is_dir():
-    pytest.skip(f"no real data at {path}; JDEEPVIS_TEST_DATA names another place")
+    pytest.skip(
+      f"no real data at {path}; JDEEPVIS_TEST_DATA names another place"
+    )
   return path
 
 

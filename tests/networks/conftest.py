@@ -42,7 +42,9 @@ class CaffeFiles:
     random = np.random.default_rng(seed)
     graph = build_graph(reader.read_net(prototxt))
     blobs = {}
-    for layer, leaves in infer_shapes(graph.layers, graph.shape).weights.items():
+    for layer, leaves in infer_shapes(
+      graph.layers, graph.shape
+    ).weights.items():
       if layer in skip:
         continue
       blobs[layer] = []

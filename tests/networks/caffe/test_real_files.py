@@ -11,10 +11,17 @@ from jdeepvis.networks import convert
 from jdeepvis.networks.caffe import reader
 from jdeepvis.networks.pictures import preprocess, read_picture
 
-_LAYERS = (
-  "concat_shared_input convolution inner_product lrn_channels pooling_ave "
-  "pooling_max prelu relu softmax"
-).split()
+_LAYERS = [
+  "concat_shared_input",
+  "convolution",
+  "inner_product",
+  "lrn_channels",
+  "pooling_ave",
+  "pooling_max",
+  "prelu",
+  "relu",
+  "softmax",
+]
 
 # The first hundred labels of MNIST's test set. The file's own labels are
 # those of its training set and do not belong to its images.

@@ -131,9 +131,7 @@ _VARIED = (
 )
 
 
-@pytest.mark.parametrize(
-  "text", [_VGG, _RESNET], ids=["vgg", "resnet"]
-)
+@pytest.mark.parametrize("text", [_VGG, _RESNET], ids=["vgg", "resnet"])
 def test_made_up_nets(text, caffe_files):
   net = caffe_files.net(text)
   compared = _compare(net, caffe_files.weights(net))
@@ -170,7 +168,9 @@ def _compare(net, weights, amplitude=120) -> int:
   """Every blob of the net to 1e-4 of its scale; says how many."""
   network, _ = convert.read_caffe(net, weights)
   random = np.random.default_rng(1)
-  images = amplitude * np.float32(random.uniform(-1, 1, (1, *network.input.shape)))
+  images = amplitude * np.float32(
+    random.uniform(-1, 1, (1, *network.input.shape))
+  )
   ours = network.apply(network.params, images)
   bgr = images[..., ::-1] if images.shape[-1] == 3 else images
   rival = cv2.dnn.readNetFromCaffe(str(net), str(weights))
