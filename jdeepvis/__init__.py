@@ -13,6 +13,7 @@ from jdeepvis.version import __version__
 
 _HOMES = {
   "jdeepvis.types": ("JdeepvisError",),
+  "jdeepvis.networks.alexnet": ("AlexNet", "CaffeNet", "TorchvisionAlexNet"),
   "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),

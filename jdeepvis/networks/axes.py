@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jdeepvis.types import JdeepvisError
 
@@ -143,6 +143,24 @@ def argmax(
   axis = positive_axis(axis, x.ndim)
   largest, places = _top(jnp.moveaxis(x, axis, -1), top)
   return from_caffe(jnp.moveaxis(largest if values else places, -1, axis))
+
+
+def mean_variance_normalisation(
+  x: Float[Array, "n *dims c"],
+  *,
+  variance: bool = True,
+  across_channels: bool = False,
+  eps: float = 1e-9,
+) -> Float[Array, "n *dims c"]:
+  """Caffe's MVN: minus the mean, over the standard deviation plus `eps`."""
+  axes = tuple(range(1, x.ndim - (not across_channels)))
+  x = x - jnp.mean(x, axes, keepdims=True)
+  if not variance:
+    return x
+  square = jnp.mean(x * x, axes, keepdims=True)
+  # The square root has no derivative at 0, where the answer is 0 anyway.
+  deviation = jnp.sqrt(jnp.where(square > 0, square, 1)) * (square > 0)
+  return x / (deviation + eps)
 
 
 def _top(x: Array, count: int) -> tuple[Array, Array]:

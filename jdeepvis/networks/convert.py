@@ -1,22 +1,21 @@
-"""Foreign weight files become our parameters."""
+"""Foreign files become networks, every shape checked."""
 
 import hashlib
-import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from jdeepvis.networks.architectures import (
   ARCHITECTURES,
   TORCHVISION_DEVIATION,
 )
+from jdeepvis.networks.caffe.arrays import read_blobs, read_mean
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
-from jdeepvis.networks.caffe.reader import read_blobs, read_mean, read_net
+from jdeepvis.networks.caffe.reader import read_net
+from jdeepvis.networks.foreign import read_array_pickle, read_torchvision
 from jdeepvis.networks.graph import (
   INPUT,
   GraphApply,
@@ -31,19 +30,9 @@ RANDOM = "random"
 """In place of a weight file: weights of an untrained network."""
 
 Mean = Path | str | Sequence[float] | np.ndarray | None
-"""A mean file, or one number a channel (see `reader.read_mean`)."""
+"""A mean file, or one number a channel (see `arrays.read_mean`)."""
 
 _FOLDABLE = ("convolution", "inner_product")
-_TORCHVISION = {
-  "features.0": "conv1",
-  "features.3": "conv2",
-  "features.6": "conv3",
-  "features.8": "conv4",
-  "features.10": "conv5",
-  "classifier.1": "fc6",
-  "classifier.4": "fc7",
-  "classifier.6": "fc8",
-}
 
 
 class Read(NamedTuple):
@@ -67,7 +56,7 @@ def read_caffe(
   Args:
     prototxt: the net's description, a deploy.prototxt.
     weights: its .caffemodel, or `random`.
-    mean: what is subtracted from pixels (see `reader.read_mean`); None is
+    mean: what is subtracted from pixels (see `arrays.read_mean`); None is
       nothing. A mean larger than the input is cropped at its centre.
     labels: the class names in order.
     scale: what centred pixels (0..255) are multiplied by before they enter
@@ -81,11 +70,13 @@ def read_caffe(
   """
   net = read_net(prototxt)
   layers, shape, output, shared = build_graph(net)
+  notes = net.notes
   if weights == RANDOM:
     params = random_weights(layers, shape)
   else:
     blobs = read_blobs(weights)
     params = params_from_blobs(layers, shape, blobs, str(weights), shared)
+    notes += _extra(blobs, layers, weights)
   layers, params = fold_pixels(
     layers, params, shape, reverse=bgr and shape[2] == 3, scale=scale
   )
@@ -93,7 +84,7 @@ def read_caffe(
   network = Network(
     GraphApply(layers), params, spec, layers, tuple(labels), output
   )
-  return Read(check_labels(network, str(prototxt)), net.notes)
+  return Read(check_labels(network, str(prototxt)), notes)
 
 
 def read_architecture(
@@ -129,6 +120,8 @@ def read_architecture(
   else:
     blobs = read_torchvision(weights) if torch else read_blobs(weights)
     params = params_from_blobs(layers, spec.shape, blobs, str(weights))
+    for sentence in _extra(blobs, layers, weights):
+      raise JdeepvisError(sentence)
     # torchvision divides pixels by their standard deviation, Caffe does not.
     scale = 1 / (255 * np.array(TORCHVISION_DEVIATION)) if torch else 1.0
   _, params = fold_pixels(
@@ -191,7 +184,7 @@ def input_spec(
 
   Args:
     shape: height, width, channels.
-    mean: a mean file or numbers (see `reader.read_mean`), or None.
+    mean: a mean file or numbers (see `arrays.read_mean`), or None.
     bgr: three channels come as blue, green, red.
 
   Raises:
@@ -230,61 +223,21 @@ def check_labels(network: Network, file: str) -> Network:
   return network
 
 
-def read_torchvision(path: Path | str) -> Mapping[str, list[np.ndarray]]:
-  """Torchvision's AlexNet, with Caffe's names for its layers.
-
-  Args:
-    path: a .safetensors file, or a .pth where torch is installed.
-
-  Raises:
-    JdeepvisError: the file is missing, damaged or of another network.
-  """
-  tensors = _read_tensors(path)
-  expected = {
-    f"{name}.{leaf}" for name in _TORCHVISION for leaf in ("weight", "bias")
-  }
-  if tensors.keys() != expected:
-    strange = sorted(tensors.keys() ^ expected)
-    raise JdeepvisError(
-      f"{str(path)!r} is not torchvision's AlexNet: it differs in "
-      f"{', '.join(strange[:6])}."
-    )
-  return {
-    ours: [tensors[f"{name}.weight"], tensors[f"{name}.bias"]]
-    for name, ours in _TORCHVISION.items()
-  }
-
-
-def read_array_pickle(path: Path | str) -> Params:
-  """The weights in a pickle of `{layer: [kernel, bias]}`, HWIO and BGR.
-
-  Nothing but NumPy arrays in plain containers is admitted, so that reading
-  runs no code of the file. This is how the package ndf 0.1.4 carries the
-  SqueezeNet release.
-
-  Raises:
-    JdeepvisError: the file is missing, damaged or holds anything else.
-  """
-  try:
-    with open(path, "rb") as file:
-      layers = _ArrayUnpickler(file).load()
-    return {
-      name: {"kernel": np.float32(kernel), "bias": np.float32(bias)}
-      for name, (kernel, bias) in layers.items()
-    }
-  except FileNotFoundError:
-    raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
-  except Exception as error:  # a damaged pickle can raise anything
-    raise JdeepvisError(
-      f"{str(path)!r} is no pickle of {{layer: [kernel, bias]}} with arrays "
-      f"alone: {error!r}."
-    ) from error
-
-
 def sha256(path: Path | str) -> str:
   """The file's SHA-256, as hexadecimal digits."""
   with open(path, "rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _extra(blobs, layers, file) -> tuple[str, ...]:
+  """What Caffe calls ignored source layers, in a sentence if there are any."""
+  extra = sorted(set(blobs) - {layer.name for layer in layers})
+  if not extra:
+    return ()
+  return (
+    f"{file} has weights of layers the net does not have: "
+    f"{', '.join(extra[:12])}.",
+  )
 
 
 def _with_pixels_layer(layers, reverse: bool, scale: float):
@@ -298,48 +251,3 @@ def _with_pixels_layer(layers, reverse: bool, scale: float):
     for layer in layers
   )
   return (first, *others)
-
-
-def _read_tensors(path: Path | str) -> dict[str, np.ndarray]:
-  try:
-    if str(path).endswith(".safetensors"):
-      return load_file(path)
-    import torch
-
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: value.numpy() for name, value in tensors.items()}
-  except ImportError:
-    raise JdeepvisError(
-      f"{str(path)!r} needs torch to be read; install it, or give the weights "
-      "as .safetensors."
-    ) from None
-  except FileNotFoundError:
-    raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
-  except (
-    AttributeError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-  ) as error:
-    raise JdeepvisError(
-      f"{str(path)!r} holds no named tensors: {repr(error)[:200]}."
-    ) from error
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-  _ADMITTED = frozenset(
-    {
-      ("numpy", "dtype"),
-      ("numpy", "ndarray"),
-      ("numpy.core.multiarray", "_reconstruct"),
-      ("numpy._core.multiarray", "_reconstruct"),
-    }
-  )
-
-  def find_class(self, module, name):
-    if (module, name) not in self._ADMITTED:
-      raise pickle.UnpicklingError(f"{module}.{name} is not admitted")
-    return super().find_class(module.replace(".core.", "._core."), name)

@@ -150,7 +150,7 @@ def _lrn_within(layer, weights, inputs, relu):
 
 def _mvn(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.mean_variance_normalisation(x, **dict(layer.options))
+  return axes.mean_variance_normalisation(x, **dict(layer.options))
 
 
 def _softmax(layer, weights, inputs, relu):

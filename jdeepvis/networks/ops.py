@@ -256,24 +256,6 @@ def lrn_within_channel(
   return x * (1 + alpha * mean) ** -beta
 
 
-def mean_variance_normalisation(
-  x: Float[Array, "n *dims c"],
-  *,
-  variance: bool = True,
-  across_channels: bool = False,
-  eps: float = 1e-9,
-) -> Float[Array, "n *dims c"]:
-  """Caffe's MVN: minus the mean, over the standard deviation plus `eps`."""
-  axes = tuple(range(1, x.ndim - (not across_channels)))
-  x = x - jnp.mean(x, axes, keepdims=True)
-  if not variance:
-    return x
-  square = jnp.mean(x * x, axes, keepdims=True)
-  # The square root has no derivative at 0, where the answer is 0 anyway.
-  deviation = jnp.sqrt(jnp.where(square > 0, square, 1)) * (square > 0)
-  return x / (deviation + eps)
-
-
 def _nhwc(padding: Padding) -> list[Pair]:
   return [(0, 0), *padding, (0, 0)]
 

@@ -7,7 +7,7 @@ import pytest
 
 from jdeepvis.networks.alexnet import AlexNet, CaffeNet, TorchvisionAlexNet
 from jdeepvis.networks.architectures import ARCHITECTURES
-from jdeepvis.networks.caffe import reader
+from jdeepvis.networks.caffe import arrays, reader
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.convert import fold_pixels, read_architecture
@@ -94,7 +94,7 @@ def test_table_equals_its_prototxt(make, name, shared_data, caffe_files):
   net = shared_data / "caffe/nets" / f"{name}.prototxt"
   net = caffe_files.narrow(net, 4)
   weights = caffe_files.weights(net)
-  blobs = reader.read_blobs(weights)
+  blobs = arrays.read_blobs(weights)
   layers, shape, output, shared = build_graph(reader.read_net(net))
   theirs = params_from_blobs(layers, shape, blobs, "x", shared)
   layers, theirs = fold_pixels(layers, theirs, shape, reverse=True)

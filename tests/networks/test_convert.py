@@ -1,6 +1,7 @@
 """Foreign files to one file that loads by itself."""
 
 import json
+import pickle
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import jdeepvis
-from jdeepvis.networks import convert, weights
+from jdeepvis.networks import convert, foreign, weights
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.graph import random_weights
 from jdeepvis.types import JdeepvisError
@@ -106,7 +107,7 @@ def test_torchvision_alexnet(tmp_path):
   known = ARCHITECTURES["alexnet-torchvision"]
   random = random_weights(known.module().layers(), known.input.shape)
   tensors = {}
-  for name, ours in convert._TORCHVISION.items():
+  for name, ours in foreign.TORCHVISION_NAMES.items():
     kernel = random[ours]["kernel"]
     if kernel.ndim == 4:
       kernel = kernel.transpose(3, 2, 0, 1)
@@ -134,7 +135,23 @@ def test_torchvision_alexnet(tmp_path):
   del tensors["features.0.bias"]
   save_file(tensors, path)
   with pytest.raises(JdeepvisError, match=r"differs in features\.0\.bias"):
-    convert.read_torchvision(path)
+    foreign.read_torchvision(path)
+
+
+def test_pickle_of_the_bundled_network(tmp_path):
+  bundled = jdeepvis.load_network("squeezenet1.1")
+  arrays = {
+    name: [leaves["kernel"], leaves["bias"]]
+    for name, leaves in bundled.params.items()
+  }
+  arrays["conv1"][0] = arrays["conv1"][0][:, :, ::-1]
+  path = tmp_path / "x.pkl"
+  path.write_bytes(pickle.dumps(arrays))
+  again = convert.read_architecture("squeezenet1.1", path)
+  for name, leaves in bundled.params.items():
+    np.testing.assert_array_equal(
+      again.params[name]["kernel"], leaves["kernel"]
+    )
 
 
 @pytest.mark.parametrize("name", ["caffenet", "alexnet", "squeezenet1.0"])

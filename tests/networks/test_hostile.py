@@ -11,7 +11,7 @@ import pytest
 
 import jdeepvis
 from jdeepvis.networks import weights
-from jdeepvis.networks.caffe import reader
+from jdeepvis.networks.caffe import arrays
 from jdeepvis.types import JdeepvisError
 
 _NET = """
@@ -213,7 +213,7 @@ def test_nested_wire_form(tmp_path):
   path = tmp_path / "nested.caffemodel"
   path.write_bytes(data)
   with pytest.raises(JdeepvisError, match=r"nested\.caffemodel"):
-    reader.read_blobs(path)
+    arrays.read_blobs(path)
 
 
 def test_a_shape_larger_than_the_file(tmp_path):
@@ -225,11 +225,11 @@ def test_a_shape_larger_than_the_file(tmp_path):
   path = tmp_path / "x.caffemodel"
   path.write_bytes(net.SerializeToString())
   with pytest.raises(JdeepvisError, match="'c' has 1 values for the shape"):
-    reader.read_blobs(path)
+    arrays.read_blobs(path)
   blob.shape.dim[:] = [-1, -1]
   path.write_bytes(net.SerializeToString())
   with pytest.raises(JdeepvisError, match="'c' has the impossible shape"):
-    reader.read_blobs(path)
+    arrays.read_blobs(path)
 
 
 def test_a_mean_that_promises_more_than_it_has(tmp_path):
@@ -238,14 +238,14 @@ def test_a_mean_that_promises_more_than_it_has(tmp_path):
   text = path.read_bytes().replace(b"(3, 2, 2), ", b"(3, 1000000, 1000000), ")
   path.write_bytes(text)
   with pytest.raises(JdeepvisError, match=r"mean\.npy"):
-    reader.read_mean(path)
+    arrays.read_mean(path)
 
 
 def test_no_pickle_is_read(tmp_path):
   path = tmp_path / "mean.npy"
   np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
   with pytest.raises(JdeepvisError, match=r"mean\.npy"):
-    reader.read_mean(path)
+    arrays.read_mean(path)
 
 
 def test_safetensors_with_a_nested_table(tmp_path):

@@ -1,6 +1,5 @@
 """Caffe's weights become our parameters, every shape checked."""
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 
@@ -62,11 +61,6 @@ def _check_names(expected, blobs: Blobs, file: str) -> None:
       f"; it has {_some(extra)} that the net does not have" if extra else ""
     )
     raise JdeepvisError(f"{file} lacks weights of {_some(missing)}{found}.")
-  if extra:
-    # As in Caffe, whose training nets have classifiers at the side.
-    logging.getLogger("jdeepvis").info(
-      "%s has weights of %s that the net does not have.", file, _some(extra)
-    )
 
 
 def _some(names: Sequence[str]) -> str:

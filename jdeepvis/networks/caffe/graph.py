@@ -3,9 +3,11 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from jdeepvis.networks.caffe.layers import read_layer
+from jdeepvis.networks.caffe.layers import READERS
 from jdeepvis.networks.caffe.reader import CaffeLayer, CaffeNet
 from jdeepvis.networks.graph import INPUT, infer_shapes
+from jdeepvis.networks.kinds import KINDS
+from jdeepvis.networks.layer_table import check_layer
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -67,6 +69,35 @@ def build_graph(net: CaffeNet) -> CaffeGraph:
   return CaffeGraph(layers, shape, output, owners)
 
 
+def _read_layer(
+  layer: CaffeLayer,
+  inputs: tuple[str, ...],
+  outputs: tuple[str, ...],
+  file: str,
+) -> LayerInfo:
+  if layer.type not in READERS:
+    raise JdeepvisError(
+      f"{file}: layer {layer.name!r} is a {layer.type!r}, a type that is not "
+      "known here; register it with caffe.layers.READERS[type] = lambda "
+      'layer: Step("mine") and kinds.KINDS["mine"] = Kind(apply, weights).'
+    )
+  try:
+    step = READERS[layer.type](layer)
+    if step.kind not in KINDS:
+      raise ValueError(f"there is no KINDS[{step.kind!r}]")
+    options = tuple(sorted(step.options.items()))
+    info = LayerInfo(
+      layer.name, step.kind, inputs, outputs, *step[1:5], options
+    )
+    check_layer(info)
+  except (AttributeError, LookupError, ValueError) as error:
+    raise JdeepvisError(
+      f"{file}: layer {layer.name!r} ({layer.type}) cannot be run: "
+      f"{str(error).rstrip('.')}."
+    ) from error
+  return info
+
+
 def _input_shape(net: CaffeNet) -> tuple[int, int, int]:
   if len(net.inputs) != 1:
     raise JdeepvisError(
@@ -93,7 +124,7 @@ def _name_blobs(net: CaffeNet) -> tuple[LayerInfo, ...]:
   draft = []
   for layer in net.layers:
     inputs = tuple(values.read(layer, bottom) for bottom in layer.bottoms)
-    step = read_layer(layer, layer.bottoms, layer.tops, net.file)
+    step = _read_layer(layer, layer.bottoms, layer.tops, net.file)
     if step.kind == "identity" and layer.bottoms == layer.tops:
       continue
     outputs = tuple(

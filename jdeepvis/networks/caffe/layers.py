@@ -8,11 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from jdeepvis.networks.caffe.reader import CaffeLayer
-from jdeepvis.networks.kinds import KINDS
-from jdeepvis.networks.layer_table import MAX_EXTENT, check_layer
-from jdeepvis.networks.network import LayerInfo
+from jdeepvis.networks.layer_table import MAX_EXTENT
 from jdeepvis.networks.ops import Pair
-from jdeepvis.types import JdeepvisError
 
 
 class Step(NamedTuple):
@@ -24,47 +21,6 @@ class Step(NamedTuple):
   pad: Pair = (0, 0)
   dilation: Pair = (1, 1)
   options: dict = {}  # noqa: RUF012  (never changed)
-
-
-def read_layer(
-  layer: CaffeLayer,
-  inputs: tuple[str, ...],
-  outputs: tuple[str, ...],
-  file: str,
-) -> LayerInfo:
-  """One layer of a description as one of ours.
-
-  Args:
-    layer: the layer.
-    inputs: the blobs it reads, by our names.
-    outputs: the blobs it writes, by our names.
-    file: the description's file, for messages.
-
-  Raises:
-    JdeepvisError: the layer's type is unknown, or its settings are not ones
-      that can be run.
-  """
-  if layer.type not in READERS:
-    raise JdeepvisError(
-      f"{file}: layer {layer.name!r} is a {layer.type!r}, a type that is not "
-      "known here; register it with caffe.layers.READERS[type] = lambda "
-      'layer: Step("mine") and kinds.KINDS["mine"] = Kind(apply, weights).'
-    )
-  try:
-    step = READERS[layer.type](layer)
-    if step.kind not in KINDS:
-      raise ValueError(f"there is no KINDS[{step.kind!r}]")
-    options = tuple(sorted(step.options.items()))
-    info = LayerInfo(
-      layer.name, step.kind, inputs, outputs, *step[1:5], options
-    )
-    check_layer(info)
-  except (AttributeError, LookupError, ValueError) as error:
-    raise JdeepvisError(
-      f"{file}: layer {layer.name!r} ({layer.type}) cannot be run: "
-      f"{str(error).rstrip('.')}."
-    ) from error
-  return info
 
 
 def _convolution(layer, kind="convolution"):

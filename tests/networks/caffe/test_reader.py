@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jdeepvis.networks.caffe import reader, schema
+from jdeepvis.networks import convert
+from jdeepvis.networks.caffe import arrays, reader, schema
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.types import JdeepvisError
@@ -133,8 +134,8 @@ def test_shared_weights(share_bias, caffe_files):
 
 @pytest.mark.parametrize("old", [True, False])
 def test_old_four_axes_of_weights(old, caffe_files):
-  arrays = {"ip": [np.arange(12.0).reshape(4, 3), np.arange(4.0)]}
-  blobs = reader.read_blobs(caffe_files.blobs(arrays, old=old))
+  values = {"ip": [np.arange(12.0).reshape(4, 3), np.arange(4.0)]}
+  blobs = arrays.read_blobs(caffe_files.blobs(values, old=old))
   assert blobs["ip"][0].shape == ((1, 1, 4, 3) if old else (4, 3))
   graph = _graph(
     'input: "data" input_dim: 1 input_dim: 3 input_dim: 1 input_dim: 1 '
@@ -142,8 +143,8 @@ def test_old_four_axes_of_weights(old, caffe_files):
     "inner_product_param { num_output: 4 } }"
   )
   params = params_from_blobs(graph.layers, graph.shape, blobs, "x")
-  np.testing.assert_array_equal(params["ip"]["kernel"], arrays["ip"][0].T)
-  np.testing.assert_array_equal(params["ip"]["bias"], arrays["ip"][1])
+  np.testing.assert_array_equal(params["ip"]["kernel"], values["ip"][0].T)
+  np.testing.assert_array_equal(params["ip"]["bias"], values["ip"][1])
 
 
 def test_double_precision_and_the_full_schema_agree(tmp_path):
@@ -153,7 +154,7 @@ def test_double_precision_and_the_full_schema_agree(tmp_path):
   layer.blobs.add(data=[0.5], num=1, channels=1, height=1, width=1)
   path = tmp_path / "x.caffemodel"
   path.write_bytes(net.SerializeToString())
-  first, second = reader.read_blobs(path)["c"]
+  first, second = arrays.read_blobs(path)["c"]
   np.testing.assert_array_equal(first, [1, 2, 3])
   assert second.shape == (1, 1, 1, 1) and second[0, 0, 0, 0] == 0.5
 
@@ -186,12 +187,12 @@ def test_weights_that_do_not_fit(change, message):
     params_from_blobs(graph.layers, graph.shape, blobs, "x.caffemodel")
 
 
-def test_weights_beyond_the_net_are_left(caplog):
-  caplog.set_level("INFO", "jdeepvis")
-  graph = _graph(_INPUT + _CONV)
-  blobs = {"c": [np.zeros((4, 3, 3, 3)), np.zeros(4)], "aux": [np.zeros(1)]}
-  params = params_from_blobs(graph.layers, graph.shape, blobs, "x")
-  assert params.keys() == {"c"} and "aux" in caplog.text
+def test_weights_beyond_the_net_are_left_and_told(caffe_files):
+  values = {"c": [np.zeros((4, 3, 3, 3)), np.zeros(4)], "aux": [np.zeros(1)]}
+  net = caffe_files.net(_INPUT + _CONV)
+  network, notes = convert.read_caffe(net, caffe_files.blobs(values))
+  assert network.params.keys() == {"c"}
+  assert len(notes) == 1 and "does not have: aux." in notes[0]
 
 
 @pytest.mark.parametrize(
@@ -248,14 +249,14 @@ def test_a_type_of_ones_own(monkeypatch):
 
 
 def test_means(tmp_path):
-  np.testing.assert_array_equal(reader.read_mean("1,2,3"), [3, 2, 1])
+  np.testing.assert_array_equal(arrays.read_mean("1,2,3"), [3, 2, 1])
   np.testing.assert_array_equal(
-    reader.read_mean((1, 2, 3), bgr=False), [1, 2, 3]
+    arrays.read_mean((1, 2, 3), bgr=False), [1, 2, 3]
   )
-  np.testing.assert_array_equal(reader.read_mean("7", 1), [7])
+  np.testing.assert_array_equal(arrays.read_mean("7", 1), [7])
   values = np.arange(24.0).reshape(3, 2, 4)
   np.save(tmp_path / "mean.npy", values)
-  mean = reader.read_mean(tmp_path / "mean.npy")
+  mean = arrays.read_mean(tmp_path / "mean.npy")
   np.testing.assert_array_equal(mean, values.transpose(1, 2, 0)[..., ::-1])
 
 
@@ -264,4 +265,4 @@ def test_means(tmp_path):
 )
 def test_bad_means(source, channels):
   with pytest.raises(JdeepvisError):
-    reader.read_mean(source, channels)
+    arrays.read_mean(source, channels)

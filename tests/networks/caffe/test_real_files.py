@@ -8,7 +8,7 @@ import pytest
 
 import jdeepvis
 from jdeepvis.networks import convert
-from jdeepvis.networks.caffe import reader
+from jdeepvis.networks.caffe import arrays
 from jdeepvis.networks.pictures import preprocess, read_picture
 
 _LAYERS = [
@@ -101,8 +101,8 @@ def test_googlenet_names_photos(form, shared_data):
 
 def test_mean_files_agree_and_are_rgb(shared_data):
   folder = shared_data / "caffe/means"
-  mean = reader.read_mean(folder / "imagenet_mean.binaryproto")
-  again = reader.read_mean(folder / "ilsvrc_2012_mean.npy")
+  mean = arrays.read_mean(folder / "imagenet_mean.binaryproto")
+  again = arrays.read_mean(folder / "ilsvrc_2012_mean.npy")
   np.testing.assert_allclose(mean, again, rtol=1e-6)
   red, green, blue = mean.mean((0, 1))
   assert red > green > blue
