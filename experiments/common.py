@@ -1,13 +1,26 @@
 """What every script does: parse, run, and fail in one sentence."""
 
+import collections
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import jax
-from absl import app
+from absl import app, flags, logging
+from tqdm import tqdm
 
-from jdeepvis.types import JdeepvisError
+import jdeepvis
+from jdeepvis import atlas
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.networks.network import Network
+from jdeepvis.synthesis.sweep import choose_batch
+from jdeepvis.types import Image, JdeepvisError
+
+# Pictures that keep one device busy: a core is with one, measured.
+_BUSY_CORE, _BUSY_ACCELERATOR = 1, 64
 
 
 def run(main: Callable[[], None]) -> None:
@@ -17,6 +30,8 @@ def run(main: Callable[[], None]) -> None:
   """
 
   def guarded(argv):
+    # Without this JAX tells of every kind of device it does not find.
+    logging.set_verbosity(logging.WARNING)
     if argv[1:]:
       _fail(f"Unknown argument {argv[1]!r}; flags begin with --.")
     try:
@@ -30,12 +45,117 @@ def run(main: Callable[[], None]) -> None:
 
 
 def use_all_cores() -> None:
-  """Makes each core a device of its own, before JAX starts: it is faster.
+  """Makes each core a device of its own, which is faster on a CPU.
 
-  A GPU or TPU, where there is one, is used as it is.
+  To be called before JAX starts; a GPU or TPU is used as it is.
   """
-  cores = len(os.sched_getaffinity(0))
-  jax.config.update("jax_num_cpu_devices", cores)
+  jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def batch_for(network: Network, layer: str) -> int:
+  """How many pictures to render at once on this machine, now."""
+  devices = jax.local_devices()
+  on_cpu = devices[0].platform == "cpu"
+  return choose_batch(
+    network,
+    layer,
+    free_bytes=_free_memory() if on_cpu else sum(map(_free_on, devices)),
+    devices=len(devices),
+    busy=_BUSY_CORE if on_cpu else _BUSY_ACCELERATOR,
+  )
+
+
+def take_flags_from(config: Mapping[str, Any] | None) -> None:
+  """Lets a config file set every flag that the command line does not.
+
+  Raises:
+    JdeepvisError: an entry is no flag of the script.
+  """
+  for name, value in (config or {}).items():
+    if name == "jobs":
+      continue
+    if name not in flags.FLAGS:
+      raise JdeepvisError(f"The config's entry {name!r} is no flag.")
+    flags.FLAGS.set_default(name, value)
+
+
+def render(
+  folder: PictureFolder,
+  network: Network,
+  requests: Sequence[atlas.Request],
+  start: Callable[[atlas.Request], Image],
+) -> None:
+  """Renders what is missing, behind a progress bar."""
+  steps = atlas.count_image_steps(folder, requests)
+  with tqdm(
+    total=steps, unit="step", desc="Rendering", dynamic_ncols=True
+  ) as bar:
+
+    def report(news: atlas.Report) -> None:
+      bar.set_postfix(score=f"{news.score:.1f}", refresh=False)
+      bar.update(news.image_steps)
+
+    atlas.render_atlas(
+      folder,
+      network,
+      requests,
+      batch=lambda layer: batch_for(network, layer),
+      start=start,
+      report=report,
+    )
+
+
+def print_results(folder: PictureFolder) -> None:
+  """Says how many pictures there are, how many failed, where to look."""
+  records = folder.manifest["records"]
+  statuses = collections.Counter(record["status"] for record in records)
+  told = ", ".join(
+    f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()
+  )
+  print(
+    f"\n{len(records)} pictures ({told}). Look at\n"
+    f"  {folder.path / 'index.html'}\n"
+    f"  {folder.path / 'montage.png'}"
+  )
+
+
+def versions() -> dict[str, str | None]:
+  """What made a result: packages, git revision, kind of device."""
+  import flax
+  import numpy
+  import optax
+
+  return {
+    "jdeepvis": jdeepvis.__version__,
+    "jax": jax.__version__,
+    "flax": flax.__version__,
+    "optax": optax.__version__,
+    "numpy": numpy.__version__,
+    "git": _git_revision(),
+    "device": jax.local_devices()[0].device_kind,
+  }
+
+
+def _git_revision() -> str | None:
+  folder = Path(__file__).parent
+  command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+  try:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+  except (OSError, subprocess.CalledProcessError):
+    return None
+  return done.stdout.strip()
+
+
+def _free_memory() -> int:
+  for line in Path("/proc/meminfo").read_text().splitlines():
+    if line.startswith("MemAvailable:"):
+      return int(line.split()[1]) * 1024
+  return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _free_on(device: jax.Device) -> int:
+  stats = device.memory_stats() or {}
+  return stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
 
 
 def _fail(sentence: str) -> None:

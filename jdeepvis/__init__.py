@@ -1,10 +1,19 @@
 """Deep visualization in JAX: see what the units of a network have learned.
 
->>> import jax, jdeepvis
+>>> import jax
+>>> import jdeepvis
 >>> network = jdeepvis.load_network("squeezenet1.1")
 >>> score = jdeepvis.bind(network, jdeepvis.neuron("output", 130))
+>>> recipe = jdeepvis.find_recipe("default")
+>>> picture = jdeepvis.render(
+...   jdeepvis.with_views(recipe, score),
+...   jdeepvis.transform(recipe, network.input),
+...   jdeepvis.start(jax.random.key(0), network.input),
+...   key=jax.random.key(1),
+...   steps=recipe.steps,
+... )
 
-Everything public is here, on one screen; it is loaded when first used.
+All that is public is on this one screen; it is loaded when first used.
 """
 
 import importlib
@@ -12,12 +21,42 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
-  "jdeepvis.types": ("JdeepvisError",),
   "jdeepvis.networks.alexnet": ("AlexNet", "CaffeNet", "TorchvisionAlexNet"),
+  "jdeepvis.networks.cells": ("Rectangle",),
+  "jdeepvis.networks.classify": ("activations", "probabilities"),
+  "jdeepvis.networks.crop": ("crop",),
   "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
+  "jdeepvis.networks.own": (
+    "from_equinox",
+    "from_function",
+    "from_linen",
+    "from_nnx",
+  ),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
+  "jdeepvis.networks.receptive_field": ("field_geometry", "receptive_field"),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
+  "jdeepvis.synthesis.objectives": (
+    "bind",
+    "channel",
+    "direction",
+    "log_probability",
+    "neuron",
+  ),
+  "jdeepvis.synthesis.outcome": ("outcome",),
+  "jdeepvis.synthesis.recipes": (
+    "RECIPES",
+    "Recipe",
+    "find_recipe",
+    "original_start",
+    "start",
+    "transform",
+    "with_views",
+  ),
+  "jdeepvis.synthesis.render": ("Rendering", "render"),
+  "jdeepvis.synthesis.sweep": ("Picture", "climb"),
+  "jdeepvis.synthesis.transforms": ("every", "project"),
+  "jdeepvis.types": ("JdeepvisError",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -16,15 +16,19 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
-Image = Float[Array, "h w c"]
-Images = Float[Array, "n h w c"]
-Pixels = UInt8[np.ndarray, "h w c"]
+AnyArray = Array | np.ndarray | np.generic
+Image = Float[AnyArray, "h w c"]
+Images = Float[AnyArray, "n h w c"]
+Pixels = UInt8[np.ndarray, "_ _ _"]
 """A picture as in a file: RGB, 0..255."""
 
-Scalar = Float[Array, ""] | float
-Index = Int[Array, ""] | int
+Scalar = Float[AnyArray, ""] | float | int
+Index = Int[AnyArray, ""] | int
 Flag = Bool[Array, ""]
 PRNGKey = Key[Array, ""]
+
+Leaf = Any
+"""A traced field of a pytree dataclass: a number, or what JAX puts there."""
 
 Activations = dict[str, jax.Array]
 """Blob name to values: `[n, h, w, c]` for maps, `[n, c]` for vectors."""

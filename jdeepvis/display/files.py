@@ -3,24 +3,20 @@
 import contextlib
 import json
 import math
-import os
-import pathlib
 import secrets
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from jdeepvis import types
-
-PathLike = str | os.PathLike[str]
+from jdeepvis.types import JdeepvisError, Pixels
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @contextlib.contextmanager
-def atomic(path: PathLike) -> Iterator[pathlib.Path]:
+def atomic(path: Path | str) -> Iterator[Path]:
   """Lends a temporary path that replaces `path` if the body succeeds.
 
   Args:
@@ -29,18 +25,18 @@ def atomic(path: PathLike) -> Iterator[pathlib.Path]:
   Yields:
     A hidden path in the same folder, with the same suffix, to write to.
   """
-  path = pathlib.Path(path)
+  path = Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   name = f".{path.stem}-{secrets.token_hex(4)}{path.suffix}"
   temporary = path.with_name(name)
   try:
     yield temporary
-    os.replace(temporary, path)
+    temporary.replace(path)
   finally:
     temporary.unlink(missing_ok=True)
 
 
-def write_image(path: PathLike, pixels: types.Pixels) -> None:
+def write_image(path: Path | str, pixels: Pixels) -> None:
   """Writes a picture, as PNG, JPEG or WebP by the suffix of `path`.
 
   Args:
@@ -48,25 +44,19 @@ def write_image(path: PathLike, pixels: types.Pixels) -> None:
     pixels: uint8 `[h, w, 3]`, RGB, or `[h, w, 1]`, grey; 0..255.
 
   Raises:
-    JdeepvisError: for any other suffix, shape or type.
+    JdeepvisError: for any other suffix.
   """
-  if pathlib.Path(path).suffix.lower() not in _SUFFIXES:
-    raise types.JdeepvisError(
-      f"cannot write {os.fspath(path)!r}: a picture's name must end in one of "
-      f"{', '.join(_SUFFIXES)}"
-    )
-  grey_or_rgb = pixels.ndim == 3 and pixels.shape[-1] in (1, 3)
-  if pixels.dtype != np.uint8 or not grey_or_rgb:
-    raise types.JdeepvisError(
-      f"cannot write {os.fspath(path)!r}: a picture must be uint8 [h, w, 3] or "
-      f"[h, w, 1], not {pixels.dtype} {list(pixels.shape)}"
+  if Path(path).suffix.lower() not in _SUFFIXES:
+    raise JdeepvisError(
+      f"Cannot write the picture {str(path)!r}: its name must end in "
+      f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}."
     )
   image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
   with atomic(path) as temporary:
     image.save(temporary, quality=95)
 
 
-def write_json(path: PathLike, tree: Any) -> None:
+def write_json(path: Path | str, tree: Any) -> None:
   """Writes a tree of plain values and arrays as indented JSON.
 
   Args:

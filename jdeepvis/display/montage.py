@@ -7,7 +7,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from jdeepvis import types
+from jdeepvis.types import JdeepvisError, Pixels
+
+Sheet = UInt8[np.ndarray, "height width channels"]
 
 _PAPER = 255
 _WELL = 244
@@ -23,7 +25,7 @@ def tile(
   columns: int | None = None,
   pad: int = 2,
   background: int = _PAPER,
-) -> types.Pixels:
+) -> Sheet:
   """Lays equal pictures out in rows, the first at the top left.
 
   Args:
@@ -40,7 +42,7 @@ def tile(
   """
   n, h, w, c = images.shape
   if not n:
-    raise types.JdeepvisError("a sheet needs at least one picture, got none")
+    raise JdeepvisError("A sheet needs at least one picture, got none.")
   columns = columns or math.ceil(math.sqrt(n))
   rows = math.ceil(n / columns)
   cells = np.full((rows * columns, h + pad, w + pad, c), background, np.uint8)
@@ -51,11 +53,11 @@ def tile(
 
 
 def montage(
-  images: Sequence[types.Pixels],
+  images: Sequence[UInt8[np.ndarray, "_ _ _"]],
   captions: Sequence[str],
   statuses: Sequence[str],
   columns: int | None = None,
-) -> types.Pixels:
+) -> Sheet:
   """Lays captioned pictures out in rows, with every failure marked in red.
 
   Args:
@@ -71,13 +73,13 @@ def montage(
     JdeepvisError: if there are no pictures, or the lists differ in length.
   """
   if not len(images) == len(captions) == len(statuses):
-    raise types.JdeepvisError(
-      "a montage needs one caption and one status for each picture, got "
+    raise JdeepvisError(
+      "A montage needs one caption and one status for each picture, got "
       f"{len(images)} pictures, {len(captions)} captions and {len(statuses)} "
-      "statuses"
+      "statuses."
     )
   if not images:
-    raise types.JdeepvisError("a montage needs at least one picture, got none")
+    raise JdeepvisError("A montage needs at least one picture, got none.")
   height = max(_MIN_SIDE, *(image.shape[0] for image in images))
   width = max(_MIN_SIDE, *(image.shape[1] for image in images))
   lines = max(len(caption.splitlines()) for caption in captions)
@@ -98,12 +100,12 @@ def montage(
 
 
 def _picture(
-  image: types.Pixels,
+  image: Pixels,
   status: str,
   height: int,
   width: int,
   font: ImageFont.FreeTypeFont,
-) -> types.Pixels:
+) -> Sheet:
   area = np.full((height, width, 3), _WELL, np.uint8)
   h, w, _ = image.shape
   top, left = (height - h) // 2, (width - w) // 2
@@ -123,7 +125,7 @@ def _picture(
 
 def _caption(
   caption: str, lines: int, width: int, font: ImageFont.FreeTypeFont
-) -> types.Pixels:
+) -> Sheet:
   leading = round(1.4 * font.size)
   _, descent = font.getmetrics()
   canvas = Image.new("RGB", (width, lines * leading + descent), "white")
@@ -135,7 +137,7 @@ def _caption(
   return np.asarray(canvas)
 
 
-def _fit(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
+def _fit(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
   if font.getlength(text) <= width:
     return text
   while text and font.getlength(text + "…") > width:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jdeepvis.networks.architectures import (
@@ -227,6 +228,15 @@ def sha256(path: Path | str) -> str:
   """The file's SHA-256, as hexadecimal digits."""
   with open(path, "rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights_sha256(params: Params) -> str:
+  """A digest of all weights, by which a run knows its network again."""
+  digest = hashlib.sha256()
+  for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+    digest.update(jax.tree_util.keystr(path).encode())
+    digest.update(np.ascontiguousarray(leaf).tobytes())
+  return digest.hexdigest()
 
 
 def _extra(blobs, layers, file) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ class Kind(NamedTuple):
     weights: `weights(layer, shapes)` gives each leaf's shape from the shapes
       of the inputs, without the batch axis.
     reach: which cells of a map one output cell reads: `cell`, the one at its
-      own place; `window`, those under the layer's kernel; `map`, all.
+      own place; `window`, those under the layer's kernel, with what
+      `padding` tells around the map; `map`, all.
   """
 
   apply: Callable
@@ -108,10 +109,10 @@ def _max_pooling(layer, weights, inputs, relu):
 
 def _average_pooling(layer, weights, inputs, relu):
   (x,) = inputs
-  size, ceil = x.shape[1:3], layer.option("ceil", True)
-  where = padding(layer, size, ceil=ceil)
+  size = x.shape[1:3]
+  where = padding(layer, size, ceil=layer.option("ceil", True))
   divisor = ops.average_divisor(
-    size, layer.kernel, layer.stride, layer.pad, ceil=ceil
+    size, layer.kernel, layer.stride, layer.pad, where
   )
   return ops.average_pool(x, layer.kernel, layer.stride, where, divisor)
 
@@ -189,10 +190,23 @@ def _argmax(layer, weights, inputs, relu):
   return axes.argmax(x, **dict(layer.options))
 
 
+def _trim(layer, weights, inputs, relu):
+  (x,) = inputs
+  edges = ((0, 0, 0), *((*edge, 0) for edge in padding(layer, x.shape[1:3])))
+  return jax.lax.pad(x, jnp.zeros((), x.dtype), (*edges, (0, 0, 0)))
+
+
 def padding(
   layer: LayerInfo, size: ops.Pair, *, ceil: bool = False
 ) -> ops.Padding:
-  """What a windowed layer adds around a map of `size` (height, width)."""
+  """What a windowed layer adds around a map of `size` (height, width).
+
+  The option `padding`, `((top, bottom), (left, right))`, goes before what
+  follows from `pad`; negative numbers take cells away. It is how the layers
+  of a crop know which of their edges are edges of the whole map.
+  """
+  if explicit := layer.option("padding"):
+    return explicit
   return tuple(
     ops.windows(*axis, ceil=ceil)[1:]
     for axis in zip(
@@ -244,4 +258,5 @@ KINDS: dict[str, Kind] = {
   "reshape": Kind(_reshape),
   "crop": Kind(_crop),
   "argmax": Kind(_argmax),
+  "trim": Kind(_trim, reach="window"),
 }

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jdeepvis.types import Activations, Params
+from jdeepvis.types import Activations, AnyArray, Params
 
 
 class InputSpec(NamedTuple):
@@ -20,11 +20,11 @@ class InputSpec(NamedTuple):
   """
 
   shape: tuple[int, int, int]
-  mean: np.ndarray
+  mean: AnyArray
   resize: int | None = None
 
   @property
-  def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+  def bounds(self) -> tuple[AnyArray, AnyArray]:
     """The darkest and the brightest centred image, shaped as `mean`."""
     return -self.mean, np.float32(255) - self.mean
 

@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-Map = Float[Array, "n h w c"]
+from jdeepvis.types import AnyArray
+
+Map = Float[AnyArray, "n _ _ _"]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
@@ -64,8 +66,8 @@ def windows(
 
 def convolution(
   x: Map,
-  kernel: Float[Array, "kh kw i o"],
-  bias: Float[Array, " o"] | None = None,
+  kernel: Float[AnyArray, "kh kw i o"],
+  bias: Float[AnyArray, " o"] | None = None,
   *,
   stride: Pair = (1, 1),
   padding: Padding = ((0, 0), (0, 0)),
@@ -138,10 +140,10 @@ def deconvolution(
 
 
 def inner_product(
-  x: Float[Array, "n *dims"],
-  kernel: Float[Array, "i o"],
-  bias: Float[Array, " o"] | None = None,
-) -> Float[Array, "n o"]:
+  x: Float[AnyArray, "n *dims"],
+  kernel: Float[AnyArray, "i o"],
+  bias: Float[AnyArray, " o"] | None = None,
+) -> Float[AnyArray, "n o"]:
   """Caffe's InnerProduct; a map is read in height, width, channel order."""
   out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=_PRECISION)
   return out if bias is None else out + bias
@@ -191,16 +193,16 @@ def average_pool(
 
 
 def average_divisor(
-  size: Pair, kernel: Pair, stride: Pair, pad: Pair, *, ceil: bool = True
+  size: Pair, kernel: Pair, stride: Pair, pad: Pair, padding: Padding
 ) -> Float[np.ndarray, "h w 1"]:
-  """Cells in each window of a whole map, as Caffe counts them.
+  """Cells in each window, as Caffe counts them.
 
-  Caffe clips a window to the *padded* map: padding counts, what ceil mode
-  adds beyond it does not.
+  Caffe clips a window to the *padded* map: `pad` cells beyond an edge count,
+  what ceil mode adds to `padding` beyond those does not.
   """
   rows, columns = (
-    _clipped_extents(*axis, ceil=ceil)
-    for axis in zip(size, kernel, stride, pad, strict=True)
+    _clipped_extents(*axis)
+    for axis in zip(size, kernel, stride, pad, padding, strict=True)
   )
   return np.float32(rows[:, None, None] * columns[None, :, None])
 
@@ -224,13 +226,13 @@ def stochastic_pool(
 
 
 def local_response_normalisation(
-  x: Float[Array, "... c"],
+  x: Float[AnyArray, "... c"],
   *,
   size: int = 5,
   alpha: float = 1.0,
   beta: float = 0.75,
   k: float = 1.0,
-) -> Float[Array, "... c"]:
+) -> Float[AnyArray, "... c"]:
   """`x / (k + alpha/size * sum of x**2 over `size` channels) ** beta`.
 
   Channels beyond either end count as zero (Krizhevsky et al. 2012, §3.3, with
@@ -276,8 +278,8 @@ def _window_cells(x, shape, kernel, stride, padding, fill):
 
 
 def _clipped_extents(
-  size: int, kernel: int, stride: int, pad: int, *, ceil: bool
+  size: int, kernel: int, stride: int, pad: int, edges: Pair
 ):
-  count = windows(size, kernel, stride, pad, ceil=ceil).count
-  first = np.arange(count) * stride - pad
+  before, after = edges
+  first = np.arange(-before, size + after - kernel + 1, stride)
   return np.minimum(first + kernel, size + pad) - first

@@ -1,6 +1,7 @@
 """A name or a path becomes a `Network`."""
 
 import functools
+import importlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,9 @@ def load_network(
   `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
 
   Args:
-    name: a bundled network, a .safetensors file, or a .prototxt.
+    name: a bundled network, a .safetensors file, a .prototxt, or
+      `package.module:factory`, where `factory()` gives a `Network` of one's
+      own.
     weights: the .caffemodel, or `random` for an untrained network, also of a
       name in `ARCHITECTURES`.
     mean: subtracted from pixels (0..255): a .binaryproto or .npy file, or one
@@ -82,10 +85,29 @@ def load_network(
       f"experiments.convert_weights --net={name} --weights={file} "
       f"--out={name}.safetensors and load that file."
     )
+  if ":" in name:
+    return _call_factory(name)
   raise JdeepvisError(
-    f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)} "
-    "or the path of a .safetensors or .prototxt file."
+    f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
+    "the path of a .safetensors or .prototxt file or package.module:factory."
   )
+
+
+def _call_factory(name: str) -> Network:
+  module, _, factory = name.partition(":")
+  try:
+    make = getattr(importlib.import_module(module), factory)
+  except (ImportError, AttributeError, ValueError) as error:
+    raise JdeepvisError(
+      f"There is no function {name!r} to make a network: {error}."
+    ) from error
+  network = make()
+  if not isinstance(network, Network):
+    raise JdeepvisError(
+      f"The function {name!r} must return a jdeepvis.Network; it returned "
+      f"{type(network).__name__}."
+    )
+  return network
 
 
 @functools.cache

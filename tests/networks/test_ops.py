@@ -71,7 +71,7 @@ def test_pooling(height, width, kernel, stride, pad):
   found = ops.max_pool(x, kernel, stride, padding)
   expected = _pool(x, kernel, stride, pad, lambda w, _: w.max((1, 2)))
   np.testing.assert_allclose(found, expected)
-  divisor = ops.average_divisor((height, width), kernel, stride, pad)
+  divisor = ops.average_divisor((height, width), kernel, stride, pad, padding)
   found = ops.average_pool(x, kernel, stride, padding, divisor)
   expected = _pool(x, kernel, stride, pad, lambda w, n: w.sum((1, 2)) / n)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
@@ -205,7 +205,13 @@ def test_gradients_by_finite_differences():
   x = _map(5, 6, 4)
   kernel = np.float32(_RANDOM.normal(size=(3, 3, 2, 4)))
   padding = ((1, 1), (1, 1))
-  divisor = ops.average_divisor((5, 6), (3, 3), (2, 2), (1, 1))
+  divisor = ops.average_divisor(
+    (5, 6),
+    (3, 3),
+    (2, 2),
+    (1, 1),
+    _padding((5, 6), (3, 3), (2, 2), (1, 1)),
+  )
   for f in (
     lambda x: ops.convolution(x, kernel, padding=padding, groups=2),
     lambda x: ops.deconvolution(x, kernel[:, :, :, :4], stride=(2, 2)),

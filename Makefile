@@ -1,0 +1,39 @@
+# Two commands do all: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format bench clean
+
+demo: $(VENV)/.installed
+	@$(BIN)/python -m experiments.render_units --config=configs/demo.py
+
+test: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest --numprocesses=2
+
+lint: $(VENV)/.installed-test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-test
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test
+	@$(BIN)/python -m benchmarks.render
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'jdeepvis needs Python 3.11 or newer; name one: make PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo 'python3 -m venv failed; on Debian: apt-get install python3-venv'; exit 1; }
+
+$(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

@@ -1,0 +1,28 @@
+"""The demo: six classes, what priors do to two of them, hidden units.
+
+  python -m experiments.render_units --config=configs/demo.py --out=out/demo
+
+Expected: 18 pictures, all `ok`, the six classes in the default recipe with a
+probability above 0.9; about 2,500 image-steps, some two minutes on two cores.
+"""
+
+from ml_collections import ConfigDict
+
+_CLASSES = "flamingo,junco,school bus,gorilla,strawberry,292"
+
+
+def get_config() -> ConfigDict:
+  """Entries are flags; each job's entries take their place for that job."""
+  return ConfigDict(
+    {
+      "net": "squeezenet1.1",
+      "out": "out/demo",
+      "steps": 140,
+      "jobs": (
+        {"units": _CLASSES, "recipe": "default"},
+        {"units": "flamingo,gorilla", "recipe": "none,paper_c"},
+        {"layer": "fire5/expand3x3", "units": "0-3"},
+        {"layer": "fire8/expand3x3", "units": "0-3"},
+      ),
+    }
+  )

@@ -1,0 +1,164 @@
+r"""Renders what units of a network want to see.
+
+  python -m experiments.render_units --units=flamingo,junco --out=out/birds
+  python -m experiments.render_units --layer=fire5/expand3x3 --units=0-7 \
+    --recipe=default,paper_c --seeds=2 --out=out/fire5
+
+Give a folder that a run was stopped in and it goes on where it was; more
+units, seeds, layers or recipes are added to what is there. Open
+OUT/index.html to look at the pictures; OUT/manifest.json has the facts.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from experiments import common
+from jdeepvis import atlas
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.networks.convert import sha256, weights_sha256
+from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import preprocess, read_picture
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis import recipes
+from jdeepvis.types import JdeepvisError
+
+_NET = flags.DEFINE_string(
+  "net", "squeezenet1.1", "A bundled network, or a .safetensors file."
+)
+_LAYER = flags.DEFINE_string(
+  "layer", "output", "A layer by its Caffe name; output: the class scores."
+)
+_UNITS = flags.DEFINE_string(
+  "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
+)
+_SEEDS = flags.DEFINE_integer(
+  "seeds", 1, "Pictures of each unit and recipe.", lower_bound=1
+)
+_RECIPE = flags.DEFINE_list(
+  "recipe", "default", f"One or several of {', '.join(recipes.RECIPES)}."
+)
+_STEPS = flags.DEFINE_integer(
+  "steps", None, "Steps; each recipe has its own.", lower_bound=1
+)
+_INIT = flags.DEFINE_string(
+  "init",
+  "noise",
+  f"{', '.join(recipes.STARTS)}, original (its very noise), or an image.",
+)
+_POSITION = flags.DEFINE_list(
+  "position", None, "Row,column of the neuron in its map; else the centre."
+)
+_DIRECTION = flags.DEFINE_enum(
+  "direction", "1", ["1", "-1"], "1: what excites the unit; -1: inhibits it."
+)
+_KEEP = flags.DEFINE_enum(
+  "keep",
+  None,
+  ["best", "last"],
+  "Which image is kept; each recipe has its own.",
+)
+_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "Flags from a file; see configs/demo.py."
+)
+
+
+def main() -> None:
+  """Flags to requests, requests to pictures."""
+  common.use_all_cores()
+  common.take_flags_from(_CONFIG.value)
+  if not _OUT.value:
+    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
+  network = load_network(_NET.value)
+  jobs = (_CONFIG.value or {}).get("jobs", ({},))
+  requests = [
+    request for job in jobs for request in _requests(network, {**_job(), **job})
+  ]
+  start = _start(network)
+  folder = PictureFolder.open(
+    _OUT.value, _settings(network), versions=common.versions()
+  )
+  for request in requests:
+    recipe = dataclasses.asdict(request.recipe)
+    folder.pin(f"recipe {request.recipe_name}", recipe)
+  common.render(folder, network, requests, start)
+  folder.finish(f"Units of {_NET.value}")
+  common.print_results(folder)
+
+
+def _job() -> dict[str, Any]:
+  return {
+    "layer": _LAYER.value,
+    "units": _UNITS.value,
+    "recipe": ",".join(_RECIPE.value),
+    "seeds": _SEEDS.value,
+  }
+
+
+def _requests(
+  network: Network, job: Mapping[str, Any]
+) -> Iterator[atlas.Request]:
+  layer = find_layer(network, job["layer"])
+  changes = {"steps": _STEPS.value, "keep": _KEEP.value}
+  changes = {name: value for name, value in changes.items() if value}
+  for name in job["recipe"].split(","):
+    recipe = dataclasses.replace(recipes.find_recipe(name), **changes)
+    for unit in find_units(network, layer, str(job["units"])):
+      for seed in range(job["seeds"]):
+        yield atlas.Request(
+          layer, unit, seed, name, recipe, _position(), int(_DIRECTION.value)
+        )
+
+
+def _position() -> tuple[int, int] | None:
+  if _POSITION.value is None:
+    return None
+  try:
+    row, column = map(int, _POSITION.value)
+  except ValueError:
+    raise JdeepvisError(
+      f"--position={','.join(_POSITION.value)} is not ROW,COLUMN."
+    ) from None
+  return row, column
+
+
+def _start(network: Network):
+  """From a request to the image that its picture starts from."""
+  spec = network.input
+  if _INIT.value == "original":
+    return lambda request: recipes.original_start(request.seed, spec)
+  if _INIT.value in recipes.STARTS:
+    return lambda request: recipes.start(
+      jax.random.fold_in(request.key, 0), spec, _INIT.value
+    )
+  if not Path(_INIT.value).exists():
+    raise JdeepvisError(
+      f"--init={_INIT.value} is neither an image file nor one of "
+      f"{', '.join(recipes.STARTS)}, original."
+    )
+  image = preprocess(read_picture(_INIT.value), spec)
+  return lambda request: image
+
+
+def _settings(network: Network) -> dict[str, Any]:
+  return {
+    "net": _NET.value,
+    "weights_sha256": weights_sha256(network.params),
+    "steps": _STEPS.value,
+    "init": _INIT.value,
+    "init_sha256": sha256(_INIT.value) if Path(_INIT.value).is_file() else None,
+    "position": _position(),
+    "direction": int(_DIRECTION.value),
+    "keep": _KEEP.value,
+  }
+
+
+if __name__ == "__main__":
+  common.run(main)

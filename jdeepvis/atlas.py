@@ -1,0 +1,219 @@
+"""Pictures of many units, rendered into a folder that can be resumed."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jdeepvis.display.folder import PictureFolder, picture_file
+from jdeepvis.networks import classify
+from jdeepvis.networks.names import unit_label
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import to_pixels
+from jdeepvis.synthesis import sweep
+from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.outcome import outcome
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.types import Image, PRNGKey
+
+_SECONDS_BETWEEN_CHECKPOINTS = 20
+
+
+class Request(NamedTuple):
+  """One picture that is wanted.
+
+  Attributes:
+    layer: a blob's name.
+    unit: the channel.
+    seed: of all the picture's randomness.
+    recipe_name: what the recipe is called in files and records.
+    recipe: how to make it.
+    position: row and column, cells; None is the centre.
+    direction: 1 to excite the unit, -1 to inhibit it.
+  """
+
+  layer: str
+  unit: int
+  seed: int
+  recipe_name: str
+  recipe: Recipe
+  position: tuple[int, int] | None = None
+  direction: int = 1
+
+  @property
+  def file(self) -> str:
+    """Where the picture goes, within its folder."""
+    return picture_file(self.layer, self.unit, self.recipe_name, self.seed)
+
+  @property
+  def key(self) -> PRNGKey:
+    """All its randomness: of the seed and the unit's own number alone."""
+    return jax.random.fold_in(jax.random.key(self.seed), self.unit)
+
+
+class Report(NamedTuple):
+  """News from a run: image-steps just taken, and the mean score now."""
+
+  image_steps: int
+  score: float
+
+
+def count_image_steps(
+  folder: PictureFolder, requests: Sequence[Request]
+) -> int:
+  """The work that is left: steps of all pictures not yet in the folder."""
+  left = sum(request.recipe.steps for request in _missing(folder, requests))
+  files, arrays = folder.load_checkpoint()
+  return left - len(files) * int(arrays.get("step", 0))
+
+
+def render_atlas(
+  folder: PictureFolder,
+  network: Network,
+  requests: Sequence[Request],
+  *,
+  batch: Callable[[str], int],
+  start: Callable[[Request], Image],
+  report: Callable[[Report], Any] = lambda report: None,
+) -> None:
+  """Renders what the folder does not have yet.
+
+  Pictures of one layer and of recipes alike in structure share a program. The
+  batch is settled once for each layer and kept in the manifest, so that a
+  picture's bits do not depend on when it was made, or beside which others.
+
+  Args:
+    folder: where the pictures go; what is in it already is left alone.
+    network: any network.
+    requests: the pictures wanted.
+    batch: how many to render at once for a layer; asked once a layer.
+    start: the image that a picture starts from.
+    report: called after every few steps.
+  """
+  for members, size in _batches(folder, requests, batch):
+    _render_batch(folder, network, members, size, start, report)
+
+
+def _missing(
+  folder: PictureFolder, requests: Sequence[Request]
+) -> list[Request]:
+  return [request for request in requests if request.file not in folder]
+
+
+def _batches(
+  folder: PictureFolder,
+  requests: Sequence[Request],
+  batch: Callable[[str], int],
+) -> Iterator[tuple[list[Request], int]]:
+  """Requests that share a program, as many as fit, the interrupted first."""
+  groups: dict[Any, list[Request]] = {}
+  begun = set(folder.load_checkpoint()[0])
+  for request in _missing(folder, requests):
+    structure = jax.tree.structure(request.recipe)
+    group = (request.layer, request.file not in begun, structure)
+    groups.setdefault(group, []).append(request)
+  for (layer, _, _), group in sorted(
+    groups.items(), key=lambda item: item[0][1]
+  ):
+    size = folder.settle(f"batch of {layer}", lambda name=layer: batch(name))
+    for first in range(0, len(group), size):
+      yield group[first : first + size], size
+
+
+def _render_batch(
+  folder: PictureFolder,
+  network: Network,
+  requests: Sequence[Request],
+  size: int,
+  start: Callable[[Request], Image],
+  report: Callable[[Report], Any],
+) -> None:
+  began = saved = time.perf_counter()
+  files = [request.file for request in requests]
+  begun, resume = folder.load_checkpoint()
+  pictures = [_picture(request, start(request)) for request in requests]
+  step = int(resume["step"]) if begun == files else 0
+  for progress in sweep.climb(
+    network,
+    pictures,
+    batch=size,
+    resume=resume if begun == files else None,
+  ):
+    scores = progress.history["score"][: len(requests), -1]
+    image_steps = (progress.step - step) * len(requests)
+    report(Report(image_steps, float(np.mean(scores))))
+    step = progress.step
+    if time.perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+      folder.save_checkpoint(files, sweep.pack(progress))
+      saved = time.perf_counter()
+  seconds = (time.perf_counter() - began) / len(requests)
+  _write(folder, network, requests, progress, seconds)
+
+
+def _picture(request: Request, image: Image) -> sweep.Picture:
+  objective = neuron(
+    request.layer,
+    request.unit,
+    request.position,
+    direction=float(request.direction),
+  )
+  return sweep.Picture(objective, request.recipe, request.key, image)
+
+
+def _write(
+  folder: PictureFolder,
+  network: Network,
+  requests: Sequence[Request],
+  progress: sweep.Progress,
+  seconds: float,
+) -> None:
+  kept = getattr(progress.states, requests[0].recipe.keep)
+  images = np.asarray(kept.image)
+  pixels = [to_pixels(image, network.input) for image in images]
+  # The batch is whole here too, padding and all: one program, one rounding.
+  plain = np.stack(pixels).astype(np.float32) - network.input.mean
+  reached = np.asarray(classify.activations(network, requests[0].layer, plain))
+  chances = (
+    np.asarray(classify.probabilities(network, plain))
+    if requests[0].layer == network.output
+    else None
+  )
+  best = jax.tree.map(np.asarray, progress.states.best._replace(image=None))
+  histories = [
+    {name: rows[i] for name, rows in progress.history.items()}
+    for i in range(len(requests))
+  ]
+  records = [
+    {
+      "layer": request.layer,
+      "unit": request.unit,
+      "label": unit_label(network, request.layer, request.unit),
+      "seed": request.seed,
+      "recipe": request.recipe_name,
+      "score_start": float(history["score"][0]),
+      "score_best": float(best.score[i]),
+      "step_best": int(best.step[i]),
+      "activation": _activation(reached[i], request),
+      "probability": (
+        None if chances is None else float(chances[i, request.unit])
+      ),
+      "seconds": round(seconds, 3),
+      "status": outcome(history),
+      "file": request.file,
+    }
+    for i, (request, history) in enumerate(
+      zip(requests, histories, strict=True)
+    )
+  ]
+  folder.add(
+    records, pixels[: len(records)], list(images[: len(records)]), histories
+  )
+
+
+def _activation(values: np.ndarray, request: Request) -> float:
+  if values.ndim == 3:
+    height, width, _ = values.shape
+    values = values[request.position or (height // 2, width // 2)]
+  return float(values[request.unit])

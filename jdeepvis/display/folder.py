@@ -1,0 +1,274 @@
+"""A folder of pictures with its manifest: extended, resumed, never spoilt.
+
+    manifest.json               settings, versions, one record a picture
+    LAYER/unit_0130/RECIPE/seed_0.png
+    LAYER/unit_0130/montage.png, montage.png
+    images.npz, history.npz     the same pictures as float arrays
+    index.html                  all of it in a browser
+
+Every file appears whole or not at all, a picture's record after its files.
+"""
+
+import json
+import math
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image
+
+from jdeepvis.display.files import atomic, write_image, write_json
+from jdeepvis.display.gallery import write_gallery
+from jdeepvis.display.montage import montage
+from jdeepvis.types import JdeepvisError, Pixels
+
+_UNFINISHED = ".unfinished"
+_LARGEST_SIDE = 4096
+
+
+class PictureFolder:
+  """The folder that one or several runs write to.
+
+  Attributes:
+    path: where it is.
+    manifest: what `manifest.json` holds; `records` are its pictures.
+  """
+
+  def __init__(self, path: Path, manifest: dict[str, Any]):
+    self.path = path
+    self.manifest = manifest
+    self._records = {
+      record["file"]: record for record in manifest.setdefault("records", [])
+    }
+
+  @classmethod
+  def open(
+    cls, path: Path | str, settings: Mapping[str, Any], **more: Any
+  ) -> "PictureFolder":
+    """Begins a folder, or goes on with one made with the same settings.
+
+    Args:
+      path: the folder; made where it is missing.
+      settings: what every picture in it shares; plain values.
+      **more: further entries of a new manifest.
+
+    Raises:
+      JdeepvisError: the folder holds something else, or pictures made with
+        other settings; the first that differs is named.
+    """
+    path = Path(path)
+    file = path / "manifest.json"
+    settings = json.loads(json.dumps(settings))
+    if file.exists():
+      manifest = _read_manifest(file)
+      _refuse_other(path, manifest["settings"], settings)
+      return cls(path, manifest)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+      raise JdeepvisError(
+        f"{str(path)!r} exists and is no folder of pictures; name a new or an "
+        "empty one."
+      )
+    folder = cls(path, {"settings": settings, **more})
+    folder._write_manifest()
+    return folder
+
+  def __contains__(self, file: str) -> bool:
+    return file in self._records
+
+  def settle(self, name: str, value: Callable[[], Any]) -> Any:
+    """A value that the first run to need it settles on, kept from then on."""
+    kept = self.manifest.setdefault("kept", {})
+    if name not in kept:
+      kept[name] = value()
+      self._write_manifest()
+    return kept[name]
+
+  def pin(self, name: str, value: Any) -> None:
+    """Settles a value, or refuses one that is not what it was.
+
+    Raises:
+      JdeepvisError: an earlier run settled on another.
+    """
+    value = json.loads(json.dumps(value))
+    kept = self.settle(name, lambda: value)
+    _refuse_other(self.path, {name: kept}, {name: value})
+
+  def add(
+    self,
+    records: Sequence[Mapping[str, Any]],
+    pictures: Sequence[Pixels],
+    images: Sequence[np.ndarray],
+    histories: Sequence[Mapping[str, np.ndarray]],
+  ) -> None:
+    """Writes pictures and their arrays, then their records.
+
+    Args:
+      records: the facts of each; `file` says where it goes.
+      pictures: uint8 `[h, w, c]`.
+      images: the same as float32, centred.
+      histories: what each step recorded, arrays `[steps]`.
+    """
+    for record, picture in zip(records, pictures, strict=True):
+      write_image(self.path / record["file"], picture)
+    names = [_stem(record["file"]) for record in records]
+    number = len(list(self._parts("images")))
+    self._write_part(
+      f"images-{number:06d}", dict(zip(names, images, strict=True))
+    )
+    self._write_part(
+      f"history-{number:06d}",
+      {
+        f"{name}/{what}": rows
+        for name, history in zip(names, histories, strict=True)
+        for what, rows in history.items()
+      },
+    )
+    for record in records:
+      self._records[record["file"]] = dict(record)
+    self.manifest["records"] = list(self._records.values())
+    self._write_manifest()
+    self._checkpoint.unlink(missing_ok=True)
+
+  def save_checkpoint(
+    self, files: Sequence[str], arrays: Mapping[str, np.ndarray]
+  ) -> None:
+    """Keeps the state of the pictures being made."""
+    with atomic(self._checkpoint) as path:
+      np.savez(path, files=np.array(files), **arrays)
+
+  def load_checkpoint(self) -> tuple[list[str], dict[str, np.ndarray]]:
+    """The files that were being made and their state; empty if none were."""
+    try:
+      with np.load(self._checkpoint) as arrays:
+        loaded = dict(arrays)
+    except FileNotFoundError:
+      return [], {}
+    return loaded.pop("files").tolist(), loaded
+
+  def finish(self, title: str) -> None:
+    """Writes what shows all pictures: montages, arrays, the page."""
+    records = list(self._records.values())
+    columns = math.ceil(math.sqrt(len(records)))
+    self._write_montage(self.path, records, columns)
+    units: dict[str, list] = {}
+    for record in records:
+      units.setdefault(_unit_folder(record), []).append(record)
+    for unit, group in units.items():
+      recipes = len({record["recipe"] for record in group})
+      self._write_montage(self.path / unit, group, -(-len(group) // recipes))
+    for name in ("images", "history"):
+      self._merge(name)
+    shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
+    write_gallery(
+      self.path / "index.html",
+      records,
+      title=title,
+      settings=self.manifest["settings"],
+    )
+
+  @property
+  def _checkpoint(self) -> Path:
+    return self.path / _UNFINISHED / "checkpoint.npz"
+
+  def _parts(self, name: str) -> list[Path]:
+    return sorted((self.path / _UNFINISHED).glob(f"{name}-*.npz"))
+
+  def _write_part(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    with atomic(self.path / _UNFINISHED / f"{name}.npz") as path:
+      np.savez(path, **arrays)
+
+  def _write_manifest(self) -> None:
+    write_json(self.path / "manifest.json", self.manifest)
+
+  def _merge(self, name: str) -> None:
+    """Adds the parts to the one archive, member by member."""
+    target, parts = self.path / f"{name}.npz", self._parts(name)
+    if not parts:
+      return
+    sources = [target, *parts] if target.exists() else parts
+    with atomic(target) as path, zipfile.ZipFile(path, "w") as merged:
+      # From the newest back: a picture made again replaces its forerunner.
+      for source in reversed(sources):
+        with zipfile.ZipFile(source) as archive:
+          for member in archive.namelist():
+            if member not in merged.NameToInfo:
+              merged.writestr(member, archive.read(member))
+
+  def _write_montage(
+    self, folder: Path, records: Sequence[Mapping[str, Any]], columns: int
+  ) -> None:
+    side = _LARGEST_SIDE // columns
+    sheet = montage(
+      [_thumbnail(self.path / record["file"], side) for record in records],
+      [_caption(record) for record in records],
+      [record["status"] for record in records],
+      columns=columns,
+    )
+    write_image(folder / "montage.png", sheet)
+
+
+def picture_file(layer: str, unit: int, recipe: str, seed: int) -> str:
+  """Where a picture lies in its folder, safe whatever the layer's name."""
+  return (
+    f"{safe_name(layer)}/unit_{unit:04d}/{safe_name(recipe)}/seed_{seed}.png"
+  )
+
+
+def safe_name(name: str) -> str:
+  """A name as a file's: slashes become dashes, the rest is quoted."""
+  return quote(name.replace("/", "-"), safe=" +,=@") or "-"
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+  try:
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(manifest["settings"], dict):
+      return manifest
+  except (OSError, ValueError, KeyError, TypeError):
+    pass
+  raise JdeepvisError(
+    f"{str(file)!r} is no manifest of ours; name another folder."
+  )
+
+
+def _refuse_other(
+  path: Path, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
+  for name in sorted(old.keys() | new.keys()):
+    before, now = old.get(name), new.get(name)
+    if before != now:
+      raise JdeepvisError(
+        f"{str(path)!r} was made with {name}={before!r}, not {now!r}; use the "
+        "same settings or another folder."
+      )
+
+
+def _stem(file: str) -> str:
+  return file.removesuffix(".png")
+
+
+def _unit_folder(record: Mapping[str, Any]) -> str:
+  return "/".join(record["file"].split("/")[:2])
+
+
+def _thumbnail(path: Path, side: int) -> Pixels:
+  with Image.open(path) as image:
+    image = image.convert("RGB")
+    image.thumbnail((side, side))
+    return np.asarray(image)
+
+
+def _caption(record: Mapping[str, Any]) -> str:
+  name = f"{record['unit']}"
+  if record.get("label"):
+    name += f" {record['label'].split(',')[0]}"
+  reached = (
+    f"{record['activation']:.4g}"
+    if record.get("probability") is None
+    else f"p {record['probability']:.3f}"
+  )
+  return f"{name}\n{record['recipe']} · seed {record['seed']} · {reached}"

@@ -1,0 +1,45 @@
+"""What a network says of images, in fixed programs that compile once."""
+
+import functools
+
+import jax
+from jaxtyping import Array, Float
+
+from jdeepvis.networks.network import Network
+from jdeepvis.types import Images
+
+
+def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
+  """Each class's probability, as the network itself gives it.
+
+  Args:
+    network: any network.
+    images: centred, `[n, h, w, c]`.
+
+  Returns:
+    The last softmax of the layer graph, or that of the class scores where no
+    graph is known.
+  """
+  softmax = [info for info in network.layers if info.kind == "softmax"]
+  blob = softmax[-1].outputs[0] if softmax else network.output
+  values = activations(network, blob, images)
+  values = values.reshape(values.shape[0], -1)
+  return values if softmax else jax.nn.softmax(values)
+
+
+def activations(
+  network: Network, layer: str, images: Images
+) -> Float[Array, "n ..."]:
+  """One layer's values, `[n, h, w, c]` or `[n, c]`.
+
+  Args:
+    network: any network.
+    layer: a blob of it.
+    images: centred, `[n, h, w, c]`.
+  """
+  return _activations(network.apply, layer, network.params, images)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _activations(apply, layer, params, images):
+  return apply(params, images, until=layer)[layer]

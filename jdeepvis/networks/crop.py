@@ -1,0 +1,128 @@
+"""The part of a network that one unit depends on, as a network."""
+
+import functools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from jdeepvis.networks.cells import (
+  Position,
+  Rectangle,
+  cells_read,
+  locate,
+  needed_cells,
+  whole,
+)
+from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
+from jdeepvis.networks.kinds import KINDS, Shape
+from jdeepvis.networks.names import find_layer
+from jdeepvis.networks.network import InputSpec, LayerInfo, Network
+from jdeepvis.networks.receptive_field import require_graph
+
+
+def crop(
+  network: Network, layer: str, position: Position | None = None
+) -> Network:
+  """The network that sees only what one unit sees.
+
+  Its input is the unit's receptive field, `receptive_field(network, layer,
+  position)`, and for the pixels there the unit's value and gradient are those
+  of the whole network, at borders and corners too: a window is padded only
+  where it leaves the *whole* map. Where some layer on the way reads a whole
+  map (`inner_product`, `global_average`) the unit sees the whole image, and
+  the crop's input is as large as the network's.
+
+  A crop is a layer graph like any other. Positions whose windows are cut
+  alike, as all those are that no padding reaches, give equal `apply`s, which
+  share one compiled program.
+
+  Args:
+    network: a network with a layer graph.
+    layer: a blob of it; `output` stands for the class scores.
+    position: row and column of the unit in the layer's map; None is the
+      centre, `(h // 2, w // 2)`.
+
+  Returns:
+    A network whose `output` is `layer`, a map of 1 x 1 (a vector stays one).
+    Its layers and weights are those that are needed, its input's shape and
+    per-pixel mean those of the receptive field.
+
+  Raises:
+    JdeepvisError: there is no such layer or position, or no layer graph.
+  """
+  require_graph(network)
+  layer = find_layer(network, layer)
+  shapes = infer_shapes(network.layers, network.input.shape).blobs
+  unit = locate(layer, shapes[layer], position)
+  cells = needed_cells(network.layers, shapes, layer, unit)
+  layers = tuple(
+    part
+    for info in network.layers
+    if cells.keys() & set(info.outputs)
+    for part in _crop_layer(info, cells, shapes)
+  )
+  keys = {info.weights_key for info in layers}
+  return Network(
+    GraphApply(layers),
+    {key: network.params[key] for key in network.params if key in keys},
+    _crop_input(network.input, cells[INPUT]),
+    layers,
+    network.labels if layer == network.output else (),
+    layer,
+  )
+
+
+def _crop_input(spec: InputSpec, field: Rectangle) -> InputSpec:
+  # Without `resize`: no picture is warped to a part of an image.
+  mean = spec.mean[field.slices] if np.ndim(spec.mean) == 3 else spec.mean
+  return InputSpec((*field.size, spec.shape[2]), mean)
+
+
+def _crop_layer(
+  layer: LayerInfo,
+  cells: Mapping[str, Rectangle],
+  shapes: Mapping[str, Shape],
+) -> Iterator[LayerInfo]:
+  """A layer as it reads and writes the cells that are kept of each blob."""
+  reach = KINDS[layer.kind].reach
+  made = functools.reduce(
+    Rectangle.union, (cells[name] for name in layer.outputs if name in cells)
+  )
+  if reach == "window":
+    (source,) = layer.inputs
+    read = cells_read(layer, made, shapes[source])
+    yield _with_padding(layer, cells[source], read)
+    return
+  inputs, outputs, after = [], [], []
+  for name in layer.inputs:
+    read = cells_read(layer, made, shapes[name]).clip(whole(shapes[name]))
+    part = f"{name}/for/{layer.name}"
+    if read != cells[name]:
+      yield _trim(name, part, cells[name], read)
+    inputs.append(name if read == cells[name] else part)
+  for name in layer.outputs:
+    full = made if reach == "cell" else whole(shapes[name])
+    kept = cells.get(name, full)
+    outputs.append(name if kept == full else f"{name}/whole")
+    if kept != full:
+      after.append(_trim(outputs[-1], name, full, kept))
+  yield layer._replace(inputs=tuple(inputs), outputs=tuple(outputs))
+  yield from after
+
+
+def _trim(
+  source: str, name: str, have: Rectangle, want: Rectangle
+) -> LayerInfo:
+  return _with_padding(LayerInfo(name, "trim", (source,), (name,)), have, want)
+
+
+def _with_padding(
+  layer: LayerInfo, have: Rectangle, want: Rectangle
+) -> LayerInfo:
+  """Pads what a layer has to what it wants; less than none takes away."""
+  padding = (
+    (have.top - want.top, want.bottom - have.bottom),
+    (have.left - want.left, want.right - have.right),
+  )
+  options = dict(layer.options) | {"padding": padding}
+  return layer._replace(options=tuple(sorted(options.items())))

@@ -1,0 +1,253 @@
+"""A `Network` from a model of one's own: Linen, NNX, Equinox or a function.
+
+The model is not edited. What its parts return becomes blobs, named by their
+place in it (`encoder/conv1`; `output` is what the model itself returns, unless
+it returns a dict, whose keys are then blobs too). A part called again is
+`encoder/conv1/call1`. Only values with the batch axis are kept.
+
+ReLUs. `jax.nn.relu` inside a model cannot be reached from outside, so:
+  * deconvnet and guided backpropagation, which swap the rectifier, need a
+    model whose call takes a keyword `relu` and uses that. Other models refuse
+    any rectifier but `jax.nn.relu`; plain gradients need nothing.
+  * a blob `x` has its side before the ReLU only where there is a blob `x/pre`.
+    Elsewhere gradients are of the value itself, and a dead unit has none. A
+    convolution that is a part of its own *is* the side before its ReLU.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jdeepvis.networks.names import nearest
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.types import Activations, Images, JdeepvisError
+
+_Settings = tuple[tuple[str, Hashable], ...]
+_OUTPUT = "output"
+
+
+def from_function(
+  function: Callable[..., Any],
+  params: Any,
+  input: InputSpec,
+  *,
+  output: str = _OUTPUT,
+  labels: Iterable[str] = (),
+) -> Network:
+  """A network from a pure function.
+
+  Args:
+    function: `function(params, images)` gives a dict from blob name to array
+      `[n, h, w, c]` or `[n, c]`; `images` are centred, `[n, h, w, c]`. It may
+      take a keyword `relu`, see the module's docstring. Hashable, as every
+      `def` is; a new function is a new program.
+    params: the weights, any pytree of arrays.
+    input: what the images must be.
+    output: the blob that holds the class scores before softmax.
+    labels: the class names in order.
+
+  Raises:
+    JdeepvisError: the function returns no blob called `output`.
+  """
+  return _network(
+    function, _takes_relu(function), params, input, output, labels
+  )
+
+
+def from_linen(
+  module: nn.Module,
+  variables: Mapping[str, Any],
+  input: InputSpec,
+  *,
+  output: str = _OUTPUT,
+  labels: Iterable[str] = (),
+  **settings: Hashable,
+) -> Network:
+  """A network from a Flax Linen module.
+
+  Args:
+    module: called with images `[n, h, w, c]`.
+    variables: what `module.init` returned, after training.
+    input: what the images must be.
+    output: the blob that holds the class scores before softmax.
+    labels: the class names in order.
+    **settings: further arguments of the call, such as `train=False`.
+
+  Raises:
+    JdeepvisError: the module returns no blob called `output`.
+  """
+  takes_relu = _takes_relu(module.__call__)
+  function = _LinenFunction(module, _freeze(settings))
+  return _network(function, takes_relu, variables, input, output, labels)
+
+
+def from_nnx(
+  module: nnx.Module,
+  input: InputSpec,
+  *,
+  output: str = _OUTPUT,
+  labels: Iterable[str] = (),
+  **settings: Hashable,
+) -> Network:
+  """A network from a Flax NNX module.
+
+  Args:
+    module: called with images `[n, h, w, c]`; put it in `eval()` mode first.
+    input: what the images must be.
+    output: the blob that holds the class scores before softmax.
+    labels: the class names in order.
+    **settings: further arguments of the call.
+
+  Raises:
+    JdeepvisError: the module returns no blob called `output`.
+  """
+  takes_relu = _takes_relu(module.__call__)
+  graph, state = nnx.split(module)
+  function = _NNXFunction(graph, _freeze(settings))
+  return _network(function, takes_relu, state, input, output, labels)
+
+
+def from_equinox(
+  module: Callable[..., Any],
+  input: InputSpec,
+  *,
+  output: str = _OUTPUT,
+  labels: Iterable[str] = (),
+  **settings: Hashable,
+) -> Network:
+  """A network from an Equinox module.
+
+  Equinox's layers take one image, channels first: images are handed over so,
+  and maps come back as `[n, h, w, c]`. Parts that the module calls within
+  `vmap` or `scan` of its own are not recorded.
+
+  Args:
+    module: called with an image `[c, h, w]`; put it through
+      `equinox.nn.inference_mode` first.
+    input: what the images must be.
+    output: the blob that holds the class scores before softmax.
+    labels: the class names in order.
+    **settings: further arguments of the call.
+
+  Raises:
+    JdeepvisError: the module returns no blob called `output`.
+  """
+  from jdeepvis.networks import own_equinox
+
+  takes_relu = _takes_relu(module.__call__)
+  params, static = own_equinox.split(module)
+  function = own_equinox.EquinoxFunction(static, _freeze(settings))
+  return _network(function, takes_relu, params, input, output, labels)
+
+
+def _network(function, takes_relu, params, input, output, labels):
+  apply = OwnApply(function, takes_relu)
+  network = Network(apply, params, input, (), tuple(labels), output)
+  if output not in (shapes := network.shapes):
+    raise JdeepvisError(
+      f"The model returns no blob {output!r} that could hold its class "
+      f"scores; {nearest(output, shapes)}."
+    )
+  return network
+
+
+def _takes_relu(function: Callable[..., Any]) -> bool:
+  return "relu" in inspect.signature(function).parameters
+
+
+def _freeze(settings: Mapping[str, Hashable]) -> _Settings:
+  return tuple(sorted(settings.items()))
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnApply:
+  """`Network.apply` of somebody's function.
+
+  Attributes:
+    function: `function(params, images)` gives a tree of activations.
+    takes_relu: whether it has a keyword `relu`.
+  """
+
+  function: Callable[..., Any]
+  takes_relu: bool
+
+  def __call__(
+    self,
+    params: Any,
+    images: Images,
+    *,
+    until: str | tuple[str, ...] | None = None,
+    relu=jax.nn.relu,
+  ) -> Activations:
+    """Every blob, or `until` alone with its side before the ReLU."""
+    if relu is not jax.nn.relu and not self.takes_relu:
+      raise JdeepvisError(
+        "This model calls its own ReLU, which deconvnet and guided "
+        "backpropagation must replace; let its call take a keyword relu and "
+        "use that in place of jax.nn.relu."
+      )
+    rectifier = {"relu": relu} if self.takes_relu else {}
+    blobs = {
+      name or _OUTPUT: value
+      for name, value in _leaves(self.function(params, images, **rectifier))
+      if jnp.ndim(value) > 1 and len(value) == len(images)
+    }
+    if until is None:
+      return blobs
+    wanted = (until,) if isinstance(until, str) else until
+    sides = {side for name in wanted for side in (name, f"{name}/pre")}
+    return {name: blobs[name] for name in blobs if name in sides}
+
+
+@dataclasses.dataclass(frozen=True)
+class _LinenFunction:
+  module: nn.Module
+  settings: _Settings
+
+  def __call__(self, variables, images, **rectifier):
+    _, recorded = self.module.apply(
+      variables,
+      images,
+      **dict(self.settings),
+      **rectifier,
+      capture_intermediates=True,
+      mutable=["intermediates"],
+    )
+    return dict(_named(recorded["intermediates"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class _NNXFunction:
+  graph: nnx.GraphDef
+  settings: _Settings
+
+  def __call__(self, state, images, **rectifier):
+    module = nnx.merge(self.graph, state)
+    record = nnx.capture(
+      module, nnx.Intermediate, method_outputs=nnx.Intermediate
+    )
+    _, recorded = record(images, **dict(self.settings), **rectifier)
+    return dict(_named(nnx.to_pure_dict(recorded)))
+
+
+def _named(tree: Mapping, *path: str) -> Iterator[tuple[str, Any]]:
+  """Flax's records, a tuple of results for each method, by module path."""
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      yield from _named(value, *path, str(key))
+      continue
+    name = "/".join((*path, key) if key != "__call__" else path)
+    for call, result in enumerate(value):
+      yield (f"{name}/call{call}" if call else name), result
+
+
+def _leaves(tree: Any) -> Iterator[tuple[str, jax.Array]]:
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    parts = jax.tree_util.keystr(path, simple=True, separator="/")
+    yield parts.strip("/"), leaf

@@ -1,0 +1,165 @@
+"""Which pixels of the image a unit sees."""
+
+import bisect
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jdeepvis.networks.cells import (
+  Position,
+  Rectangle,
+  locate,
+  needed_cells,
+)
+from jdeepvis.networks.graph import INPUT, infer_shapes
+from jdeepvis.networks.names import find_layer
+from jdeepvis.networks.network import Network
+from jdeepvis.types import JdeepvisError
+
+
+class FieldGeometry(NamedTuple):
+  """The receptive fields of a layer's units, were the image without edges.
+
+  Unit `(i, j)` sees the rows from `i * stride[0] + offset[0]`, `extent[0]` of
+  them, and the columns likewise.
+
+  Attributes:
+    extent: height and width, pixels.
+    stride: from one unit's field to the next one's, down and across, pixels.
+    offset: top and left of unit (0, 0), pixels; negative within padding.
+  """
+
+  extent: tuple[int, int]
+  stride: tuple[int, int]
+  offset: tuple[int, int]
+
+
+def receptive_field(
+  network: Network, layer: str, position: Position | None = None
+) -> Rectangle:
+  """The pixels that one unit sees.
+
+  The layer graph is walked back from the unit; at every blob on the way the
+  cells that are needed are the smallest rectangle around what its readers
+  need, clipped to the map, as in the original toolbox's `find_maxes`. A layer
+  that reads a whole map, such as an inner product, sees the whole image. A
+  unit in a rim of padding that sees nothing is given the nearest pixel.
+
+  Args:
+    network: any network; without a layer graph the answer is found by
+      `numerical_receptive_field`.
+    layer: a blob of it; `output` stands for the class scores.
+    position: row and column of the unit in the layer's map; None is the
+      centre, `(h // 2, w // 2)`.
+
+  Returns:
+    The rectangle in the input, pixels; always within it and never empty.
+
+  Raises:
+    JdeepvisError: there is no such layer or position.
+  """
+  if not network.layers:
+    return numerical_receptive_field(network, layer, position)
+  layer = find_layer(network, layer)
+  shapes = infer_shapes(network.layers, network.input.shape).blobs
+  unit = locate(layer, shapes[layer], position)
+  return needed_cells(network.layers, shapes, layer, unit)[INPUT]
+
+
+def field_geometry(network: Network, layer: str) -> FieldGeometry:
+  """Extent, stride and offset of a layer's receptive fields, unclipped.
+
+  Args:
+    network: a network with a layer graph.
+    layer: a blob of it. Beyond a layer that reads a whole map all units see
+      the same, and the strides are 0.
+
+  Raises:
+    JdeepvisError: there is no such layer, or no layer graph.
+  """
+  require_graph(network)
+  layer = find_layer(network, layer)
+  shapes = infer_shapes(network.layers, network.input.shape).blobs
+  first, second = (
+    needed_cells(
+      network.layers, shapes, layer, Rectangle(i, i, i + 1, i + 1), clip=False
+    )[INPUT]
+    for i in (0, 1)
+  )
+  stride = (second.top - first.top, second.left - first.left)
+  return FieldGeometry(first.size, stride, (first.top, first.left))
+
+
+def numerical_receptive_field(
+  network: Network, layer: str, position: Position | None = None
+) -> Rectangle:
+  """The pixels that one unit sees, found by running the network.
+
+  A pixel that is not a number makes everything that depends on it not a
+  number, whatever the weights are: also where a ReLU is off or another cell
+  wins the pooling, where the derivative is zero and says nothing. So
+  each edge of the field is found by painting ever smaller parts of the image,
+  in `4 log2(size)` runs.
+
+  It cannot see through what takes NaN away: `jnp.where(x > 0, x, 0)` in place
+  of `jax.nn.relu` or `jnp.maximum`, `nan_to_num`, integers, comparisons. A
+  unit that stays a number whatever is painted is reported; one that does so
+  along some of its paths has a field that is too small.
+
+  Args:
+    network: any network; its weights must be free of NaN.
+    layer: a blob of it; `output` stands for the class scores.
+    position: row and column of the unit in the layer's map; None is the
+      centre.
+
+  Raises:
+    JdeepvisError: there is no such layer or position, or the unit does not
+      show what it depends on.
+  """
+  layer = find_layer(network, layer)
+  shape = network.shapes[layer]
+  unit = locate(layer, shape, position)
+  index = (0, *unit[:2]) if len(shape) == 3 else (0,)
+  height, width, _ = network.input.shape
+  rows, columns = np.indices((height, width))
+  noise = np.random.default_rng(0).normal(0, 50, network.input.shape)
+
+  def sees(pixels):
+    image = np.float32(np.where(pixels[..., None], np.nan, noise))[None]
+    with jax.debug_nans(False):
+      return _is_nan(network.apply, layer, index, network.params, image)
+
+  if sees(rows < 0) or not sees(rows >= 0):
+    raise JdeepvisError(
+      f"Layer {layer!r} does not show which pixels it depends on: its values "
+      "must be numbers for an image of numbers, and not for one of NaN."
+    )
+  first = functools.partial(bisect.bisect_left, x=True)
+  return Rectangle(
+    first(range(height), key=lambda end: sees(rows <= end)),
+    first(range(width), key=lambda end: sees(columns <= end)),
+    first(range(height), key=lambda start: not sees(rows >= start)),
+    first(range(width), key=lambda start: not sees(columns >= start)),
+  )
+
+
+def require_graph(network: Network) -> None:
+  """Refuses a network that does not tell its layers.
+
+  Raises:
+    JdeepvisError: there is no layer graph.
+  """
+  if not network.layers:
+    raise JdeepvisError(
+      "This network has no layer graph, so its receptive fields can be "
+      "measured (numerical_receptive_field) but not derived or cropped to."
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _is_nan(apply, layer, index, params, images):
+  values = apply(params, images, until=layer)[layer]
+  return jnp.isnan(values[index]).any()

@@ -1,0 +1,1 @@
+"""A score becomes images: gradient ascent under natural-image priors."""

@@ -1,0 +1,33 @@
+"""What became of a picture, told from its history."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+OUTCOMES = ("ok", "majority_failure", "no_progress", "zero_gradient", "nan")
+
+
+def outcome(history: Mapping[str, np.ndarray]) -> str:
+  """One word for a picture's history.
+
+  Args:
+    history: `score`, `gradient_norm` and, where the objective knows it,
+      `is_largest`, arrays `[steps]`.
+
+  Returns:
+    `nan`: a score or gradient was no number. `zero_gradient`: at some step
+    nothing pointed anywhere (the original's one reason to stop).
+    `no_progress`: the score never rose above its start. `majority_failure`:
+    the unit never became the largest of its layer (the original's word).
+    `ok`: none of these.
+  """
+  score, gradient = history["score"], history["gradient_norm"]
+  if not (np.isfinite(score).all() and np.isfinite(gradient).all()):
+    return "nan"
+  if (gradient == 0).any():
+    return "zero_gradient"
+  if score.max() <= score[0]:
+    return "no_progress"
+  if not np.any(history.get("is_largest", True)):
+    return "majority_failure"
+  return "ok"

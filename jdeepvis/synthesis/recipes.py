@@ -1,0 +1,246 @@
+"""Named combinations of priors: the paper's four, its rivals', the default.
+
+A recipe is a pytree. Its strengths are leaves, traced: 0 switches a prior off
+within the same program, None leaves it out of the program. All else is static.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jdeepvis.networks.names import nearest
+from jdeepvis.networks.network import InputSpec
+from jdeepvis.synthesis import priors, transforms, views
+from jdeepvis.types import Image, JdeepvisError, Leaf, PRNGKey, Scalar
+
+STARTS = ("noise", "uniform", "mean")
+
+_PRIORS = (
+  # The original's order, which matters; total variation is ours.
+  ("decay", priors.decay, ()),
+  ("blur", priors.blur, ()),
+  ("total_variation", priors.total_variation, ()),
+  ("small_value", priors.clip_small_values, ()),
+  ("small_norm", priors.clip_small_norm, ()),
+  ("small_benefit", priors.clip_small_benefit, ("grad",)),
+  ("small_contribution", priors.clip_small_contribution, ("grad",)),
+)
+
+
+def _static(default):
+  return dataclasses.field(default=default, metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+  """How a picture is made: step policy, priors, views, length.
+
+  Attributes:
+    rate: for policy `constant` the learning rate, for `progress` the wanted
+      rise of the score a step, for `rms` the step's root mean square in grey
+      levels.
+    max_rate: largest learning rate of policy `progress`.
+    decay: share taken from every value at each step, 0..1.
+    blur: standard deviation of the Gaussian, pixels.
+    blur_end: where the blur's standard deviation gets to, from `blur`, in
+      equal ratios; None keeps it.
+    total_variation: step down the total variation, grey levels.
+    small_value: percentile of |x| below which entries are zeroed, 0..100.
+    small_norm: percentile of the pixels' norms, 0..100.
+    small_benefit: percentile of the pixels' signed contributions, 0..100.
+    small_contribution: percentile of the pixels' contributions, 0..100.
+    shift: standard deviation of the views' shift, a share of the side.
+    scale: largest magnification of the views.
+    policy: `constant`, `progress` or `rms`; static.
+    blur_every: steps from blur to blur; static.
+    steps: how many; static.
+    keep: which image is the picture, `best` or `last`; static.
+  """
+
+  rate: Leaf
+  max_rate: Leaf = None
+  decay: Leaf = None
+  blur: Leaf = None
+  blur_end: Leaf = None
+  total_variation: Leaf = None
+  small_value: Leaf = None
+  small_norm: Leaf = None
+  small_benefit: Leaf = None
+  small_contribution: Leaf = None
+  shift: Leaf = None
+  scale: Leaf = None
+  policy: str = _static("constant")
+  blur_every: int = _static(1)
+  steps: int = _static(500)
+  keep: str = _static("best")
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+  {
+    "default": Recipe(
+      rate=4.0,
+      decay=1e-4,
+      blur=2.0,
+      blur_end=0.6,
+      shift=0.05,
+      scale=1.3,
+      policy="rms",
+      blur_every=4,
+      steps=256,
+      keep="last",
+    ),
+    # The rows of table 1, from the top left of the figure's gorillas.
+    "paper_a": Recipe(
+      rate=2.0,
+      max_rate=100.0,
+      blur=0.5,
+      small_norm=50.0,
+      policy="progress",
+      blur_every=4,
+      steps=500,
+    ),
+    "paper_b": Recipe(rate=100.0, decay=0.3, small_norm=20.0, steps=750),
+    "paper_c": Recipe(
+      rate=100.0, decay=1e-4, blur=1.0, blur_every=4, steps=1000
+    ),
+    "paper_d": Recipe(
+      rate=2.0,
+      max_rate=1e8,
+      blur=0.5,
+      small_contribution=90.0,
+      policy="progress",
+      blur_every=4,
+      steps=1000,
+    ),
+    # Erhan et al. 2009: no prior at all. What comes out fools the network.
+    "none": Recipe(rate=4.0, policy="rms", steps=256),
+    # Simonyan et al. 2013, §2: L2 alone.
+    "simonyan": Recipe(rate=4.0, decay=1e-2, policy="rms", steps=256),
+  }
+)
+
+
+def find_recipe(name: str) -> Recipe:
+  """The recipe called `name`.
+
+  Raises:
+    JdeepvisError: there is none; the message names the nearest.
+  """
+  if name not in RECIPES:
+    raise JdeepvisError(
+      f"There is no recipe {name!r}; {nearest(name, RECIPES)}."
+    )
+  return RECIPES[name]
+
+
+def transform(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
+  """The recipe's optax chain: step, priors in the original's order, box.
+
+  Args:
+    recipe: any recipe; its strengths may be traced.
+    spec: the network's input, whose bounds the box keeps.
+  """
+  chain = [_policy(recipe)]
+  for name, prior, extra in _PRIORS:
+    strength = getattr(recipe, name)
+    if strength is None:
+      continue
+    if name == "blur":
+      link = transforms.project(_annealed_blur(recipe), extra=("step",))
+      chain.append(transforms.every(recipe.blur_every, link))
+    else:
+      prior = _at_strength(prior, strength)
+      chain.append(transforms.project(prior, extra=extra))
+  lower, upper = spec.bounds
+  box = functools.partial(priors.box, lower=lower, upper=upper)
+  return optax.chain(*chain, transforms.project(box))
+
+
+def with_views(recipe: Recipe, score: Callable) -> Callable:
+  """The score as the recipe looks at it: through random views, or straight."""
+  if recipe.shift is None and recipe.scale is None:
+    return score
+  shift = 0.0 if recipe.shift is None else recipe.shift
+  scale = 1.0 if recipe.scale is None else recipe.scale
+  return views.random_views(score, shift=shift, scale=scale)
+
+
+def start(key: PRNGKey, spec: InputSpec, init: str = "noise") -> Image:
+  """The image to start from, within the box.
+
+  Args:
+    key: of the noise.
+    spec: the network's input.
+    init: `noise`, the mean plus Gaussian noise of 10 grey levels (the
+      original's default); `uniform`, each pixel uniform over 0..255; `mean`.
+
+  Raises:
+    JdeepvisError: there is no such start.
+  """
+  lower, upper = spec.bounds
+  match init:
+    case "noise":
+      image = 10 * jax.random.normal(key, spec.shape)
+    case "uniform":
+      image = jax.random.uniform(key, spec.shape, maxval=255.0) + lower
+    case "mean":
+      image = jnp.zeros(spec.shape)
+    case _:
+      raise JdeepvisError(
+        f"There is no start {init!r}; use {', '.join(STARTS)}."
+      )
+  return priors.box(image, lower, upper)
+
+
+def original_start(seed: int, spec: InputSpec) -> np.ndarray:
+  """The very start image of the original program for a seed.
+
+  Its generator is NumPy's of old, its layout channels first and BGR; seed 0
+  at 227x227 has norm 3921.52.
+
+  Args:
+    seed: `rand_seed` of `optimize_image.py`.
+    spec: a network's input with three channels.
+
+  Returns:
+    float32 `[h, w, 3]`, centred, RGB, within the box.
+  """
+  height, width, channels = spec.shape
+  noise = np.random.RandomState(seed).normal(0, 10, (channels, height, width))
+  image = noise.transpose(1, 2, 0)[:, :, ::-1]
+  return np.clip(image, *spec.bounds).astype(np.float32)
+
+
+def _policy(recipe: Recipe) -> optax.GradientTransformation:
+  match recipe.policy:
+    case "constant":
+      return optax.scale_by_learning_rate(recipe.rate)
+    case "progress":
+      return transforms.scale_by_progress(recipe.rate, recipe.max_rate)
+    case "rms":
+      return transforms.scale_to_rms(recipe.rate)
+  raise JdeepvisError(
+    f"There is no step policy {recipe.policy!r}; use constant, progress or rms."
+  )
+
+
+def _at_strength(prior: Callable, strength: Scalar) -> Callable:
+  return lambda image, **extra: prior(image, strength, **extra)
+
+
+def _annealed_blur(recipe: Recipe) -> Callable:
+  def blur(image, *, step):
+    if recipe.blur_end is None:
+      return priors.blur(image, recipe.blur)
+    done = step / max(recipe.steps - 1, 1)
+    ratio = (recipe.blur_end / recipe.blur) ** done
+    return priors.blur(image, recipe.blur * ratio)
+
+  return blur

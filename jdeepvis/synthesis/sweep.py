@@ -1,0 +1,238 @@
+"""Units x seeds x strengths: many pictures as one compiled program.
+
+What a picture is depends on its own objective, recipe and key, and on the
+batch shape of one device, never on its neighbours, its place among them or the
+number of devices: those change no bit of it.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, PartitionSpec
+from jax.tree_util import Partial
+
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.synthesis import priors, recipes, render
+from jdeepvis.synthesis.objectives import BoundScore, Objective, bind
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.types import Image, PRNGKey
+
+_CHUNK = 16
+"""Most steps between two reports; few enough for a lively progress bar."""
+
+
+class Picture(NamedTuple):
+  """What one picture is made of.
+
+  Attributes:
+    objective: what is asked.
+    recipe: how.
+    key: all its randomness.
+    image: the start, centred `[h, w, c]`; it is clipped to the box.
+  """
+
+  objective: Objective
+  recipe: Recipe
+  key: PRNGKey
+  image: Image | None
+
+
+class Progress(NamedTuple):
+  """Where a batch stands; enough to go on from.
+
+  Attributes:
+    step: steps taken.
+    states: the pictures' states, with a leading batch axis.
+    history: what each step recorded, NumPy arrays `[n, step]`.
+  """
+
+  step: int
+  states: render.State
+  history: dict[str, np.ndarray]
+
+
+def climb(
+  network: Network,
+  pictures: Sequence[Picture],
+  *,
+  batch: int,
+  resume: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[Progress]:
+  """Renders pictures side by side, reporting as it goes.
+
+  One program serves all batches whose objectives and recipes differ in their
+  leaves alone. It is sharded over the local devices.
+
+  Args:
+    network: any network.
+    pictures: at most `batch`; fewer are padded with the last one.
+    batch: how many the program holds, a multiple of the number of devices.
+    resume: where an interrupted `climb` of the same pictures stood, as
+      `pack` gave it.
+
+  Yields:
+    The progress after every few steps; the last has all of them. Only the
+    first `len(pictures)` rows count.
+  """
+  pictures = [*pictures, *[pictures[-1]] * (batch - len(pictures))]
+  for picture in pictures:
+    bind(network, picture.objective)
+  stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *pictures)
+  shape = network.input.shape
+  program = _Program(network.apply, network.output, shape, _mesh(batch))
+  mean = network.input.mean
+  progress = Progress(0, _start(program, mean, stacked), {})
+  stacked = stacked._replace(image=None)
+  everywhere = jax.sharding.NamedSharding(program.mesh, PartitionSpec())
+  params = jax.device_put(network.params, everywhere)
+  if resume is not None:
+    progress = _unpack(resume, progress.states)
+  total = pictures[0].recipe.steps
+  chunk = _chunk(total)
+  while progress.step < total:
+    numbers = jnp.arange(progress.step, progress.step + chunk)
+    states, history = _advance(
+      program, params, mean, stacked, progress.states, numbers
+    )
+    history = {name: np.asarray(rows) for name, rows in history.items()}
+    if progress.history:
+      history = {
+        name: np.concatenate([progress.history[name], rows], axis=1)
+        for name, rows in history.items()
+      }
+    progress = Progress(progress.step + chunk, states, history)
+    yield progress
+
+
+def pack(progress: Progress) -> dict[str, np.ndarray]:
+  """Progress as named NumPy arrays, for a file; see `climb(resume=)`."""
+  states = progress.states._replace(
+    key=jax.random.key_data(progress.states.key)
+  )
+  leaves = enumerate(jax.tree.leaves(states))
+  return {
+    "step": np.array(progress.step),
+    **{f"state/{i}": np.asarray(leaf) for i, leaf in leaves},
+    **{f"history/{name}": rows for name, rows in progress.history.items()},
+  }
+
+
+def choose_batch(
+  network: Network, layer: str, *, free_bytes: int, devices: int, busy: int
+) -> int:
+  """How many pictures to render at once within the memory there is.
+
+  Args:
+    network: any network.
+    layer: the blob that is asked.
+    free_bytes: memory free on all devices together.
+    devices: how many there are.
+    busy: pictures that keep one device busy; more gain nothing.
+
+  Returns:
+    A multiple of `devices`, at least that.
+  """
+  blobs = 0
+  for name, shape in network.shapes.items():
+    blobs += math.prod(shape)
+    if name == layer:
+      break
+  # Forward values, their gradients, and what pooling and views keep.
+  picture = 4 * 3 * (blobs + 12 * math.prod(network.input.shape))
+  fitting = int(free_bytes / 2 / devices / picture)
+  return devices * max(1, min(fitting, busy))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+  """All that is static; equal ones share a compilation."""
+
+  apply: Callable
+  output: str
+  shape: tuple[int, int, int]
+  mesh: jax.sharding.Mesh
+
+  def sharded(self, function: Callable, *, whole: int) -> Callable:
+    """`function`, its first `whole` arguments given to every device."""
+    split = PartitionSpec("pictures")
+
+    def call(*args):
+      return jax.shard_map(
+        function,
+        mesh=self.mesh,
+        in_specs=(PartitionSpec(),) * whole + (split,) * (len(args) - whole),
+        out_specs=split,
+        check_vma=False,
+      )(*args)
+
+    return call
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _start(program, mean, pictures):
+  def one(mean, picture):
+    spec = InputSpec(program.shape, mean)
+    return render.init(
+      recipes.transform(picture.recipe, spec),
+      priors.box(picture.image, *spec.bounds),
+      jax.random.fold_in(picture.key, 1),
+    )
+
+  batched = jax.vmap(one, in_axes=(None, 0))
+  return program.sharded(batched, whole=1)(mean, pictures)
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=4)
+def _advance(program, params, mean, pictures, states, steps):
+  def one(params, mean, steps, picture, state):
+    spec = InputSpec(program.shape, mean)
+    score = Partial(
+      BoundScore(program.apply, program.output), params, picture.objective
+    )
+    return render.advance(
+      recipes.with_views(picture.recipe, score),
+      recipes.transform(picture.recipe, spec),
+      state,
+      steps,
+    )
+
+  batched = jax.vmap(one, in_axes=(None, None, None, 0, 0))
+  return program.sharded(batched, whole=3)(
+    params, mean, steps, pictures, states
+  )
+
+
+def _unpack(arrays: Mapping[str, np.ndarray], like: render.State) -> Progress:
+  bare = like._replace(key=jax.random.key_data(like.key))
+  leaves = [
+    jax.device_put(arrays[f"state/{i}"], leaf.sharding)
+    for i, leaf in enumerate(jax.tree.leaves(bare))
+  ]
+  states = jax.tree.unflatten(jax.tree.structure(bare), leaves)
+  states = states._replace(key=jax.random.wrap_key_data(states.key))
+  history = {
+    name.removeprefix("history/"): rows
+    for name, rows in arrays.items()
+    if name.startswith("history/")
+  }
+  return Progress(int(arrays["step"]), states, history)
+
+
+def _mesh(batch: int) -> jax.sharding.Mesh:
+  count = jax.local_device_count()
+  if batch % count:
+    raise ValueError(f"batch {batch} is no multiple of {count} devices")
+  return jax.make_mesh(
+    (count,), ("pictures",), (AxisType.Auto,), devices=jax.local_devices()
+  )
+
+
+def _chunk(total: int) -> int:
+  """The largest divisor of `total` up to `_CHUNK`: one program fits all."""
+  return max(size for size in range(1, _CHUNK + 1) if total % size == 0)

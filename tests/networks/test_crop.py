@@ -1,0 +1,299 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_networks import (
+  branching,
+  caffenet,
+  padded_average,
+  pool,
+  random_network,
+  residual,
+  with_rim,
+)
+
+from jdeepvis.networks import ops
+from jdeepvis.networks.crop import crop
+from jdeepvis.networks.kinds import KINDS, Kind, padding
+from jdeepvis.networks.network import LayerInfo
+from jdeepvis.networks.own import from_function
+from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.networks.tables import conv, layer
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.types import JdeepvisError
+
+
+def differences(network, blob, position, *, seed=0) -> tuple[float, float]:
+  """How far a crop is from the whole network: value and gradient.
+
+  Both are told as a fraction of the largest number they are made of. The
+  whole network's gradient outside the crop counts in full.
+  """
+  cropped = crop(network, blob, position)
+  field = receptive_field(network, blob, position)
+  assert cropped.input.shape == (*field.size, network.input.shape[2])
+  rng = np.random.default_rng(seed)
+  image = np.float32(rng.normal(0, 50, network.input.shape))
+  weights = np.float32(rng.normal(0, 1, network.shapes[blob][-1]))
+
+  whole = (network.apply, blob, weights, network.params)
+  expected, unit = _gradient(*whole, image, *position)
+  part = (cropped.apply, blob, weights, cropped.params)
+  found, cropped_unit = _gradient(*part, image[field.slices], 0, 0)
+  everywhere = np.zeros_like(image)
+  everywhere[field.slices] = found
+  return (
+    _relative(cropped_unit, unit),
+    _relative(everywhere, np.asarray(expected)),
+  )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.grad, argnums=4, has_aux=True)
+def _gradient(apply, blob, weights, params, image, row, column):
+  unit = apply(params, image[None], until=blob)[blob][0, row, column]
+  return unit @ weights, unit
+
+
+def _relative(found, expected) -> float:
+  scale = np.abs(expected).max()
+  return float(np.abs(found - expected).max() / (scale or 1))
+
+
+def _places(network, blob):
+  height, width = network.shapes[blob][:2]
+  row, column = height // 2, width // 2
+  yield row, column
+  yield 0, column
+  yield row, width - 1
+  yield 0, 0
+  yield height - 1, width - 1
+
+
+@pytest.mark.parametrize(
+  ("make", "blob"),
+  [
+    (caffenet, "conv2/pre"),
+    (caffenet, "conv5"),
+    (branching, "concat"),
+    (branching, "pool3"),
+    (residual, "a"),
+    (residual, "c"),
+    (padded_average, "pool1"),
+    (padded_average, "pool2"),
+    (with_rim, "rim/pre"),
+  ],
+)
+def test_crop_equals_the_whole(make, blob):
+  network = make()
+  for position in _places(network, blob):
+    assert max(differences(network, blob, position)) < 1e-4
+
+
+@pytest.mark.parametrize(
+  ("blob", "position"),
+  [
+    ("conv1", (56, 56)),
+    ("pool1", (55, 0)),
+    ("fire5/concat", (14, 14)),
+    ("fire5/concat", (27, 27)),
+    ("fire9/concat", (0, 7)),
+    ("conv10", (13, 13)),
+  ],
+)
+def test_crop_equals_the_whole_on_squeezenet(blob, position):
+  network = load_network("squeezenet1.1")
+  assert max(differences(network, blob, position)) < 1e-4
+
+
+@st.composite
+def random_graphs(draw):
+  """A chain of windows with an even chance of a branch at each."""
+  shape = (draw(st.integers(9, 20)), draw(st.integers(9, 20)), 2)
+  table, source = (), "data"
+  for index in range(draw(st.integers(1, 3))):
+    name, kernel = f"layer{index}", draw(st.integers(1, 3))
+    stride = draw(st.integers(1, 2))
+    pad = draw(st.integers(0, (kernel - 1) // 2))
+    kind = draw(st.sampled_from(["conv", "max_pooling", "average_pooling"]))
+    if kind == "conv":
+      table += conv(name, source, 3, kernel, stride=stride, pad=pad)
+    else:
+      table += pool(
+        kind, name, source, (kernel, kernel), (stride, stride), (pad, pad)
+      )
+    if draw(st.booleans()):
+      table += conv(f"{name}b", name, 2, 3, pad=1)
+      table += layer(f"{name}c", "concat", name, f"{name}b")
+      name = f"{name}c"
+    source = name
+  network = random_network(table, shape)
+  height, width = network.shapes[source][:2]
+  row, column = st.integers(0, height - 1), st.integers(0, width - 1)
+  return network, source, (draw(row), draw(column))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(random_graphs())
+def test_crop_equals_the_whole_on_random_graphs(case):
+  assert max(differences(*case)) < 1e-4
+
+
+def test_the_unit_is_one_cell_on_both_sides_of_its_relu():
+  network = crop(caffenet(), "conv4")
+  shapes = network.shapes
+  assert shapes["conv4"] == shapes["conv4/pre"] == (1, 1, 16)
+  assert shapes["data"] == (131, 131, 3)
+  assert network.output == "conv4"
+
+
+def test_only_what_is_needed_stays():
+  network = crop(branching(), "3x3")
+  names = [info.name for info in network.layers]
+  assert names == [
+    *("stem", "stem/relu", "pool", "3x3_reduce", "3x3_reduce/relu"),
+    *("3x3", "3x3/relu"),
+  ]
+  assert network.params.keys() == {"stem", "3x3_reduce", "3x3"}
+
+
+def test_the_mean_is_cut_along():
+  network = branching()
+  field = receptive_field(network, "3x3", (0, 5))
+  mean = crop(network, "3x3", (0, 5)).input.mean
+  np.testing.assert_array_equal(mean, network.input.mean[field.slices])
+  assert mean.shape[:2] == field.size != network.input.shape[:2]
+
+
+def test_labels_stay_with_the_class_scores():
+  network = load_network("squeezenet1.1")
+  assert crop(network, "output").labels == network.labels
+  assert crop(network, "conv10").labels == ()
+
+
+def test_places_away_from_the_border_share_one_program():
+  network = residual()
+  traces = []
+
+  def traced(apply, params, image):
+    traces.append(None)
+    return apply(params, image)
+
+  run = jax.jit(traced, static_argnums=0)
+  for position in [(4, 3), (4, 4), (5, 4), (0, 0)]:
+    cropped = crop(network, "c", position)
+    run(cropped.apply, cropped.params, jnp.ones((1, *cropped.input.shape)))
+  assert len(traces) == 2
+
+
+@pytest.mark.parametrize("blob", ["fc6", "output", "prob"])
+def test_past_an_inner_product_the_crop_is_the_whole(blob):
+  network = caffenet()
+  cropped = crop(network, blob)
+  assert cropped.input.shape == network.input.shape
+  image = np.float32(np.random.default_rng(0).normal(0, 50, (1, 227, 227, 3)))
+  np.testing.assert_array_equal(
+    cropped.apply(cropped.params, image)[cropped.output],
+    network.apply(network.params, image)[cropped.output],
+  )
+
+
+@pytest.fixture
+def own_kinds(monkeypatch):
+  """Kinds that crop.py has not heard of."""
+
+  def centred(layer, weights, inputs, relu):
+    return inputs[0] - inputs[0].mean((1, 2), keepdims=True)
+
+  def halves(layer, weights, inputs, relu):
+    return tuple(jnp.split(inputs[0], 2, axis=-1))
+
+  def times(layer, weights, inputs, relu):
+    return inputs[0] * inputs[1]
+
+  def min_pooling(layer, weights, inputs, relu):
+    where = padding(layer, inputs[0].shape[1:3], ceil=True)
+    return -ops.max_pool(-inputs[0], layer.kernel, layer.stride, where)
+
+  for kind in (
+    Kind(centred, reach="map"),
+    Kind(halves, reach="cell"),
+    Kind(times, reach="cell"),
+    Kind(min_pooling, reach="window"),
+  ):
+    monkeypatch.setitem(KINDS, kind.apply.__name__, kind)
+
+
+@pytest.mark.usefixtures("own_kinds")
+@pytest.mark.parametrize("blob", ["centred", "conv2", "gated"])
+def test_one_cell_is_kept_past_a_whole_map(blob):
+  table = (
+    *conv("conv1", "data", 4, 3, stride=2),
+    *layer("centred", "centred", "conv1"),
+    *conv("conv2", "centred", 4, 3, pad=1),
+    *layer("mean", "global_average", "conv1"),
+    *layer("gated", "times", "conv2", "mean"),
+  )
+  network = random_network(table, (12, 14, 3))
+  cropped = crop(network, blob, (4, 2))
+  assert cropped.input.shape == network.input.shape
+  assert cropped.shapes[blob] == (1, 1, 4)
+  for position in _places(network, blob):
+    assert max(differences(network, blob, position)) < 1e-4
+
+
+@pytest.mark.usefixtures("own_kinds")
+def test_kinds_of_ones_own_are_cropped_by_their_reach():
+  table = (
+    *pool("min_pooling", "pool", "data", pad=(1, 1)),
+    LayerInfo("halves", "halves", ("pool",), ("left", "right")),
+    *conv("wide", "left", 3, 3, pad=1),
+    *layer("joined", "concat", "wide", "right", "left"),
+  )
+  network = random_network(table, (12, 14, 4))
+  assert crop(network, "right", (3, 3)).shapes["right"] == (1, 1, 2)
+  for position in _places(network, "joined"):
+    assert max(differences(network, "joined", position)) < 1e-4
+
+
+def test_a_crop_can_be_cropped():
+  network = residual()
+  once = crop(network, "c", (2, 7))
+  twice = crop(once, "c", (0, 0))
+  assert twice.apply == once.apply
+  assert twice.input.shape == once.input.shape
+  inner = crop(once, "a1", None)
+  assert max(differences(once, "a1", (1, 1))) < 1e-4
+  assert inner.input.shape[0] < once.input.shape[0]
+
+
+def test_own_models_cannot_be_cropped():
+  spec = residual().input
+  network = from_function(_twice, {}, spec)
+  with pytest.raises(JdeepvisError, match="no layer graph"):
+    crop(network, "output")
+
+
+def _twice(params, images):
+  return images * 2
+
+
+def test_average_pooling_divides_as_caffe_does():
+  """Crop and whole share the divisor: here it is counted cell by cell."""
+  size, kernel, stride, pad = (8, 9), (4, 3), (3, 2), (2, 1)
+  table = pool("average_pooling", "pool", "data", kernel, stride, pad)
+  network = random_network(table, (*size, 1))
+  image = np.float32(np.random.default_rng(0).normal(0, 1, (*size, 1)))
+  found = network.apply({}, image[None])["pool"][0]
+  assert found.shape == (4, 5, 1)
+  for row, column in np.ndindex(*found.shape[:2]):
+    top, left = row * stride[0] - pad[0], column * stride[1] - pad[1]
+    bottom = min(top + kernel[0], size[0] + pad[0])
+    right = min(left + kernel[1], size[1] + pad[1])
+    seen = image[max(top, 0) : bottom, max(left, 0) : right]
+    expected = seen.sum() / ((bottom - top) * (right - left))
+    np.testing.assert_allclose(found[row, column, 0], expected, rtol=1e-5)

@@ -1,0 +1,264 @@
+import re
+import types
+from pathlib import Path
+
+import equinox as eqx
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.own import (
+  from_equinox,
+  from_function,
+  from_linen,
+  from_nnx,
+)
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.types import JdeepvisError
+
+DOC = Path(__file__).parents[2] / "docs" / "own_models.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
+SPEC = InputSpec((8, 6, 3), np.zeros(3, np.float32))
+
+
+def _images(spec: InputSpec, count: int = 2):
+  return jax.random.normal(jax.random.key(1), (count, *spec.shape)) * 50
+
+
+def _example(source: str) -> Network:
+  scope = {"__name__": "example"}
+  exec(source, scope)
+  return scope["network"]
+
+
+@pytest.fixture(params=EXAMPLES, ids=["linen", "nnx", "equinox", "function"])
+def example(request) -> Network:
+  return _example(request.param)
+
+
+def test_examples_name_their_blobs(example):
+  hidden = {"conv1", "hidden"} & example.shapes.keys()
+  assert hidden
+  assert example.shapes["scores"] == (10,)
+
+
+def test_examples_take_weights_as_arguments(example):
+  images = _images(example.input)
+  program = jax.jit(example.apply)
+  found = program(example.params, images)["scores"]
+  zeros = jax.tree.map(jnp.zeros_like, example.params)
+  np.testing.assert_allclose(found.shape, (2, 10))
+  assert jnp.abs(found).max() > 0.1
+  np.testing.assert_allclose(program(zeros, images)["scores"], 0)
+  text = program.lower(example.params, images).as_text()
+  assert len(text) < 100_000
+
+
+def test_examples_are_hashable_and_share_one_trace(example):
+  traces = []
+
+  def run(apply, params, images):
+    traces.append(None)
+    return apply(params, images)
+
+  program = jax.jit(run, static_argnums=0)
+  images = _images(example.input)
+  program(example.apply, example.params, images)
+  program(example.apply, example.params, images + 1)
+  assert len(traces) == 1
+  assert hash(example.apply) == hash(example.apply)
+
+
+def test_examples_honour_relu(example):
+  images = _images(example.input)
+  rectified = example.apply(example.params, images)["scores"]
+  linear = example.apply(example.params, images, relu=lambda x: x)["scores"]
+  assert jnp.abs(rectified - linear).max() > 0.1
+
+
+def test_examples_until_gives_those_blobs_alone(example):
+  images = _images(example.input)
+  everything = example.apply(example.params, images)
+  alone = example.apply(example.params, images, until="scores")
+  assert alone.keys() == {"scores"}
+  np.testing.assert_array_equal(alone["scores"], everything["scores"])
+
+
+def test_rebuilt_models_share_their_program():
+  for source in EXAMPLES[:3]:
+    first, second = _models(source)
+    assert first == second
+    assert hash(first) == hash(second)
+
+
+def _models(source):
+  """The same class twice, as after loading another checkpoint."""
+  scope = {"__name__": "example"}
+  exec(source, scope)
+  first = scope["network"].apply
+  exec(source.splitlines()[-1], scope)
+  return first, scope["network"].apply
+
+
+class _Block(nn.Module):
+  @nn.compact
+  def __call__(self, x, train: bool):
+    x = nn.relu(nn.Conv(4, (3, 3), name="conv")(x))
+    return nn.BatchNorm(use_running_average=not train, name="norm")(x)
+
+
+class _Nested(nn.Module):
+  @nn.compact
+  def __call__(self, x, train: bool = True):
+    x = _Block(name="block")(x, train)
+    dense = nn.Dense(4, name="dense")
+    x = dense(dense(x))
+    self.sow("intermediates", "loss", jnp.sum(x))
+    return {"map": x, "head": {"scores": x.mean((1, 2))}}
+
+
+def test_linen_nested_shared_and_dict_results():
+  model = _Nested()
+  variables = model.init(jax.random.key(0), jnp.zeros((1, *SPEC.shape)))
+  variables = {key: variables[key] for key in ("params", "batch_stats")}
+  network = from_linen(
+    model, variables, SPEC, output="head/scores", train=False
+  )
+  assert network.shapes.keys() == {
+    "block",
+    "block/conv",
+    "block/norm",
+    "dense",
+    "dense/call1",
+    "map",
+    "head/scores",
+  }
+  images = _images(SPEC)
+  blobs = network.apply(variables, images)
+  expected = model.apply(variables, images, train=False)
+  np.testing.assert_allclose(blobs["map"], expected["map"], rtol=1e-6)
+  np.testing.assert_allclose(blobs["dense/call1"], blobs["map"], rtol=1e-6)
+  kernel = variables["params"]["block"]["conv"]["kernel"]
+  conv = jax.lax.conv_general_dilated(
+    images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+  )
+  np.testing.assert_allclose(blobs["block/conv"], conv, atol=1e-3)
+
+
+class _NNXNested(nnx.Module):
+  def __init__(self, rngs):
+    self.norm = nnx.BatchNorm(3, rngs=rngs)
+    self.layers = nnx.List([nnx.Linear(3, 3, rngs=rngs) for _ in range(2)])
+
+  def __call__(self, x):
+    x = self.norm(x)
+    for layer in (*self.layers, self.layers[0]):
+      x = jax.nn.relu(layer(x))
+    return x.mean((1, 2))
+
+
+def test_nnx_lists_shared_layers_and_state():
+  model = _NNXNested(nnx.Rngs(0))
+  model.eval()
+  network = from_nnx(model, SPEC)
+  assert network.shapes.keys() == {
+    "norm",
+    "layers/0",
+    "layers/0/call1",
+    "layers/1",
+    "output",
+  }
+  images = _images(SPEC)
+  found = jax.jit(network.apply)(network.params, images)["output"]
+  np.testing.assert_allclose(found, model(images), rtol=1e-5, atol=1e-5)
+
+
+class _EquinoxNested(eqx.Module):
+  body: eqx.nn.Sequential
+  dense: eqx.nn.Linear
+
+  def __init__(self, key):
+    self.body = eqx.nn.Sequential(
+      [
+        eqx.nn.Conv2d(3, 4, 3, key=key),
+        eqx.nn.Lambda(jax.nn.relu),
+        eqx.nn.MaxPool2d(2, 2),
+      ]
+    )
+    self.dense = eqx.nn.Linear(4, 4, key=key)
+
+  def __call__(self, image):
+    x = self.body(image)
+    x = self.dense(self.dense(x.mean((1, 2))))
+    inner = jax.vmap(self.dense)(jnp.stack([x, x]))
+    return inner.sum(0) + self.dense.bias
+
+
+def test_equinox_nested_shared_and_inner_vmap():
+  model = _EquinoxNested(jax.random.key(0))
+  network = from_equinox(model, SPEC)
+  assert network.shapes == {
+    "body": (3, 2, 4),
+    "body/layers/0": (6, 4, 4),
+    "body/layers/1": (6, 4, 4),
+    "body/layers/2": (3, 2, 4),
+    "dense": (4,),
+    "dense/call1": (4,),
+    "output": (4,),
+  }
+  images = _images(SPEC)
+  blobs = jax.jit(network.apply)(network.params, images)
+  first = jnp.moveaxis(images, -1, 1)
+  np.testing.assert_allclose(
+    blobs["output"], jax.vmap(model)(first), rtol=1e-5, atol=1e-4
+  )
+  np.testing.assert_allclose(
+    blobs["body/layers/1"],
+    jax.nn.relu(blobs["body/layers/0"]),
+  )
+
+
+@pytest.mark.parametrize(
+  "network",
+  [
+    lambda: from_nnx(_NNXNested(nnx.Rngs(0)), SPEC),
+    lambda: from_equinox(_EquinoxNested(jax.random.key(0)), SPEC),
+    lambda: from_function(_mean_of_rectified, {}, SPEC),
+  ],
+)
+def test_other_rectifiers_are_refused_where_the_model_has_its_own(network):
+  network = network()
+  with pytest.raises(JdeepvisError, match="keyword relu"):
+    network.apply(network.params, _images(SPEC), relu=lambda x: x)
+
+
+def _mean_of_rectified(params, images):
+  return jax.nn.relu(images).mean((1, 2))
+
+
+def test_until_keeps_the_side_before_the_relu():
+  network = _example(EXAMPLES[3])
+  blobs = network.apply(network.params, _images(network.input), until="hidden")
+  assert blobs.keys() == {"hidden", "hidden/pre"}
+
+
+def test_unknown_output_is_told():
+  with pytest.raises(JdeepvisError, match=r"no blob 'logits'.*output"):
+    from_function(_mean_of_rectified, {}, SPEC, output="logits")
+
+
+def test_factories_by_name(monkeypatch):
+  module = types.ModuleType("my_models")
+  module.make = lambda: _example(EXAMPLES[0])
+  module.wrong = lambda: 3
+  monkeypatch.setitem(__import__("sys").modules, "my_models", module)
+  assert load_network("my_models:make").output == "scores"
+  with pytest.raises(JdeepvisError, match=r"must return .* returned int"):
+    load_network("my_models:wrong")
+  for name in ("my_models:absent", "no_such_module_x:make", ":make", "a:"):
+    with pytest.raises(JdeepvisError, match="There is no function"):
+      load_network(name)

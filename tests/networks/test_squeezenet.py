@@ -1,0 +1,108 @@
+"""The bundled network: its shapes, its weights, its word on a photograph."""
+
+import csv
+import hashlib
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jdeepvis
+from jdeepvis.networks import zoo
+from jdeepvis.networks.classify import activations, probabilities
+
+GOLDEN = Path(__file__).parent / "golden_squeezenet.npz"
+
+
+def test_published_shapes_and_parameter_count(squeezenet):
+  shapes = squeezenet.shapes
+  assert [
+    shapes[name] for name in ("conv1", "pool1", "pool3", "pool5", "conv10")
+  ] == [
+    (113, 113, 64), (56, 56, 64), (28, 28, 128), (14, 14, 256), (14, 14, 1000)
+  ]  # fmt: skip
+  leaves = jax.tree.leaves(squeezenet.params)
+  assert sum(leaf.size for leaf in leaves) == 1_235_496
+  assert len(squeezenet.labels) == 1000
+  assert squeezenet.labels[130] == "flamingo"
+
+
+def test_the_linen_module_takes_the_bundled_weights(squeezenet):
+  """The same function by Linen's own apply."""
+  image = jax.random.normal(jax.random.key(0), (1, 227, 227, 3)) * 40
+  module = jdeepvis.SqueezeNet()
+  variables = {"params": squeezenet.params}
+  theirs = module.apply(variables, image, until="fire4/concat")["fire4/concat"]
+  ours = squeezenet.apply(squeezenet.params, image)["fire4/concat"]
+  np.testing.assert_array_equal(theirs, ours)
+
+
+def test_a_free_photograph_gives_the_golden_outputs(squeezenet):
+  """Frozen once 69 of 100 ImageNet photographs came out right."""
+  pixels = jdeepvis.read_picture(zoo.third_party() / "photos" / "chelsea.jpg")
+  image = jdeepvis.preprocess(pixels, squeezenet.input)[None]
+  with np.load(GOLDEN) as golden:
+    expected = dict(golden)
+  chances = np.asarray(probabilities(squeezenet, image))[0]
+  np.testing.assert_allclose(chances, expected["prob"], atol=1e-5)
+  for layer in ("conv1", "fire5/concat", "scores"):
+    values = np.asarray(activations(squeezenet, layer, image))[0]
+    means = values.reshape(-1, values.shape[-1]).mean(0)
+    np.testing.assert_allclose(means, expected[layer], rtol=1e-4, atol=1e-3)
+  top = np.argsort(-chances)[:3]
+  assert any("cat" in squeezenet.labels[unit] for unit in top)
+
+
+def test_photographs_are_named(squeezenet, shared_data):
+  with open(shared_data / "photos" / "index.csv", newline="") as file:
+    rows = list(csv.DictReader(file))
+  images = np.stack(
+    [
+      jdeepvis.preprocess(
+        jdeepvis.read_picture(shared_data / "photos" / row["filename"]),
+        squeezenet.input,
+      )
+      for row in rows
+    ]
+  )
+  classes = np.array([int(row["class_index"]) for row in rows])
+  ranks = np.argsort(-np.asarray(probabilities(squeezenet, images)), axis=1)
+  assert np.sum(ranks[:, 0] == classes) >= 66
+  assert np.sum(ranks[:, :5] == classes[:, None]) >= 85
+
+
+def test_bundled_files_are_the_ones_described():
+  """The labels' digest stands in the note beside them."""
+  folder = zoo.third_party() / "imagenet_labels"
+  digest = hashlib.sha256((folder / "synset_words.txt").read_bytes())
+  assert digest.hexdigest() in (folder / "README.md").read_text()
+  folder = zoo.third_party() / "squeezenet_v1.1"
+  weights = folder / "squeezenet_v1.1.safetensors"
+  digest = hashlib.sha256(weights.read_bytes())
+  assert digest.hexdigest() in (folder / "README.md").read_text()
+
+
+def test_stopping_early_gives_the_same_blobs(squeezenet):
+  image = jnp.full((1, 227, 227, 3), 20.0)
+  whole = squeezenet.apply(squeezenet.params, image)
+  for layer in ("pool1", "fire3/concat", "conv10/pre"):
+    part = squeezenet.apply(squeezenet.params, image, until=layer)
+    assert "prob" not in part
+    for name, blob in part.items():
+      np.testing.assert_array_equal(blob, whole[name])
+
+
+def test_another_rectifier_takes_the_place_of_relu(squeezenet):
+  image = jnp.full((1, 227, 227, 3), 20.0)
+  blobs = squeezenet.apply(
+    squeezenet.params, image, until="conv1", relu=lambda x: x + 1
+  )
+  np.testing.assert_array_equal(blobs["conv1"], blobs["conv1/pre"] + 1)
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "nothing.safetensors"])
+def test_an_unknown_network_is_one_sentence(name):
+  with pytest.raises(jdeepvis.JdeepvisError, match=name):
+    jdeepvis.load_network(name)

@@ -1,0 +1,121 @@
+"""Networks with random weights that have every geometry there is."""
+
+import functools
+
+import numpy as np
+
+from jdeepvis.networks.graph import GraphApply, infer_shapes
+from jdeepvis.networks.network import InputSpec, LayerInfo, Network
+from jdeepvis.networks.squeezenet import SqueezeNet
+from jdeepvis.networks.tables import conv, layer, max_pool
+
+
+def random_network(layers, shape, *, mean=None, seed=0) -> Network:
+  """A network of `layers` whose activations keep their scale."""
+  output = layers[-1].outputs[0]
+  rng = np.random.default_rng(seed)
+  params = {
+    name: {leaf: _weights(rng, leaf, size) for leaf, size in leaves.items()}
+    for name, leaves in infer_shapes(layers, shape).weights.items()
+  }
+  mean = np.zeros(shape[-1], np.float32) if mean is None else mean
+  spec = InputSpec(shape, mean)
+  return Network(GraphApply(layers), params, spec, layers, (), output)
+
+
+def _weights(rng, leaf, size):
+  scale = (2 / np.prod(size[:-1])) ** 0.5 if leaf == "kernel" else 0.1
+  return np.float32(rng.normal(0, scale, size))
+
+
+def pool(kind, name, source, kernel=(3, 3), stride=(2, 2), pad=(0, 0)):
+  return (LayerInfo(name, kind, (source,), (name,), kernel, stride, pad),)
+
+
+@functools.cache
+def caffenet() -> Network:
+  """CaffeNet's table, a 24th as wide."""
+  table = (
+    *conv("conv1", "data", 4, 11, stride=4),
+    *max_pool("pool1", "conv1"),
+    *layer("norm1", "lrn", "pool1", alpha=1e-4),
+    *conv("conv2", "norm1", 12, 5, pad=2, groups=2),
+    *max_pool("pool2", "conv2"),
+    *layer("norm2", "lrn", "pool2", alpha=1e-4),
+    *conv("conv3", "norm2", 16, 3, pad=1),
+    *conv("conv4", "conv3", 16, 3, pad=1, groups=2),
+    *conv("conv5", "conv4", 12, 3, pad=1, groups=2),
+    *max_pool("pool5", "conv5"),
+    *layer("fc6/pre", "inner_product", "pool5", features=20),
+    *layer("fc6", "relu", "fc6/pre"),
+    *layer("fc8", "inner_product", "fc6", features=10),
+  )
+  network = random_network(table, (227, 227, 3))
+  prob = layer("prob", "softmax", "fc8")
+  table = (*table, *prob)
+  return network._replace(apply=GraphApply(table), layers=table)
+
+
+@functools.cache
+def branching() -> Network:
+  """An Inception module on a stem with a ceil window, not square."""
+  table = (
+    *conv("stem", "data", 6, 5, stride=2, pad=2),
+    *max_pool("pool", "stem"),
+    *conv("1x1", "pool", 4, 1),
+    *conv("3x3_reduce", "pool", 4, 1),
+    *conv("3x3", "3x3_reduce", 5, 3, pad=1),
+    *conv("5x5", "pool", 3, 5, pad=2),
+    *pool("max_pooling", "pool3", "pool", stride=(1, 1), pad=(1, 1)),
+    *conv("pool_proj", "pool3", 3, 1),
+    *layer("joined", "concat", "1x1", "3x3", "5x5", "pool_proj"),
+    *layer("concat", "lrn", "joined", alpha=0.1),
+  )
+  mean = np.random.default_rng(0).uniform(0, 255, (42, 51, 3))
+  return random_network(table, (42, 51, 3), mean=np.float32(mean))
+
+
+@functools.cache
+def residual() -> Network:
+  """Blocks with 1x1 shortcuts, one of them strided, joined by channels."""
+  table = (
+    *conv("stem", "data", 4, 3, pad=1),
+    *conv("a1", "stem", 4, 3, stride=2, pad=1),
+    *conv("a2", "a1", 4, 3, pad=1),
+    *conv("a_short", "stem", 4, 1, stride=2),
+    *layer("a", "concat", "a2", "a_short"),
+    *conv("b1", "a", 4, 3, pad=1),
+    *conv("b2", "b1", 4, 3, pad=1),
+    *layer("b", "concat", "b2", "a"),
+    *conv("c1", "b", 4, 3, stride=2, pad=1),
+    *conv("c_short", "b", 4, 1, stride=2),
+    *layer("c", "concat", "c1", "c_short"),
+  )
+  return random_network(table, (37, 30, 3))
+
+
+@functools.cache
+def padded_average() -> Network:
+  """Average pools with padding whose last windows are partial."""
+  table = (
+    *conv("conv1", "data", 4, 3),
+    *pool("average_pooling", "pool1", "conv1", (3, 3), (2, 2), (1, 1)),
+    *conv("conv2", "pool1", 4, 3, pad=1),
+    *pool("average_pooling", "pool2", "conv2", (4, 2), (3, 1), (2, 1)),
+  )
+  return random_network(table, (27, 24, 1))
+
+
+@functools.cache
+def with_rim() -> Network:
+  """A 1x1 convolution with padding, as conv10 of SqueezeNet 1.0."""
+  table = (*conv("conv", "data", 4, 3), *conv("rim", "conv", 3, 1, pad=1))
+  return random_network(table, (9, 8, 3))
+
+
+@functools.cache
+def squeezenet() -> Network:
+  """SqueezeNet 1.1, an eighth as wide, up to fire5."""
+  table = SqueezeNet(width=1 / 8).layers()
+  last = next(i for i, info in enumerate(table) if info.name == "fire5/concat")
+  return random_network(table[: last + 1], (67, 67, 3))

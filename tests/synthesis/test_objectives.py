@@ -1,0 +1,156 @@
+"""Objectives against their definitions; scores as arguments of one program."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jdeepvis
+from jdeepvis.networks.graph import GraphApply
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.synthesis import render
+from jdeepvis.synthesis.objectives import (
+  bind,
+  channel,
+  direction,
+  log_probability,
+  neuron,
+)
+from jdeepvis.types import JdeepvisError
+
+
+@pytest.fixture(scope="module")
+def small():
+  """A tiny SqueezeNet: 65x65 input, nine classes."""
+  module = jdeepvis.SqueezeNet(classes=9, width=0.25)
+  spec = InputSpec((65, 65, 3), np.array([123, 117, 104], np.float32))
+  params = module.init(jax.random.key(0), jnp.zeros((1, *spec.shape)))
+  layers = module.layers()
+  return Network(
+    GraphApply(layers), params["params"], spec, layers, (), "scores"
+  )
+
+
+@pytest.fixture
+def image():
+  return 40 * jax.random.normal(jax.random.key(5), (65, 65, 3))
+
+
+KEY = jax.random.key(0)
+
+
+def blobs_of(network, image):
+  blobs = network.apply(network.params, image[None])
+  return {name: np.asarray(blob[0]) for name, blob in blobs.items()}
+
+
+def test_values_are_what_the_blobs_hold(small, image):
+  blobs = blobs_of(small, image)
+  fire = blobs["fire4/concat"]
+  h, w, c = fire.shape
+  vector = np.arange(c, dtype=np.float32)
+  logits = blobs["scores"].reshape(-1).astype(np.float64)
+  cases = [
+    (neuron("fire4/concat", 3), fire[h // 2, w // 2, 3]),
+    (neuron("fire4/concat", 3, (0, 1)), fire[0, 1, 3]),
+    (neuron("output", 2, direction=-1.0), -blobs["scores"][0, 0, 2]),
+    (channel("fire4/concat", 1), fire[:, :, 1].mean()),
+    (direction("fire4/concat", vector, (1, 1)), fire[1, 1] @ vector),
+    (log_probability(4), logits[4] - np.log(np.exp(logits).sum())),
+    (
+      2.0 * neuron("output", 1) + 0.5 * channel("conv1", 0),
+      2 * logits[1] + 0.5 * blobs["conv1"][:, :, 0].mean(),
+    ),
+  ]
+  for objective, expected in cases:
+    value, _ = bind(small, objective)(KEY, image)
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_unit_at_zero_reads_zero_and_still_has_a_gradient(small, image):
+  """Value after the ReLU, gradient before it, as the original."""
+  blobs = blobs_of(small, image)
+  row, column, unit = np.argwhere(blobs["fire3/expand3x3/pre"] < -1)[0]
+  objective = neuron("fire3/expand3x3", int(unit), (int(row), int(column)))
+  score = bind(small, objective)
+
+  def before(image):
+    blob = small.apply(small.params, image[None])["fire3/expand3x3/pre"]
+    return blob[0, row, column, unit]
+
+  assert score(KEY, image)[0] == 0
+  gradient = jax.grad(lambda x: score(KEY, x)[0])(image)
+  np.testing.assert_allclose(gradient, jax.grad(before)(image), atol=1e-7)
+  assert jnp.any(gradient != 0)
+
+
+def test_is_largest_looks_at_the_whole_layer(small, image):
+  blobs = blobs_of(small, image)
+  fire = blobs["fire4/concat"]
+  row, column, unit = map(int, np.unravel_index(fire.argmax(), fire.shape))
+  largest = neuron("fire4/concat", unit, (row, column))
+  assert bind(small, largest)(KEY, image)[1]["is_largest"]
+  elsewhere = neuron("fire4/concat", unit, (row, (column + 1) % fire.shape[1]))
+  assert not bind(small, elsewhere)(KEY, image)[1]["is_largest"]
+  smallest = int(blobs["scores"].argmin())
+  inhibited = neuron("output", smallest, direction=-1.0)
+  assert bind(small, inhibited)(KEY, image)[1]["is_largest"]
+  assert not bind(small, log_probability(smallest))(KEY, image)[1]["is_largest"]
+
+
+def test_another_unit_or_weight_compiles_nothing(small, image):
+  traces = []
+
+  @jax.jit
+  def value(score, image):
+    traces.append(score)
+    return score(KEY, image)[0]
+
+  value(bind(small, neuron("output", 1)), image)
+  value(bind(small, neuron("output", 7, direction=-1.0)), image)
+  assert len(traces) == 1
+
+
+def test_weights_are_arguments_of_the_program(squeezenet):
+  image = jnp.zeros(squeezenet.input.shape)
+  value = jax.jit(jax.grad(lambda image, score: score(KEY, image)[0]))
+  score = bind(squeezenet, neuron("output", 1))
+  text = value.lower(image, score).as_text()
+  weights = sum(leaf.nbytes for leaf in jax.tree.leaves(squeezenet.params))
+  assert weights > 4e6
+  assert len(text) < 1e6
+
+
+@pytest.mark.parametrize(
+  "objective",
+  [
+    neuron("output", 3),
+    neuron("fire3/expand3x3", 1),
+    channel("fire3/concat", 4),
+    log_probability(6),
+    neuron("output", 3, direction=-1.0),
+    neuron("output", 1) + neuron("output", 2),
+  ],
+)
+def test_a_few_steps_raise_every_objective(small, image, objective):
+  recipe = jdeepvis.RECIPES["none"]
+  transform = jdeepvis.transform(recipe, small.input)
+  made = render.render(
+    bind(small, objective), transform, image, key=KEY, steps=8
+  )
+  assert made.history["score"][-1] > made.history["score"][0]
+
+
+@pytest.mark.parametrize(
+  ("objective", "told"),
+  [
+    (neuron("fire99", 0), "'fire99'"),
+    (neuron("output", 9), "0 to 8"),
+    (neuron("output", -1), "0 to 8"),
+    (neuron("fire4/concat", 0, (99, 0)), "fire4/concat"),
+    (neuron("output", 0) + neuron("conv1", 500), "conv1"),
+  ],
+)
+def test_what_is_not_there_is_named(small, objective, told):
+  with pytest.raises(JdeepvisError, match=told):
+    bind(small, objective)

@@ -1,0 +1,152 @@
+"""Many pictures as one program: nothing of a neighbour shows in a picture."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jdeepvis
+from jdeepvis.networks.graph import GraphApply
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.synthesis import recipes, render, sweep
+from jdeepvis.synthesis.objectives import bind, neuron
+from jdeepvis.synthesis.sweep import Picture, climb
+
+STEPS = 12
+RECIPE = recipes.Recipe(
+  rate=4.0,
+  decay=1e-3,
+  blur=0.7,
+  blur_every=4,
+  small_norm=20.0,
+  shift=0.03,
+  policy="rms",
+  steps=STEPS,
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+  module = jdeepvis.SqueezeNet(classes=9, width=0.125)
+  spec = InputSpec((65, 65, 3), np.array([123, 117, 104], np.float32))
+  params = module.init(jax.random.key(0), jnp.zeros((1, *spec.shape)))
+  layers = module.layers()
+  return Network(
+    GraphApply(layers), params["params"], spec, layers, (), "scores"
+  )
+
+
+def picture(network, unit, recipe=RECIPE):
+  key = jax.random.fold_in(jax.random.key(0), unit)
+  start = recipes.start(key, network.input)
+  return Picture(neuron("output", unit), recipe, key, start)
+
+
+def images(network, pictures, batch=2, **more):
+  *_, progress = climb(network, pictures, batch=batch, **more)
+  return np.asarray(progress.states.last.image)[: len(pictures)]
+
+
+def test_a_picture_is_the_same_among_others_and_elsewhere(network):
+  units = [3, 1, 4]
+  alone = {u: images(network, [picture(network, u)])[0] for u in units}
+  for first, second in ([3, 1], [1, 3], [4, 4], [1, 4]):
+    made = images(network, [picture(network, u) for u in (first, second)])
+    np.testing.assert_array_equal(made[0], alone[first])
+    np.testing.assert_array_equal(made[1], alone[second])
+
+
+def test_a_batch_is_what_render_makes_of_each(network):
+  """One step and its gradient; over many rounding tells shapes apart."""
+  recipe = dataclasses.replace(RECIPE, steps=2)
+  pictures = [picture(network, unit, recipe) for unit in (2, 5)]
+  made = images(network, pictures)
+  for one, image in zip(pictures, made, strict=True):
+    alone = render.render(
+      recipes.with_views(recipe, bind(network, one.objective)),
+      recipes.transform(recipe, network.input),
+      one.image,
+      key=jax.random.fold_in(one.key, 1),
+      steps=2,
+    )
+    np.testing.assert_allclose(image, alone.last.image, atol=2e-3)
+
+
+def test_stopped_and_taken_up_again_is_the_same_to_the_bit(network):
+  recipe = dataclasses.replace(RECIPE, steps=24)
+  pictures = [picture(network, unit, recipe) for unit in (2, 5)]
+  whole = images(network, pictures)
+  first = next(climb(network, pictures, batch=2))
+  assert first.step == 12
+  kept = sweep.pack(first)
+  resumed = images(network, pictures, resume=kept)
+  np.testing.assert_array_equal(resumed, whole)
+
+
+def test_units_and_strengths_share_one_compilation(network, monkeypatch):
+  traces = []
+
+  def counted(*args):
+    traces.append(args)
+    return advance(*args)
+
+  advance = render.advance
+  monkeypatch.setattr(render, "advance", counted)
+  sweep._advance.clear_cache()
+  images(network, [picture(network, 1), picture(network, 2)])
+  assert len(traces) == 1
+  other = dataclasses.replace(RECIPE, decay=0.0, blur=0.4, rate=2.0)
+  images(network, [picture(network, 7, other), picture(network, 0)])
+  images(network, [picture(network, 8)])
+  assert len(traces) == 1
+
+
+def test_strengths_in_a_batch_are_each_pictures_own(network):
+  still = dataclasses.replace(RECIPE, rate=0.0, blur=0.0, small_norm=0.0)
+  gone = dataclasses.replace(still, decay=1.0)
+  still = dataclasses.replace(still, decay=0.0)
+  pictures = [picture(network, 1, still), picture(network, 1, gone)]
+  kept, vanished = images(network, pictures)
+  np.testing.assert_allclose(kept, pictures[0].image, atol=1e-4)
+  assert not np.any(vanished)
+
+
+def test_every_stays_a_branch_in_the_batched_program(network):
+  one = picture(network, 1)
+  stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), one)
+  program = sweep._Program(
+    network.apply, network.output, network.input.shape, sweep._mesh(2)
+  )
+  states = sweep._start(program, network.input.mean, stacked)
+  traced = jax.make_jaxpr(sweep._advance, static_argnums=0)(
+    program,
+    network.params,
+    network.input.mean,
+    stacked._replace(image=None),
+    states,
+    jnp.arange(4),
+  )
+  assert " cond[" in str(traced)
+
+
+def test_images_stay_in_the_box(network):
+  wild = dataclasses.replace(RECIPE, rate=400.0, blur=0.0)
+  lower, upper = network.input.bounds
+  made = images(network, [picture(network, 1, wild)])[0]
+  assert np.all(made >= lower - 1e-4) and np.all(made <= upper + 1e-4)
+  assert np.isclose(made, upper, atol=1e-4).any()
+
+
+def test_batch_follows_the_free_memory(squeezenet):
+  def batch(free):
+    return sweep.choose_batch(
+      squeezenet, "scores", free_bytes=free, devices=2, busy=64
+    )
+
+  assert batch(0) == 2
+  assert batch(10**12) == 128
+  sizes = [batch(free * 10**9) for free in (1, 2, 4, 8)]
+  assert sizes == sorted(sizes) and sizes[0] < sizes[-1]
+  assert all(size % 2 == 0 for size in sizes)

@@ -1,0 +1,88 @@
+"""Views against SciPy and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.ndimage import affine_transform
+
+from jdeepvis.synthesis.views import random_views, view
+
+
+@pytest.fixture
+def image():
+  return np.random.default_rng(0).normal(0, 30, (21, 18, 3)).astype(np.float32)
+
+
+def test_no_move_is_the_identity(image):
+  still = view(image, shift=jnp.zeros(2), scale=1.0)
+  np.testing.assert_allclose(still, image, atol=1e-5)
+
+
+def test_a_whole_pixel_shift_moves_and_fills_with_the_mean(image):
+  moved = view(image, shift=jnp.array([2.0, -3.0]), scale=1.0)
+  np.testing.assert_allclose(moved[2:, :-3], image[:-2, 3:], atol=1e-4)
+  assert not np.any(moved[:2]) and not np.any(moved[:, -3:])
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.2, 1.7])
+def test_magnification_is_scipys_bilinear(image, scale):
+  shift = np.array([1.3, -0.6])
+  centre = (np.array(image.shape[:2]) - 1) / 2
+  offset = centre - (centre + shift) / scale
+  expected = np.stack(
+    [
+      affine_transform(
+        image[..., c].astype(np.float64),
+        [1 / scale, 1 / scale],
+        offset,
+        order=1,
+        mode="grid-constant",
+      )
+      for c in range(3)
+    ],
+    axis=-1,
+  )
+  seen = view(image, shift=jnp.asarray(shift, jnp.float32), scale=scale)
+  np.testing.assert_allclose(seen, expected, atol=1e-3)
+
+
+def test_made_smaller_it_is_averaged():
+  """A chequerboard halved is grey: no aliasing."""
+  board = np.indices((40, 40)).sum(0) % 2 * 2.0 - 1
+  image = np.repeat(board[..., None], 3, -1).astype(np.float32)
+  seen = view(image, shift=jnp.zeros(2), scale=0.5)
+  assert np.abs(seen[12:28, 12:28]).max() < 1e-4
+
+
+def test_the_gradient_is_the_adjoint(image):
+  """<view(x), y> = <x, view'(y)>, as the map is linear."""
+  shift, other = jnp.array([1.5, 0.3]), image[::-1] * 0.7
+  seen, pull = jax.vjp(lambda x: view(x, shift=shift, scale=0.8), image)
+  (back,) = pull(jnp.asarray(other))
+  np.testing.assert_allclose(
+    np.vdot(seen, other), np.vdot(image, back), rtol=1e-4
+  )
+
+
+def test_random_views_have_the_spread_they_are_told():
+  """A spot's centre and mass tell each view's shift and scale."""
+  rows, columns = np.mgrid[:61, :81]
+  spot = np.exp(-((rows - 30) ** 2 + (columns - 40) ** 2) / 18)
+  image = jnp.asarray(spot[..., None], jnp.float32)
+
+  def measure(key, image):
+    mass = jnp.sum(image)
+    return mass, {
+      "row": jnp.sum(image[..., 0] * rows) / mass,
+      "column": jnp.sum(image[..., 0] * columns) / mass,
+    }
+
+  score = random_views(measure, shift=0.05, scale=1.3)
+  keys = jax.random.split(jax.random.key(0), 2000)
+  mass, told = jax.jit(jax.vmap(score, in_axes=(0, None)))(keys, image)
+  np.testing.assert_allclose(np.std(told["row"]), 0.05 * 61, rtol=0.08)
+  np.testing.assert_allclose(np.std(told["column"]), 0.05 * 81, rtol=0.08)
+  logs = np.log(np.asarray(mass) / spot.sum()) / 2
+  np.testing.assert_allclose(np.abs(logs).max(), np.log(1.3), rtol=0.05)
+  np.testing.assert_allclose(np.std(logs), np.log(1.3) / 3**0.5, rtol=0.08)
