@@ -11,17 +11,17 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from jdeepvis.types import JdeepvisError
+from jdeepvis.types import AnyArray, JdeepvisError
 
 
-def to_caffe(x: Array) -> Array:
+def to_caffe(x: AnyArray) -> AnyArray:
   """Channels from the last axis to the second."""
   return jnp.moveaxis(x, -1, 1) if x.ndim > 2 else x
 
 
-def from_caffe(x: Array) -> Array:
+def from_caffe(x: AnyArray) -> AnyArray:
   """Channels from the second axis to the last."""
   return jnp.moveaxis(x, 1, -1) if x.ndim > 2 else x
 
@@ -60,14 +60,14 @@ def positive_axis(axis: int, ndim: int) -> int:
   return counted
 
 
-def inner_product(x: Array, kernel: Array, axis: int) -> Array:
+def inner_product(x: AnyArray, kernel: AnyArray, axis: int) -> AnyArray:
   """InnerProduct over Caffe's axes from `axis` on; `kernel` is `[i, o]`."""
   x = to_caffe(x)
   x = x.reshape(*x.shape[: positive_axis(axis, x.ndim)], -1)
   return from_caffe(jnp.dot(x, kernel, precision=lax.Precision.HIGHEST))
 
 
-def flatten(x: Array, axis: int = 1, end: int = -1) -> Array:
+def flatten(x: AnyArray, axis: int = 1, end: int = -1) -> AnyArray:
   """Joins Caffe's axes from `axis` to `end`, both in, into one."""
   x = to_caffe(x)
   axis, end = positive_axis(axis, x.ndim), positive_axis(end, x.ndim)
@@ -75,8 +75,8 @@ def flatten(x: Array, axis: int = 1, end: int = -1) -> Array:
 
 
 def reshape(
-  x: Array, dims: Sequence[int], axis: int = 0, count: int = -1
-) -> Array:
+  x: AnyArray, dims: Sequence[int], axis: int = 0, count: int = -1
+) -> AnyArray:
   """Caffe's Reshape.
 
   Args:
@@ -102,8 +102,8 @@ def reshape(
 
 
 def crop(
-  x: Array, reference: Array, axis: int = 2, offsets: Sequence[int] = ()
-) -> Array:
+  x: AnyArray, reference: AnyArray, axis: int = 2, offsets: Sequence[int] = ()
+) -> AnyArray:
   """Cuts Caffe's axes from `axis` on to the size of `reference`.
 
   Args:
@@ -124,8 +124,8 @@ def crop(
 
 
 def argmax(
-  x: Array, *, top: int = 1, values: bool = False, axis: int | None = None
-) -> Array:
+  x: AnyArray, *, top: int = 1, values: bool = False, axis: int | None = None
+) -> AnyArray:
   """The places of the largest values, as floats.
 
   Args:
@@ -146,12 +146,12 @@ def argmax(
 
 
 def mean_variance_normalisation(
-  x: Float[Array, "n *dims c"],
+  x: Float[AnyArray, "n *dims c"],
   *,
   variance: bool = True,
   across_channels: bool = False,
   eps: float = 1e-9,
-) -> Float[Array, "n *dims c"]:
+) -> Float[AnyArray, "n *dims c"]:
   """Caffe's MVN: minus the mean, over the standard deviation plus `eps`."""
   axes = tuple(range(1, x.ndim - (not across_channels)))
   x = x - jnp.mean(x, axes, keepdims=True)
@@ -163,6 +163,6 @@ def mean_variance_normalisation(
   return x / (deviation + eps)
 
 
-def _top(x: Array, count: int) -> tuple[Array, Array]:
+def _top(x: AnyArray, count: int) -> tuple[AnyArray, AnyArray]:
   values, places = jax.lax.top_k(x[..., ::-1], count)
   return values, (x.shape[-1] - 1 - places).astype(x.dtype)

@@ -30,7 +30,7 @@ from jdeepvis.types import JdeepvisError, Params
 RANDOM = "random"
 """In place of a weight file: weights of an untrained network."""
 
-Mean = Path | str | Sequence[float] | np.ndarray | None
+Mean = Path | str | Sequence[float | int] | np.ndarray | None
 """A mean file, or one number a channel (see `arrays.read_mean`)."""
 
 _FOLDABLE = ("convolution", "inner_product")
@@ -49,7 +49,7 @@ def read_caffe(
   *,
   mean: Mean = None,
   labels: Sequence[str] = (),
-  scale: float = 1.0,
+  scale: float | int = 1.0,
   bgr: bool = True,
 ) -> Read:
   """A network from Caffe's own files.
@@ -138,7 +138,7 @@ def fold_pixels(
   shape: tuple[int, int, int],
   *,
   reverse: bool,
-  scale: float | np.ndarray = 1.0,
+  scale: float | int | np.ndarray = 1.0,
 ) -> tuple[tuple[LayerInfo, ...], Params]:
   """Makes a network take RGB pixels, whatever it was trained on.
 

@@ -37,7 +37,7 @@ class GraphApply:
     relu=jax.nn.relu,
   ) -> Activations:
     """Every blob, or those up to the last of `until`."""
-    blobs = {INPUT: images}
+    blobs = {INPUT: jnp.asarray(images)}
     wanted = {until} if isinstance(until, str) else set(until or ())
     for layer in self.layers:
       if until is not None and wanted <= blobs.keys():

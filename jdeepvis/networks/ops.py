@@ -99,8 +99,8 @@ def convolution(
 
 def deconvolution(
   x: Map,
-  kernel: Float[Array, "kh kw o i"],
-  bias: Float[Array, " f"] | None = None,
+  kernel: Float[AnyArray, "kh kw o i"],
+  bias: Float[AnyArray, " f"] | None = None,
   *,
   stride: Pair = (1, 1),
   pad: Pair = (0, 0),
@@ -252,9 +252,8 @@ def lrn_within_channel(
 
   Cells beyond the border count as zeros of the mean. Caffe has no `k` here.
   """
-  mean = average_pool(
-    x * x, (size, size), (1, 1), padding, np.float32(size * size)
-  )
+  cells = np.full((1, 1, 1), size * size, np.float32)
+  mean = average_pool(x * x, (size, size), (1, 1), padding, cells)
   return x * (1 + alpha * mean) ** -beta
 
 

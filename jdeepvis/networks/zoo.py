@@ -17,12 +17,12 @@ _BUNDLED = {"squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors"}
 
 
 def load_network(
-  name: str,
+  name: Path | str,
   weights: Path | str | None = None,
   *,
   mean: convert.Mean = None,
   labels: Path | str | Sequence[str] | None = None,
-  scale: float = 1.0,
+  scale: float | int = 1.0,
   bgr: bool = True,
 ) -> Network:
   """Loads a network by its name, from one file, or from Caffe's files.

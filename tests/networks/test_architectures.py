@@ -127,8 +127,8 @@ def test_table_equals_its_prototxt(make, name, shared_data, caffe_files):
 def test_module_runs_by_itself(make):
   module = make(width=1 / 32, classes=5)
   images = jnp.ones((2, 227, 227, 3))
-  variables = module.init(jax.random.key(0), images)
-  blobs = module.apply(variables, images)
+  variables = jax.jit(module.init)(jax.random.key(0), images)
+  blobs = jax.jit(module.apply)(variables, images)
   assert blobs["fc8"].shape == (2, 5)
   np.testing.assert_allclose(blobs["prob"].sum(-1), 1, rtol=1e-5)
 

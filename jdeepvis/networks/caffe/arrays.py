@@ -43,7 +43,7 @@ def read_blobs(path: Path | str) -> dict[str, list[np.ndarray]]:
 
 
 def read_mean(
-  source: Path | str | Sequence[float] | np.ndarray,
+  source: Path | str | Sequence[float | int] | np.ndarray,
   channels: int = 3,
   *,
   bgr: bool = True,

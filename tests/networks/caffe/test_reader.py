@@ -1,5 +1,6 @@
 """Descriptions, weights and means, well and badly formed."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -244,7 +245,7 @@ def test_a_type_of_ones_own(monkeypatch):
     _INPUT
     + 'layer { name: "d" type: "Double" bottom: "data" top: "d" my { x: 1 } }'
   )
-  found = GraphApply(graph.layers)({}, np.ones((1, 8, 8, 3)))
+  found = GraphApply(graph.layers)({}, jnp.ones((1, 8, 8, 3)))
   np.testing.assert_array_equal(found["d"], 2)
 
 
