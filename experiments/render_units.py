@@ -107,6 +107,7 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
     "units": _UNITS.value,
     "recipe": ",".join(_RECIPE.value),
     "seeds": _SEEDS.value,
+    "steps": _STEPS.value,
   }
   if unknown := entries.keys() - job.keys():
     raise JdeepvisError(
@@ -122,7 +123,7 @@ def _requests(
   position = _position()
   # A position outside the map is refused here, before a folder is made.
   bind(network, neuron(layer, 0, position))
-  changes = {"steps": _STEPS.value, "keep": _KEEP.value}
+  changes = {"steps": job["steps"], "keep": _KEEP.value}
   changes = {name: value for name, value in changes.items() if value}
   for name in job["recipe"].split(","):
     recipe = dataclasses.replace(recipes.find_recipe(name), **changes)
@@ -174,7 +175,6 @@ def _settings(network: Network) -> dict[str, Any]:
   return {
     "net": _NET.value,
     "weights_sha256": weights_sha256(network.params),
-    "steps": _STEPS.value,
     "init": _INIT.value,
     "init_sha256": sha256(_INIT.value) if Path(_INIT.value).is_file() else None,
     "position": _position(),

@@ -21,6 +21,7 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
+  "jdeepvis.networks.alexnet": ("AlexNet", "CaffeNet", "TorchvisionAlexNet"),
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
   "jdeepvis.networks.crop": ("crop",),

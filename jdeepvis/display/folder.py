@@ -1,7 +1,7 @@
 """A folder of pictures with its manifest: extended, resumed, never spoilt.
 
     manifest.json               settings, versions, one record a picture
-    LAYER/unit_0130/RECIPE/seed_0.png
+    LAYER/unit_0130/RECIPE/seed_0.png, faint ones seed_0_stretched.png too
     LAYER/unit_0130/montage.png, montage.png
     images.npz, history.npz     the same pictures as float arrays
     index.html                  all of it in a browser
@@ -28,7 +28,9 @@ from jdeepvis.display.montage import montage
 from jdeepvis.types import JdeepvisError, Pixels
 
 _UNFINISHED = ".unfinished"
+_FILES = ("file", "view")
 _LARGEST_SIDE, _SMALLEST_SIDE = 4096, 96
+_FAINT = 4
 
 
 class PictureFolder:
@@ -46,7 +48,7 @@ class PictureFolder:
     self._records = {
       record["file"]: record
       for record in manifest.setdefault("records", [])
-      if (path / record["file"]).exists()
+      if all((path / record[x]).exists() for x in _FILES if x in record)
     }
 
   @classmethod
@@ -124,8 +126,13 @@ class PictureFolder:
       images: the same as float32, centred.
       histories: what each step recorded, arrays `[steps]`.
     """
-    for record, picture in zip(records, pictures, strict=True):
+    records = [dict(record) for record in records]
+    for record, picture, image in zip(records, pictures, images, strict=True):
       write_image(self.path / record["file"], picture)
+      if (contrast := _contrast(image)) > _FAINT:
+        record["view"] = f"{_stem(record['file'])}_stretched.png"
+        record["contrast"] = round(contrast, 1)
+        write_image(self.path / record["view"], _stretched(image, contrast))
     names = [_stem(record["file"]) for record in records]
     number = len(list(self._parts("images")))
     self._write_part(
@@ -140,7 +147,7 @@ class PictureFolder:
       },
     )
     for record in records:
-      self._records[record["file"]] = dict(record)
+      self._records[record["file"]] = record
     self.manifest["records"] = list(self._records.values())
     self._write_manifest()
     self._checkpoint.unlink(missing_ok=True)
@@ -218,7 +225,10 @@ class PictureFolder:
   ) -> None:
     side = _LARGEST_SIDE // columns
     sheet = montage(
-      [_thumbnail(self.path / record["file"], side) for record in records],
+      [
+        _thumbnail(self.path / record.get("view", record["file"]), side)
+        for record in records
+      ],
       [_caption(record) for record in records],
       [record["status"] for record in records],
       columns=columns,
@@ -272,6 +282,17 @@ def _refuse_other(
       )
 
 
+def _contrast(image: np.ndarray) -> float:
+  """How much brighter an image may get until it fills 0..255."""
+  peak = np.percentile(np.abs(image), 99.9)
+  return float(127.5 / max(peak, 0.5))
+
+
+def _stretched(image: np.ndarray, contrast: float) -> Pixels:
+  """The mean colour as mid-grey, as the original wrote all its pictures."""
+  return np.uint8(np.clip(127.5 + contrast * image, 0, 255))
+
+
 def _stem(file: str) -> str:
   return file.removesuffix(".png")
 
@@ -302,4 +323,6 @@ def _caption(record: Mapping[str, Any]) -> str:
     reached = f" · p {record['probability']:.3f}"
   elif record["activation"] is not None:  # None: it was no number
     reached = f" · {record['activation']:.4g}"
+  if "contrast" in record:
+    reached += f" · contrast x{record['contrast']:.0f}"
   return f"{name}\n{record['recipe']} · seed {record['seed']}{reached}"

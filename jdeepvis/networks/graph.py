@@ -1,18 +1,25 @@
 """Runs a layer graph: the one interpreter behind every network of ours."""
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jdeepvis.networks.kinds import KINDS, Shape
 from jdeepvis.networks.network import LayerInfo
-from jdeepvis.types import Activations, Images, Params
+from jdeepvis.networks.ops import windows
+from jdeepvis.types import Activations, Images, JdeepvisError, Params
 
 INPUT = "data"
 """The blob that holds the images."""
+
+_MAX_CELLS = 2**28
+"""Cells in a blob or a weight; VGG's largest weight has a third of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +37,7 @@ class GraphApply:
     relu=jax.nn.relu,
   ) -> Activations:
     """Every blob, or those up to the last of `until`."""
-    blobs = {INPUT: images}
+    blobs = {INPUT: jnp.asarray(images)}
     wanted = {until} if isinstance(until, str) else set(until or ())
     for layer in self.layers:
       if until is not None and wanted <= blobs.keys():
@@ -56,26 +63,54 @@ def infer_shapes(layers: tuple[LayerInfo, ...], input: Shape) -> GraphShapes:
   Args:
     layers: a layer graph, in order of computation.
     input: height, width, channels.
+
+  Raises:
+    JdeepvisError: a layer cannot read the blobs it is given, or a blob or a
+      weight would be beyond all measure; names the layer.
   """
   blobs, weights = {INPUT: tuple(input)}, {}
   for layer in layers:
-    kind = KINDS[layer.kind]
     shapes = [blobs[name] for name in layer.inputs]
-    leaves = dict(kind.weights(layer, shapes))
-    if leaves:
-      weights[layer.weights_key] = leaves
-    inputs = tuple(_abstract((1, *shape)) for shape in shapes)
-    outputs = jax.eval_shape(
-      lambda leaves, inputs, kind=kind, layer=layer: kind.apply(
-        layer, leaves, inputs, jax.nn.relu
-      ),
-      {name: _abstract(shape) for name, shape in leaves.items()},
-      inputs,
-    )
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    for name, output in zip(layer.outputs, outputs, strict=True):
-      blobs[name] = tuple(output.shape[1:])
-  return GraphShapes(blobs, weights)
+    try:
+      leaves, outputs = _infer_layer(layer, shapes)
+      _check_sizes(layer, [*leaves.values(), *outputs])
+      blobs.update(zip(layer.outputs, outputs, strict=True))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+      reason = (str(error).splitlines() or [repr(error)])[0].rstrip(".")
+      raise JdeepvisError(
+        f"Layer {layer.name!r} ({layer.kind}) cannot read blobs of shape "
+        f"{', '.join(str(list(shape)) for shape in shapes)}: {reason[:200]}."
+      ) from error
+    if weights.setdefault(layer.weights_key, leaves) != leaves:
+      raise JdeepvisError(
+        f"Layer {layer.name!r} cannot share the weights of "
+        f"{layer.weights_key!r}: their shapes differ."
+      )
+  return GraphShapes(blobs, {key: w for key, w in weights.items() if w})
+
+
+def random_weights(
+  layers: tuple[LayerInfo, ...], input: Shape, seed: int = 0
+) -> Params:
+  """Weights of an untrained network: He-normal kernels, neutral all else.
+
+  Args:
+    layers: a layer graph, in order of computation.
+    input: height, width, channels.
+    seed: of the kernels.
+  """
+  random = np.random.default_rng(seed)
+  neutral = {"slope": 0.25, "scale": 1, "variance": 1}
+  params: dict[str, dict[str, np.ndarray]] = {}
+  for layer, leaves in infer_shapes(layers, input).weights.items():
+    params[layer] = {}
+    for leaf, shape in leaves.items():
+      values = np.full(shape, neutral.get(leaf, 0), np.float32)
+      if leaf == "kernel":
+        deviation = np.float32(np.sqrt(2 / math.prod(shape[:-1])))
+        values = random.standard_normal(shape, np.float32) * deviation
+      params[layer][leaf] = values
+  return params
 
 
 class GraphModule(nn.Module):
@@ -108,6 +143,51 @@ class _Weights(nn.Module):
       name: self.param(name, _initialiser(name), shape)
       for name, shape in self.shapes
     }
+
+
+def _infer_layer(layer: LayerInfo, shapes: list[Shape]):
+  """Shapes of a layer's weights and outputs, without the batch axis."""
+  kind = KINDS[layer.kind]
+  if any(0 in shape for shape in shapes):
+    raise ValueError("there is nothing in them")
+  if kind.reach == "window":
+    _check_windows(layer, shapes[0])
+  leaves = dict(kind.weights(layer, shapes))
+  _check_sizes(layer, leaves.values())
+  outputs = jax.eval_shape(
+    lambda leaves, inputs: kind.apply(layer, leaves, inputs, jax.nn.relu),
+    {name: _abstract(shape) for name, shape in leaves.items()},
+    tuple(_abstract((1, *shape)) for shape in shapes),
+  )
+  outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+  return leaves, [tuple(output.shape[1:]) for output in outputs]
+
+
+def _check_windows(layer: LayerInfo, shape: Shape) -> None:
+  if len(shape) != 3:
+    raise ValueError("it reads maps, which have height, width and channels")
+  counts = [
+    windows(*axis, ceil=True).count
+    for axis in zip(
+      shape[:2],
+      layer.kernel,
+      layer.stride,
+      layer.pad,
+      layer.dilation,
+      strict=True,
+    )
+  ]
+  if min(counts) < 1:
+    raise ValueError(
+      f"its window {list(layer.kernel)} is larger than the padded map"
+    )
+  _check_sizes(layer, [(*counts, shape[-1])])
+
+
+def _check_sizes(layer: LayerInfo, shapes: Iterable[Shape]) -> None:
+  for shape in shapes:
+    if math.prod(shape) > _MAX_CELLS or any(extent < 1 for extent in shape):
+      raise ValueError(f"it would make or need an array of {list(shape)}")
 
 
 def _initialiser(name: str):

@@ -3,13 +3,14 @@
 A kind of one's own joins by `KINDS["mine"] = Kind(apply, weights)`.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jdeepvis.networks import ops
+from jdeepvis.networks import axes, ops, pointwise
 from jdeepvis.networks.network import LayerInfo
 
 Shape = tuple[int, ...]
@@ -57,17 +58,43 @@ def _convolution_weights(layer, shapes):
   return kernel | _bias(layer, features)
 
 
+def _deconvolution(layer, weights, inputs, relu):
+  (x,) = inputs
+  return ops.deconvolution(
+    x,
+    weights["kernel"],
+    weights.get("bias"),
+    stride=layer.stride,
+    pad=layer.pad,
+    dilation=layer.dilation,
+    groups=layer.option("groups", 1),
+  )
+
+
+def _deconvolution_weights(layer, shapes):
+  features, groups = layer.option("features"), layer.option("groups", 1)
+  kernel = (*layer.kernel, features // groups, shapes[0][-1])
+  return {"kernel": kernel} | _bias(layer, features)
+
+
 def _inner_product(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.inner_product(x, weights["kernel"], weights.get("bias"))
+  kernel, bias = weights["kernel"], weights.get("bias")
+  axis = axes.positive_axis(layer.option("axis", 1), x.ndim)
+  if axis == 1:
+    return ops.inner_product(x, kernel, bias)
+  out = axes.inner_product(x, kernel, axis)
+  if bias is None:
+    return out
+  return axes.from_caffe(axes.to_caffe(out) + bias)
 
 
 def _inner_product_weights(layer, shapes):
-  features = layer.option("features")
-  size = 1
-  for extent in shapes[0]:
-    size *= extent
-  return {"kernel": (size, features)} | _bias(layer, features)
+  features, shape = layer.option("features"), axes.caffe_shape(shapes[0])
+  axis = axes.positive_axis(layer.option("axis", 1), len(shape) + 1)
+  return {"kernel": (math.prod(shape[axis - 1 :]), features)} | _bias(
+    layer, features
+  )
 
 
 def _bias(layer, features):
@@ -83,11 +110,17 @@ def _max_pooling(layer, weights, inputs, relu):
 def _average_pooling(layer, weights, inputs, relu):
   (x,) = inputs
   size = x.shape[1:3]
-  where = padding(layer, size, ceil=True)
+  where = padding(layer, size, ceil=layer.option("ceil", True))
   divisor = ops.average_divisor(
     size, layer.kernel, layer.stride, layer.pad, where
   )
   return ops.average_pool(x, layer.kernel, layer.stride, where, divisor)
+
+
+def _stochastic_pooling(layer, weights, inputs, relu):
+  (x,) = inputs
+  where = padding(layer, x.shape[1:3], ceil=layer.option("ceil", True))
+  return ops.stochastic_pool(x, layer.kernel, layer.stride, where)
 
 
 def _global_average(layer, weights, inputs, relu):
@@ -95,9 +128,9 @@ def _global_average(layer, weights, inputs, relu):
   return jnp.mean(x, axis=(1, 2), keepdims=True)
 
 
-def _relu(layer, weights, inputs, relu):
+def _global_max(layer, weights, inputs, relu):
   (x,) = inputs
-  return relu(x)
+  return ops.max_pool(x, x.shape[1:3], (1, 1), ((0, 0), (0, 0)))
 
 
 def _lrn(layer, weights, inputs, relu):
@@ -105,13 +138,56 @@ def _lrn(layer, weights, inputs, relu):
   return ops.local_response_normalisation(x, **dict(layer.options))
 
 
+def _lrn_within(layer, weights, inputs, relu):
+  (x,) = inputs
+  return ops.lrn_within_channel(
+    x,
+    layer.kernel[0],
+    padding(layer, x.shape[1:3]),
+    alpha=layer.option("alpha", 1.0),
+    beta=layer.option("beta", 0.75),
+  )
+
+
+def _mvn(layer, weights, inputs, relu):
+  (x,) = inputs
+  return axes.mean_variance_normalisation(x, **dict(layer.options))
+
+
 def _softmax(layer, weights, inputs, relu):
   (x,) = inputs
-  return jax.nn.softmax(x, axis=-1)
+  return jax.nn.softmax(x, axes.own_axis(layer.option("axis", 1), x.ndim))
 
 
 def _concat(layer, weights, inputs, relu):
-  return jnp.concatenate(inputs, axis=-1)
+  axis = axes.own_axis(layer.option("axis", 1), inputs[0].ndim)
+  return jnp.concatenate(inputs, axis)
+
+
+def _slice(layer, weights, inputs, relu):
+  (x,) = inputs
+  axis = axes.own_axis(layer.option("axis", 1), x.ndim)
+  parts = layer.option("points") or len(layer.outputs)
+  return tuple(jnp.split(x, parts, axis))
+
+
+def _flatten(layer, weights, inputs, relu):
+  (x,) = inputs
+  return axes.flatten(x, **dict(layer.options))
+
+
+def _reshape(layer, weights, inputs, relu):
+  (x,) = inputs
+  return axes.reshape(x, **dict(layer.options))
+
+
+def _crop(layer, weights, inputs, relu):
+  return axes.crop(*inputs, **dict(layer.options))
+
+
+def _argmax(layer, weights, inputs, relu):
+  (x,) = inputs
+  return axes.argmax(x, **dict(layer.options))
 
 
 def _trim(layer, weights, inputs, relu):
@@ -141,13 +217,46 @@ def padding(
 
 KINDS: dict[str, Kind] = {
   "convolution": Kind(_convolution, _convolution_weights, reach="window"),
+  "deconvolution": Kind(_deconvolution, _deconvolution_weights),
   "inner_product": Kind(_inner_product, _inner_product_weights),
   "max_pooling": Kind(_max_pooling, reach="window"),
   "average_pooling": Kind(_average_pooling, reach="window"),
+  "stochastic_pooling": Kind(_stochastic_pooling, reach="window"),
   "global_average": Kind(_global_average),
-  "relu": Kind(_relu, reach="cell"),
+  "global_max": Kind(_global_max),
   "lrn": Kind(_lrn, reach="cell"),
+  "lrn_within": Kind(_lrn_within, reach="window"),
+  "mvn": Kind(_mvn),
+  "relu": Kind(pointwise.rectify, reach="cell"),
+  "prelu": Kind(pointwise.prelu, pointwise.prelu_weights, reach="cell"),
+  "elu": Kind(pointwise.elu, reach="cell"),
+  "sigmoid": Kind(pointwise.sigmoid, reach="cell"),
+  "tanh": Kind(pointwise.tanh, reach="cell"),
+  "abs": Kind(pointwise.absolute, reach="cell"),
+  "bnll": Kind(pointwise.bnll, reach="cell"),
+  "power": Kind(pointwise.power, reach="cell"),
+  "exp": Kind(pointwise.exponential, reach="cell"),
+  "log": Kind(pointwise.logarithm, reach="cell"),
+  "batch_norm": Kind(
+    pointwise.batch_norm, pointwise.batch_norm_weights, reach="cell"
+  ),
+  "scale": Kind(pointwise.scale, pointwise.scale_weights, reach="cell"),
+  "bias": Kind(pointwise.bias, pointwise.bias_weights, reach="cell"),
+  "eltwise": Kind(pointwise.eltwise, reach="cell"),
+  "identity": Kind(pointwise.identity, reach="cell"),
+  "pixels": Kind(pointwise.pixels, reach="cell"),
   "softmax": Kind(_softmax, reach="cell"),
   "concat": Kind(_concat, reach="cell"),
+  "slice": Kind(_slice, reach="cell"),
+  # The same along or over other axes than the channels.
+  "scale_axes": Kind(pointwise.scale, pointwise.scale_weights),
+  "bias_axes": Kind(pointwise.bias, pointwise.bias_weights),
+  "softmax_axis": Kind(_softmax),
+  "concat_axis": Kind(_concat),
+  "slice_axis": Kind(_slice),
+  "flatten": Kind(_flatten),
+  "reshape": Kind(_reshape),
+  "crop": Kind(_crop),
+  "argmax": Kind(_argmax),
   "trim": Kind(_trim, reach="window"),
 }

@@ -49,8 +49,8 @@ def windows(
     stride: step from window to window.
     pad: cells added at either end.
     dilation: distance between a window's cells.
-    ceil: count a last, partial window too, as pooling does; with padding it
-      is dropped where it would begin beyond the input.
+    ceil: count a last, partial window too, as pooling does, unless it would
+      begin beyond the input and what is added before it.
 
   Returns:
     The number of windows and the padding to add before and after.
@@ -58,7 +58,7 @@ def windows(
   extent = dilation * (kernel - 1) + 1
   room = size + 2 * pad - extent
   count = (math.ceil if ceil else math.floor)(room / stride) + 1
-  if ceil and pad and (count - 1) * stride >= size + pad:
+  if ceil and (count - 1) * stride >= size + pad:
     count -= 1
   after = (count - 1) * stride + extent - size - pad
   return Windows(count, pad, max(after, 0))
@@ -82,9 +82,10 @@ def convolution(
     x = lax.pad(x, zero, [(*edges, 0) for edges in _nhwc(padding)])
     padding = ((0, 0), (0, 0))
   # XLA's grouped convolution is slow on CPU: one convolution a group is
-  # about 2.5 times faster there.
-  inputs = jnp.split(x, groups, axis=-1) if groups > 1 else [x]
-  kernels = jnp.split(kernel, groups, axis=-1) if groups > 1 else [kernel]
+  # about 2.5 times faster there, while groups are few.
+  parts = groups if groups <= 8 else 1
+  inputs = jnp.split(x, parts, axis=-1) if parts > 1 else [x]
+  kernels = jnp.split(kernel, parts, axis=-1) if parts > 1 else [kernel]
   outputs = [
     lax.conv_general_dilated(
       part,
@@ -93,11 +94,54 @@ def convolution(
       padding,
       rhs_dilation=dilation,
       dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      feature_group_count=groups // parts,
       precision=_PRECISION,
     )
     for part, weights in zip(inputs, kernels, strict=True)
   ]
-  out = jnp.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]
+  out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
+  return out if bias is None else out + bias
+
+
+def deconvolution(
+  x: Map,
+  kernel: Float[AnyArray, "kh kw o i"],
+  bias: Float[AnyArray, " f"] | None = None,
+  *,
+  stride: Pair = (1, 1),
+  pad: Pair = (0, 0),
+  dilation: Pair = (1, 1),
+  groups: int = 1,
+) -> Map:
+  """Caffe's Deconvolution: the transpose of a convolution.
+
+  Args:
+    x: the map to spread out.
+    kernel: that of the convolution whose transpose this is, so its inputs
+      (`o`, one group's outputs here) stand before its outputs (`i`, all
+      channels of `x`).
+    bias: one for each output channel.
+    stride: cells of the output from one cell of `x` to the next.
+    pad: cells cut off the output on each side.
+    dilation: distance between the kernel's cells.
+    groups: channel groups that do not mix.
+  """
+  flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+  flipped = jnp.concatenate(jnp.split(flipped, groups, axis=2), axis=3)
+  edges = [
+    dilation[axis] * (kernel.shape[axis] - 1) - pad[axis] for axis in (0, 1)
+  ]
+  out = lax.conv_general_dilated(
+    x,
+    flipped,
+    (1, 1),
+    [(edge, edge) for edge in edges],
+    lhs_dilation=stride,
+    rhs_dilation=dilation,
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    feature_group_count=groups,
+    precision=_PRECISION,
+  )
   return out if bias is None else out + bias
 
 
@@ -169,6 +213,24 @@ def average_divisor(
   return np.float32(rows[:, None, None] * columns[None, :, None])
 
 
+def stochastic_pool(
+  x: Map, kernel: Pair, stride: Pair, padding: Padding
+) -> Map:
+  """Stochastic pooling at test time: each window's mean weighted by itself.
+
+  `sum(x**2) / sum(x)`, and 0 where nothing in the window is positive
+  (Zeiler and Fergus 2013, arXiv:1301.3557, §3.2).
+  """
+  total, squares = (
+    lax.reduce_window(
+      values, 0.0, lax.add, (1, *kernel, 1), (1, *stride, 1), _nhwc(padding)
+    )
+    for values in (x, x * x)
+  )
+  positive = total > 0
+  return jnp.where(positive, squares / jnp.where(positive, total, 1), 0)
+
+
 def local_response_normalisation(
   x: Float[AnyArray, "... c"],
   *,
@@ -187,6 +249,18 @@ def local_response_normalisation(
   padding = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
   total = lax.reduce_window(x * x, 0.0, lax.add, window, (1,) * x.ndim, padding)
   return x * (k + alpha / size * total) ** -beta
+
+
+def lrn_within_channel(
+  x: Map, size: int, padding: Padding, *, alpha: float, beta: float
+) -> Map:
+  """`x / (1 + alpha * mean of x**2 over a size x size window) ** beta`.
+
+  Cells beyond the border count as zeros of the mean. Caffe has no `k` here.
+  """
+  cells = np.full((1, 1, 1), size * size, np.float32)
+  mean = average_pool(x * x, (size, size), (1, 1), padding, cells)
+  return x * (1 + alpha * mean) ** -beta
 
 
 def _nhwc(padding: Padding) -> list[Pair]:

@@ -31,10 +31,23 @@ def conv(
   )
 
 
+def dense(name: str, source: str, features: int) -> Layers:
+  """A fully connected layer and its ReLU: blobs `name/pre` and `name`."""
+  return _rectified(
+    LayerInfo(
+      name,
+      "inner_product",
+      (source,),
+      (f"{name}/pre",),
+      options=(("features", features),),
+    )
+  )
+
+
 def max_pool(
-  name: str, source: str, kernel: int = 3, stride: int = 2
+  name: str, source: str, kernel: int = 3, stride: int = 2, *, ceil: bool = True
 ) -> Layers:
-  """Overlapping max pooling in Caffe's ceil mode."""
+  """Overlapping max pooling, by default in Caffe's ceil mode."""
   return (
     LayerInfo(
       name,
@@ -43,8 +56,14 @@ def max_pool(
       (name,),
       kernel=(kernel, kernel),
       stride=(stride, stride),
+      options=() if ceil else (("ceil", False),),
     ),
   )
+
+
+def lrn(name: str, source: str) -> Layers:
+  """Local response normalisation with AlexNet's constants."""
+  return layer(name, "lrn", source, size=5, alpha=1e-4, beta=0.75, k=1.0)
 
 
 def layer(name: str, kind: str, *sources: str, **options) -> Layers:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jdeepvis.networks import layer_table
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.graph import GraphApply, infer_shapes
 from jdeepvis.networks.names import nearest
@@ -16,6 +18,15 @@ from jdeepvis.types import JdeepvisError, Params
 
 _KEY = "jdeepvis"
 _MEAN = "input.mean"
+_DAMAGE = (
+  AttributeError,
+  KeyError,
+  OSError,
+  RecursionError,
+  SafetensorError,
+  TypeError,
+  ValueError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,28 +45,34 @@ class Origin:
 
 
 def write_network(
-  path: Path, network: Network, *, architecture: str, origin: Origin
+  path: Path, network: Network, *, architecture: str | None, origin: Origin
 ) -> None:
   """Writes all that `read_network` needs into one file.
 
   Args:
     path: the file to write.
     network: what to write; its weights must be those of `architecture`.
-    architecture: a name in `ARCHITECTURES`.
+    architecture: a name in `ARCHITECTURES`; None writes the network's own
+      table of layers.
     origin: where the weights come from.
 
   Raises:
-    JdeepvisError: the weights' shapes are not the architecture's, or the
-      labels are not as many as its classes.
+    JdeepvisError: the weights' shapes are not the architecture's.
   """
-  check_weights(architecture, network.params, str(path))
-  check_labels(network, str(path))
+  spec = network.input
+  if architecture is None:
+    if not network.layers:
+      raise JdeepvisError(
+        f"{str(path)!r} cannot hold a network that is no graph of layers."
+      )
+    _check_shapes(network.layers, spec.shape, network.params, str(path))
+  else:
+    check_weights(architecture, network.params, str(path))
   tensors = {
     f"{layer}.{leaf}": np.ascontiguousarray(values, np.float32)
     for layer, leaves in network.params.items()
     for leaf, values in leaves.items()
   }
-  spec = network.input
   about = {
     "architecture": architecture,
     "shape": spec.shape,
@@ -63,6 +80,9 @@ def write_network(
     "labels": network.labels,
     "origin": dataclasses.asdict(origin),
   }
+  if architecture is None:
+    about["layers"] = layer_table.to_plain(network.layers)
+    about["output"] = network.output
   tensors[_MEAN] = np.ascontiguousarray(spec.mean, np.float32)
   save_file(tensors, path, metadata={_KEY: json.dumps(about)})
 
@@ -78,22 +98,34 @@ def read_network(path: Path | str) -> Network:
     with safe_open(path, framework="numpy") as file:
       about = json.loads((file.metadata() or {})[_KEY])
       tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    spec = _input_spec(about["shape"], tensors.pop(_MEAN), about["resize"])
-    architecture, labels = str(about["architecture"]), tuple(about["labels"])
+    spec = _read_input(about, tensors.pop(_MEAN))
+    architecture, labels = about["architecture"], _read_labels(about["labels"])
+    table, output = about.get("layers"), about.get("output")
+    strange = [k for k, v in tensors.items() if v.dtype != np.float32]
+    if strange or not isinstance(architecture, str | None):
+      raise ValueError(f"{strange or architecture}")
   except FileNotFoundError:
     raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
-  except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+  except _DAMAGE as error:
     raise JdeepvisError(
-      f"{str(path)!r} is not a weight file of jdeepvis ({error!r}); make one "
-      "with python -m experiments.convert_weights."
+      f"{str(path)!r} is not a weight file of jdeepvis ({repr(error)[:200]}); "
+      "make one with python -m experiments.convert_weights."
     ) from error
   params: dict[str, dict[str, np.ndarray]] = {}
   for name, values in tensors.items():
     layer, _, leaf = name.rpartition(".")
     params.setdefault(layer, {})[leaf] = values
-  check_weights(architecture, params, str(path))
-  network = build(architecture, params, spec, labels)
-  check_labels(network, str(path))
+  if architecture is not None:
+    check_weights(architecture, params, str(path))
+    network = build(architecture, params, spec, labels)
+    _check_labels(network, path)
+    return network
+  layers = layer_table.from_plain(table, str(path))
+  blobs = _check_shapes(layers, spec.shape, params, str(path))
+  if output not in blobs:
+    raise JdeepvisError(f"{path}: its output {output!r} is no blob of it.")
+  network = Network(GraphApply(layers), params, spec, layers, labels, output)
+  _check_labels(network, path)
   return network
 
 
@@ -118,41 +150,56 @@ def check_weights(architecture: str, params: Params, file: str) -> None:
       f"{nearest(architecture, ARCHITECTURES)}."
     )
   known = ARCHITECTURES[architecture]
-  expected = infer_shapes(known.module().layers(), known.input.shape).weights
+  layers = known.module().layers()
+  _check_shapes(layers, known.input.shape, params, file, architecture)
+
+
+def _check_shapes(layers, shape, params, file, net="the network"):
+  """Checks every weight; gives the blobs' shapes."""
+  try:
+    blobs, expected = infer_shapes(layers, shape)
+  except JdeepvisError as error:
+    raise JdeepvisError(f"{file}: {error}") from error
   if missing := expected.keys() - params.keys():
     raise JdeepvisError(
-      f"{file}: {architecture} needs layers that are missing: "
-      f"{', '.join(sorted(missing))}."
+      f"{file}: {net} needs layers that are missing: "
+      f"{', '.join(sorted(missing)[:12])}."
     )
   if extra := params.keys() - expected.keys():
     raise JdeepvisError(
-      f"{file}: {architecture} has no layers {', '.join(sorted(extra))}."
+      f"{file}: {net} has no layers {', '.join(sorted(extra)[:12])}."
     )
   for layer, leaves in expected.items():
     found = {name: np.shape(values) for name, values in params[layer].items()}
     if found != leaves:
       raise JdeepvisError(
-        f"{file}: layer {layer!r} of {architecture} has shapes {leaves}, "
+        f"{file}: layer {layer!r} of {net} has shapes {leaves}, "
         f"the file {found}."
       )
+  return blobs
 
 
-def check_labels(network: Network, file: str) -> None:
-  """Holds the number of labels against that of the classes.
-
-  Raises:
-    JdeepvisError: names the file; no labels at all are fine.
-  """
+def _check_labels(network: Network, file: Path | str) -> None:
   labels, classes = len(network.labels), network.shapes[network.output][-1]
   if labels not in (0, classes):
     raise JdeepvisError(
-      f"{file}: the network tells {classes} classes apart, but there are "
-      f"{labels} labels."
+      f"{file}: there are {labels} labels for {classes} classes."
     )
 
 
-def _input_spec(shape, mean: np.ndarray, resize) -> InputSpec:
-  shape = tuple(map(int, shape))
-  if len(shape) != 3 or np.broadcast_shapes(mean.shape, shape) != shape:
-    raise ValueError(f"no mean of shape {mean.shape} fits images of {shape}")
-  return InputSpec(shape, mean, None if resize is None else int(resize))
+def _read_input(about, mean: np.ndarray) -> InputSpec:
+  shape, resize = tuple(about["shape"]), about["resize"]
+  whole = all(type(extent) is int and 0 < extent <= 2**16 for extent in shape)
+  if len(shape) != 3 or not whole or math.prod(shape) > 2**26:
+    raise ValueError(f"its input is {shape}")
+  if resize is not None and (type(resize) is not int or resize < shape[0]):
+    raise ValueError(f"its resize is {resize}")
+  if mean.dtype != np.float32 or mean.shape not in (shape, shape[2:]):
+    raise ValueError(f"its mean is {mean.dtype} {mean.shape}")
+  return InputSpec(shape, mean, resize)
+
+
+def _read_labels(labels) -> tuple[str, ...]:
+  if not all(isinstance(label, str) for label in labels):
+    raise ValueError("its labels are no text")
+  return tuple(labels)

@@ -2,9 +2,12 @@
 
 import functools
 import importlib
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import jdeepvis
+from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.weights import read_network
@@ -13,26 +16,80 @@ from jdeepvis.types import JdeepvisError
 _BUNDLED = {"squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors"}
 
 
-def load_network(name: str) -> Network:
-  """Loads a network by the name of a bundled one or the path of a file.
+def load_network(
+  name: Path | str,
+  weights: Path | str | None = None,
+  *,
+  mean: convert.Mean = None,
+  labels: Path | str | Sequence[str] | None = None,
+  scale: float | int = 1.0,
+  bgr: bool = True,
+) -> Network:
+  """Loads a network by its name, from one file, or from Caffe's files.
+
+  `load_network("squeezenet1.1")` is bundled; a .safetensors file that
+  `experiments.convert_weights` made needs nothing else; the rest is for
+  `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
 
   Args:
-    name: `squeezenet1.1`, a .safetensors file that
-      `experiments.convert_weights` made, or `package.module:factory`, where
-      `factory()` gives a `Network` of one's own.
+    name: a bundled network, a .safetensors file, a .prototxt, or
+      `package.module:factory`, where `factory()` gives a `Network` of one's
+      own.
+    weights: the .caffemodel, or `random` for an untrained network, also of a
+      name in `ARCHITECTURES`.
+    mean: subtracted from pixels (0..255): a .binaryproto or .npy file, or one
+      number a channel.
+    labels: the class names, or a file with one a line.
+    scale: what the net was trained to have centred pixels multiplied by,
+      1/256 for LeNet; images stay on the 0..255 scale.
+    bgr: the net and its mean have blue, green, red in this order, as almost
+      all of Caffe's; images are RGB all the same.
 
   Raises:
-    JdeepvisError: there is no such network, or its file is damaged.
+    JdeepvisError: there is no such network, or a file is missing or damaged.
   """
+  name = str(name)
+  if isinstance(labels, str | Path):
+    labels = read_labels(labels)
+  if name.endswith(".prototxt"):
+    if weights is None:
+      raise JdeepvisError(
+        f"{name!r} describes a network without its weights; give "
+        'weights="net.caffemodel", or weights="random".'
+      )
+    network, notes = convert.read_caffe(
+      name, weights, mean=mean, labels=labels or (), scale=scale, bgr=bgr
+    )
+    for note in notes:
+      logging.getLogger("jdeepvis").warning("%s", note)
+    return network
+  if weights == convert.RANDOM and name in ARCHITECTURES:
+    return convert.read_architecture(
+      name, weights, mean=mean, labels=labels or ()
+    )
+  given = (weights, mean, labels)
+  if any(value is not None for value in given) or scale != 1 or not bgr:
+    raise JdeepvisError(
+      f"Weights, mean, labels, scale and bgr are for a .prototxt, not {name!r}."
+    )
   if name in _BUNDLED:
     return read_network(third_party() / _BUNDLED[name])
   if name.endswith(".safetensors"):
     return read_network(name)
+  if name in ARCHITECTURES:
+    source = ARCHITECTURES[name].published.split()[0]
+    file = source.rpartition("/")[2]
+    raise JdeepvisError(
+      f"The weights of {name} are not bundled: its authors publish them at "
+      f"{ARCHITECTURES[name].published}; convert them with python -m "
+      f"experiments.convert_weights --net={name} --weights={file} "
+      f"--out={name}.safetensors and load that file."
+    )
   if ":" in name:
     return _call_factory(name)
   raise JdeepvisError(
     f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
-    "the path of a .safetensors file or package.module:factory."
+    "the path of a .safetensors or .prototxt file or package.module:factory."
   )
 
 

@@ -14,7 +14,7 @@ from jdeepvis.types import JdeepvisError
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
 
 
-def made(unit, seed=0, layer="fc8", recipe="default", **facts):
+def made(unit, seed=0, layer="fc8", recipe="default", contrast=60, **facts):
   """All that `add` wants of one picture."""
   generator = np.random.default_rng([unit, seed])
   record = {
@@ -33,7 +33,7 @@ def made(unit, seed=0, layer="fc8", recipe="default", **facts):
     "file": picture_file(layer, unit, recipe, seed),
     **facts,
   }
-  image = generator.normal(size=(6, 5, 3)).astype(np.float32)
+  image = generator.normal(0, contrast, (6, 5, 3)).astype(np.float32)
   pixels = generator.integers(0, 256, (6, 5, 3), np.uint8)
   history = {
     "score": generator.normal(size=4).astype(np.float32),
@@ -210,6 +210,25 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
   pictures.finish("Test")
   with np.load(tmp_path / "images.npz") as images:
     assert len(images) == 2
+
+
+def test_a_faint_picture_has_a_stretched_view(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  _, _, image, _ = made(1, contrast=0.5)
+  add(pictures, made(1, contrast=0.5), made(2))
+  faint, plain = facts(tmp_path)["records"]
+  assert "view" not in plain and faint["contrast"] > 10
+  with Image.open(tmp_path / faint["view"]) as view:
+    values = np.asarray(view).astype(float)
+  strong = np.abs(image) > 0.1
+  assert np.all((values > 127.5)[strong] == (image > 0)[strong])
+  assert np.abs(values - 127.5).max() > 120
+  pictures.finish("Test")
+  # Without its view the picture is made again.
+  (tmp_path / faint["view"]).unlink()
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert faint["file"] not in again and plain["file"] in again
+  again.finish("Test")
 
 
 def test_a_removed_picture_is_made_again(tmp_path):

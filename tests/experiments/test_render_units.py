@@ -139,7 +139,7 @@ def test_wrong_folders_are_named_and_left_alone(refusal, script, tmp_path):
     ({"units": "1", "layr": "conv1"}, "'layr' is no flag"),
     ({"steps": "many"}, "'steps' is wrong"),
     ({"direction": 2}, "'direction' is wrong"),
-    ({"jobs": ({"units": 3, "steps": 4},)}, "job of the config has 'steps'"),
+    ({"jobs": ({"units": 3, "keep": "last"},)}, "job of the config has 'keep'"),
     ({"jobs": ({"layer": "conv2"},)}, "'conv2'"),
   ],
 )
@@ -238,9 +238,9 @@ def test_other_settings_are_refused_by_name(
   requests("--steps=3", f"--init={photo}")
   out = tmp_path / "requests"
   before = (out / "manifest.json").read_bytes()
-  base = {"steps": "--steps=3", "init": f"--init={photo}"}
+  base = {"recipe default": "--steps=3", "init": f"--init={photo}"}
   for name, changed in {
-    "steps": "--steps=4",
+    "recipe default": "--steps=4",
     "init": "--init=noise",
     "direction": "--direction=-1",
     "keep": "--keep=best",
@@ -354,7 +354,8 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
   script("--units=1", *arguments)
   script("--units=1-2", "--seeds=2", "--recipe=default,none", *arguments)
   manifest = json.loads((out / "manifest.json").read_text())
-  assert manifest["settings"]["steps"] == 2
+  assert manifest["settings"]["net"] == "squeezenet1.1"
+  assert manifest["kept"]["recipe default"]["steps"] == 2
   assert {"jdeepvis", "jax", "numpy", "git"} <= manifest["versions"].keys()
   files = {record["file"] for record in manifest["records"]}
   assert files == {

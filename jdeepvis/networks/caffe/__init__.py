@@ -1,0 +1,1 @@
+"""Caffe's files: .prototxt, .caffemodel and mean files."""

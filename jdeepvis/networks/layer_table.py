@@ -1,0 +1,152 @@
+"""A layer graph as plain lists, for files, and back with every entry checked.
+
+What comes back may be anyone's: only known kinds and sane numbers pass.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jdeepvis.networks.graph import INPUT
+from jdeepvis.networks.kinds import KINDS
+from jdeepvis.networks.network import LayerInfo
+from jdeepvis.types import JdeepvisError
+
+MAX_EXTENT = 4096
+"""Cells along a window, a step or a border; more is no network's."""
+
+_MAX_LAYERS = 10_000
+_PAIRS = {"kernel": 1, "stride": 1, "pad": 0, "dilation": 1}
+_BUILT_IN = frozenset(KINDS)
+_INPUTS = {
+  "bias": (1, 2),
+  "concat": (1, None),
+  "crop": (2, 2),
+  "eltwise": (2, None),
+  "scale": (1, 2),
+}
+_SEVERAL_OUTPUTS = ("identity", "slice", "slice_axis")
+
+
+def to_plain(layers: Sequence[LayerInfo]) -> list[list[Any]]:
+  """The layers as lists, fields in the order of `LayerInfo`."""
+  return [list(layer) for layer in layers]
+
+
+def from_plain(rows: Any, file: str) -> tuple[LayerInfo, ...]:
+  """The layers that `to_plain` gave, after JSON.
+
+  Args:
+    rows: what the file holds.
+    file: its name, for messages.
+
+  Raises:
+    JdeepvisError: the rows are no layers, or a layer is of an unknown kind,
+      has impossible numbers, or reads a blob that none before it writes.
+  """
+  if not isinstance(rows, list) or not 0 < len(rows) <= _MAX_LAYERS:
+    raise JdeepvisError(f"{file} holds no table of layers.")
+  layers, blobs, names = [], {INPUT}, set()
+  for number, row in enumerate(rows):
+    try:
+      layer = _layer(row)
+      check_layer(layer)
+      if unknown := set(layer.inputs) - blobs:
+        raise ValueError(f"it reads {min(unknown)!r}, which is not there yet")
+      if taken := set(layer.outputs) & blobs:
+        raise ValueError(f"it writes {min(taken)!r} again")
+      if layer.name in names:
+        raise ValueError("another layer has its name")
+    except (TypeError, ValueError) as error:
+      raise JdeepvisError(
+        f"{file}: layer {number} of its table cannot be run: {error}."
+      ) from error
+    layers.append(layer)
+    names.add(layer.name)
+    blobs.update(layer.outputs)
+  return tuple(layers)
+
+
+def check_layer(layer: LayerInfo) -> None:
+  """Holds a layer's numbers against what is possible.
+
+  Raises:
+    ValueError: says what is wrong with it.
+  """
+  if layer.kind not in KINDS:
+    raise ValueError(
+      f"its kind {layer.kind!r} is unknown; register it as KINDS[kind] = "
+      "Kind(apply, weights)"
+    )
+  for name, least in _PAIRS.items():
+    pair = getattr(layer, name)
+    if not all(least <= extent <= MAX_EXTENT for extent in pair):
+      raise ValueError(
+        f"its {name} {list(pair)} is not within {least} to {MAX_EXTENT}"
+      )
+  if layer.kernel[0] * layer.kernel[1] > 4 * MAX_EXTENT:
+    raise ValueError(f"its kernel {list(layer.kernel)} has too many cells")
+  pooling = layer.kind.endswith("_pooling")
+  pairs = zip(layer.pad, layer.kernel, strict=True)
+  if pooling and not all(pad < kernel for pad, kernel in pairs):
+    raise ValueError("its padding must be smaller than its window")
+  features, groups = layer.option("features", 1), layer.option("groups", 1)
+  if features < 1 or groups < 1 or features % groups:
+    raise ValueError(f"{features} outputs are not to be had in {groups} groups")
+  if layer.kind in _BUILT_IN:
+    _check_ends(layer)
+
+
+def _check_ends(layer: LayerInfo) -> None:
+  kind = layer.kind.removesuffix("_axes").removesuffix("_axis")
+  least, most = _INPUTS.get(kind, (1, 1))
+  found = len(layer.inputs)
+  if found < least or (most and found > most):
+    raise ValueError(f"it reads {found} blobs")
+  if len(layer.outputs) != 1 and (
+    not layer.outputs or layer.kind not in _SEVERAL_OUTPUTS
+  ):
+    raise ValueError(f"it writes {len(layer.outputs)} blobs")
+
+
+def _layer(row: Any) -> LayerInfo:
+  if not isinstance(row, list) or len(row) != len(LayerInfo._fields):
+    raise ValueError(f"it is no list of {len(LayerInfo._fields)} entries")
+  fields = dict(zip(LayerInfo._fields, row, strict=True))
+  for name in ("name", "kind"):
+    _expect(isinstance(fields[name], str), name)
+  for name in ("inputs", "outputs"):
+    _expect(_is_list_of(fields[name], str), name)
+    fields[name] = tuple(fields[name])
+  for name in _PAIRS:
+    pair = fields[name]
+    _expect(_is_list_of(pair, int) and len(pair) == 2, name)
+    fields[name] = tuple(pair)
+  options = fields["options"]
+  _expect(_is_list_of(options, list), "options")
+  fields["options"] = tuple(_option(option) for option in options)
+  weights = fields["weights"]
+  _expect(weights is None or isinstance(weights, str), "weights")
+  return LayerInfo(**fields)
+
+
+def _option(option: list) -> tuple[str, Any]:
+  _expect(len(option) == 2 and isinstance(option[0], str), "options")
+  name, value = option
+  plain = value is None or isinstance(value, bool | int | float | str)
+  numbers = _is_list_of(value, int | float)
+  _expect(plain or numbers, "options")
+  if name in ("features", "groups", "axis", "axes", "size", "top", "count"):
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    _expect(whole and abs(value) <= 2**24, f"option {name}")
+  return name, tuple(value) if numbers else value
+
+
+def _is_list_of(value: Any, kind) -> bool:
+  return isinstance(value, list) and all(
+    isinstance(item, kind) and not isinstance(item, bool) for item in value
+  )
+
+
+def _expect(right: bool, what: str) -> None:
+  if not right:
+    raise ValueError(f"its {what} is not what it must be")
