@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 from absl import app, flags, logging
+from ml_collections import config_flags
 from tqdm import tqdm
 
 import jdeepvis
@@ -65,18 +66,36 @@ def batch_for(network: Network, layer: str) -> int:
   )
 
 
-def take_flags_from(config: Mapping[str, Any] | None) -> None:
+def take_flags_from(config: flags.FlagHolder) -> Mapping[str, Any]:
   """Lets a config file set every flag that the command line does not.
 
+  Args:
+    config: the flag that names the file.
+
+  Returns:
+    What the file holds; `jobs` in it is the script's own.
+
   Raises:
-    JdeepvisError: an entry is no flag of the script.
+    JdeepvisError: there is no such file, or an entry is no flag of the script
+      or no value for it.
   """
-  for name, value in (config or {}).items():
+  try:
+    entries = dict(config.value or {})
+  except OSError:
+    path = config_flags.get_config_filename(flags.FLAGS[config.name])
+    raise JdeepvisError(f"There is no config file {path!r}.") from None
+  for name, value in entries.items():
     if name == "jobs":
       continue
     if name not in flags.FLAGS:
       raise JdeepvisError(f"The config's entry {name!r} is no flag.")
-    flags.FLAGS.set_default(name, value)
+    try:
+      flags.FLAGS.set_default(name, _as_typed(value))
+    except flags.Error as error:
+      raise JdeepvisError(
+        f"The config's entry {name!r} is wrong: {error}."
+      ) from error
+  return entries
 
 
 def render(
@@ -134,6 +153,13 @@ def versions() -> dict[str, str | None]:
     "git": _git_revision(),
     "device": jax.local_devices()[0].device_kind,
   }
+
+
+def _as_typed(value: Any) -> str | None:
+  """A config's value as one would type it after the flag."""
+  if isinstance(value, list | tuple):
+    return ",".join(map(str, value))
+  return None if value is None else str(value)
 
 
 def _git_revision() -> str | None:

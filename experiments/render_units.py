@@ -27,6 +27,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis.objectives import bind, neuron
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
@@ -79,13 +80,14 @@ _CONFIG = config_flags.DEFINE_config_file(
 def main() -> None:
   """Flags to requests, requests to pictures."""
   common.use_all_cores()
-  common.take_flags_from(_CONFIG.value)
+  config = common.take_flags_from(_CONFIG)
   if not _OUT.value:
     raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
   network = load_network(_NET.value)
-  jobs = (_CONFIG.value or {}).get("jobs", ({},))
   requests = [
-    request for job in jobs for request in _requests(network, {**_job(), **job})
+    request
+    for job in config.get("jobs", ({},))
+    for request in _requests(network, _job(job))
   ]
   start = _start(network)
   folder = PictureFolder.open(
@@ -99,20 +101,28 @@ def main() -> None:
   common.print_results(folder)
 
 
-def _job() -> dict[str, Any]:
-  return {
+def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
+  job = {
     "layer": _LAYER.value,
     "units": _UNITS.value,
     "recipe": ",".join(_RECIPE.value),
     "seeds": _SEEDS.value,
     "steps": _STEPS.value,
   }
+  if unknown := entries.keys() - job.keys():
+    raise JdeepvisError(
+      f"A job of the config has {min(unknown)!r}; it can have {', '.join(job)}."
+    )
+  return {**job, **entries}
 
 
 def _requests(
   network: Network, job: Mapping[str, Any]
 ) -> Iterator[atlas.Request]:
   layer = find_layer(network, job["layer"])
+  position = _position()
+  # A position outside the map is refused here, before a folder is made.
+  bind(network, neuron(layer, 0, position))
   changes = {"steps": job["steps"], "keep": _KEEP.value}
   changes = {name: value for name, value in changes.items() if value}
   for name in job["recipe"].split(","):
@@ -125,7 +135,7 @@ def _requests(
           seed,
           name,
           recipe,
-          _position(),
+          position,
           int(_DIRECTION.value),
           _CANVAS.value,
         )

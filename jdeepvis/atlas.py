@@ -67,9 +67,12 @@ def count_image_steps(
   folder: PictureFolder, requests: Sequence[Request]
 ) -> int:
   """The work that is left: steps of all pictures not yet in the folder."""
-  left = sum(request.recipe.steps for request in _missing(folder, requests))
+  missing = _missing(folder, requests)
+  left = sum(request.recipe.steps for request in missing)
   files, arrays = folder.load_checkpoint()
-  return left - len(files) * int(arrays.get("step", 0))
+  begun = [request.file for request in missing if request.file in files]
+  done = int(arrays["step"]) if begun and begun == files else 0
+  return left - len(begun) * done
 
 
 def render_atlas(
@@ -83,15 +86,17 @@ def render_atlas(
 ) -> None:
   """Renders what the folder does not have yet.
 
-  Pictures of one layer and of recipes alike in structure share a program. The
-  batch is settled once for each layer and kept in the manifest, so that a
-  picture's bits do not depend on when it was made, or beside which others.
+  Pictures of one layer and of recipes alike in structure share a program. One
+  device's part of a batch is settled once for each layer and kept in the
+  manifest, so that a picture's bits do not depend on when it was made, beside
+  which others, or on how many devices.
 
   Args:
     folder: where the pictures go; what is in it already is left alone.
     network: any network.
     requests: the pictures wanted.
-    batch: how many to render at once for a layer; asked once a layer.
+    batch: how many to render at once for a layer, a multiple of the number
+      of devices; asked once a layer.
     start: the whole image that a picture starts from; a smaller canvas is
       cut from it.
     report: called after every few steps.
@@ -130,7 +135,8 @@ def _canvas(network: Network, request: Request) -> _Canvas:
 def _missing(
   folder: PictureFolder, requests: Sequence[Request]
 ) -> list[Request]:
-  return [request for request in requests if request.file not in folder]
+  once = {request.file: request for request in requests}
+  return [request for file, request in once.items() if file not in folder]
 
 
 def _batches(
@@ -139,6 +145,7 @@ def _batches(
   batch: Callable[[str], int],
 ) -> Iterator[tuple[list[Request], int]]:
   """Requests that share a program, as many as fit, the interrupted first."""
+  devices = jax.local_device_count()
   groups: dict[Any, list[Request]] = {}
   begun = set(folder.load_checkpoint()[0])
   for request in _missing(folder, requests):
@@ -152,7 +159,11 @@ def _batches(
     )
     groups.setdefault(group, []).append(request)
   for (layer, *_), group in sorted(groups.items(), key=lambda item: item[0][1]):
-    size = folder.settle(f"batch of {layer}", lambda name=layer: batch(name))
+    each = folder.settle(
+      f"pictures per device, {layer}",
+      lambda name=layer: max(1, batch(name) // devices),
+    )
+    size = each * devices
     for first in range(0, len(group), size):
       yield group[first : first + size], size
 
@@ -168,13 +179,15 @@ def _render_batch(
   began = saved = time.perf_counter()
   files = [request.file for request in requests]
   begun, resume = folder.load_checkpoint()
+  if begun != files or len(resume["history/score"]) != size:
+    resume = None
   pictures = [_picture(request, canvas, start(request)) for request in requests]
-  step = int(resume["step"]) if begun == files else 0
+  step = int(resume["step"]) if resume else 0
   for progress in sweep.climb(
     canvas.network,
     pictures,
     batch=size,
-    resume=resume if begun == files else None,
+    resume=resume,
   ):
     scores = progress.history["score"][: len(requests), -1]
     image_steps = (progress.step - step) * len(requests)

@@ -11,6 +11,7 @@ Every file appears whole or not at all, a picture's record after its files.
 
 import json
 import math
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +43,11 @@ class PictureFolder:
   def __init__(self, path: Path, manifest: dict[str, Any]):
     self.path = path
     self.manifest = manifest
+    # A picture that someone removed is made again.
     self._records = {
-      record["file"]: record for record in manifest.setdefault("records", [])
+      record["file"]: record
+      for record in manifest.setdefault("records", [])
+      if (path / record["file"]).exists()
     }
 
   @classmethod
@@ -58,23 +62,31 @@ class PictureFolder:
       **more: further entries of a new manifest.
 
     Raises:
-      JdeepvisError: the folder holds something else, or pictures made with
-        other settings; the first that differs is named.
+      JdeepvisError: the folder cannot be made, holds something else, or
+        pictures made with other settings; the first that differs is named.
     """
     path = Path(path)
     file = path / "manifest.json"
     settings = json.loads(json.dumps(settings))
-    if file.exists():
-      manifest = _read_manifest(file)
-      _refuse_other(path, manifest["settings"], settings)
-      return cls(path, manifest)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    try:
+      path.mkdir(parents=True, exist_ok=True)
+      if file.exists():
+        manifest = _read_manifest(file)
+        _refuse_other(path, manifest["settings"], settings)
+        return cls(path, manifest)
+      # A run killed at its very start leaves a half-written manifest.
+      if not all(entry.match(".manifest-*.json") for entry in path.iterdir()):
+        raise JdeepvisError(
+          f"{str(path)!r} exists and is no folder of pictures; name a new or "
+          "an empty one."
+        )
+      folder = cls(path, {"settings": settings, **more})
+      folder._write_manifest()
+    except OSError as error:
       raise JdeepvisError(
-        f"{str(path)!r} exists and is no folder of pictures; name a new or an "
-        "empty one."
-      )
-    folder = cls(path, {"settings": settings, **more})
-    folder._write_manifest()
+        f"{str(path)!r} cannot be a folder of pictures: {error.strerror}; "
+        "name another."
+      ) from error
     return folder
 
   def __contains__(self, file: str) -> bool:
@@ -147,13 +159,16 @@ class PictureFolder:
       np.savez(path, files=np.array(files), **arrays)
 
   def load_checkpoint(self) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The files that were being made and their state; empty if none were."""
+    """The files that were being made and their state; empty if none were.
+
+    A damaged checkpoint counts as none: its pictures begin anew.
+    """
     try:
-      with np.load(self._checkpoint) as arrays:
+      with open(self._checkpoint, "rb") as file, np.load(file) as arrays:
         loaded = dict(arrays)
-    except FileNotFoundError:
+      return loaded.pop("files").tolist(), loaded
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
       return [], {}
-    return loaded.pop("files").tolist(), loaded
 
   def finish(self, title: str) -> None:
     """Writes what shows all pictures: montages, arrays, the page."""
@@ -228,14 +243,24 @@ def picture_file(layer: str, unit: int, recipe: str, seed: int) -> str:
 
 
 def safe_name(name: str) -> str:
-  """A name as a file's: slashes become dashes, the rest is quoted."""
-  return quote(name.replace("/", "-"), safe=" +,=@") or "-"
+  """A name as a file's, another for every name: slashes become dashes.
+
+  What is left of letters other than ASCII, of dashes and of a dot in front is
+  spelled as in a URL.
+  """
+  parts = (quote(part, safe=" +,=@") for part in name.split("/"))
+  safe = "-".join(part.replace("-", "%2D") for part in parts)
+  return re.sub(r"^\.", "%2E", safe) or "%"
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
   try:
     manifest = json.loads(file.read_text(encoding="utf-8"))
-    if isinstance(manifest["settings"], dict):
+    files = [record["file"] for record in manifest["records"]]
+    parts = manifest["settings"], manifest.get("kept", {})
+    if all(isinstance(file, str) for file in files) and all(
+      isinstance(part, dict) for part in parts
+    ):
       return manifest
   except (OSError, ValueError, KeyError, TypeError):
     pass
@@ -292,11 +317,11 @@ def _caption(record: Mapping[str, Any]) -> str:
   name = f"{record['unit']}"
   if record.get("label"):
     name += f" {record['label'].split(',')[0]}"
-  reached = (
-    f"{record['activation']:.4g}"
-    if record.get("probability") is None
-    else f"p {record['probability']:.3f}"
-  )
+  reached = ""
+  if record.get("probability") is not None:
+    reached = f" · p {record['probability']:.3f}"
+  elif record["activation"] is not None:  # None: it was no number
+    reached = f" · {record['activation']:.4g}"
   if "contrast" in record:
     reached += f" · contrast x{record['contrast']:.0f}"
-  return f"{name}\n{record['recipe']} · seed {record['seed']} · {reached}"
+  return f"{name}\n{record['recipe']} · seed {record['seed']}{reached}"

@@ -112,6 +112,8 @@ class _ArrayUnpickler(pickle.Unpickler):
       ("numpy", "ndarray"),
       ("numpy.core.multiarray", "_reconstruct"),
       ("numpy._core.multiarray", "_reconstruct"),
+      ("numpy.core.numeric", "_frombuffer"),
+      ("numpy._core.numeric", "_frombuffer"),
     }
   )
 

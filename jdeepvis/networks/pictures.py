@@ -44,9 +44,13 @@ def preprocess(
 
 
 def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
-  """A centred image as it is written to a file: uint8, mean added back."""
+  """A centred image as it is written to a file: uint8, mean added back.
+
+  What is no number turns black.
+  """
   pixels = np.asarray(image, np.float32) + np.float32(spec.mean)
-  return np.round(np.clip(pixels, 0, 255)).astype(np.uint8)
+  pixels = np.nan_to_num(np.clip(pixels, 0, 255))
+  return np.round(pixels).astype(np.uint8)
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
@@ -71,13 +75,25 @@ def read_picture(path) -> Pixels:
 
   try:
     with PILImage.open(path) as file:
-      return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+      return np.asarray(_to_rgb(ImageOps.exif_transpose(file)))
   except FileNotFoundError:
     raise JdeepvisError(f"There is no image file {str(path)!r}.") from None
   except (OSError, ValueError, PILImage.DecompressionBombError) as error:
     raise JdeepvisError(
       f"The file {str(path)!r} is no readable image: {error}."
     ) from error
+
+
+def _to_rgb(image: PILImage.Image) -> PILImage.Image:
+  # Pillow cuts deep greys off at 255 where it should scale them.
+  if image.mode.startswith("I;16"):
+    grey = np.round(np.asarray(image) / 257).astype(np.uint8)
+    image = PILImage.fromarray(grey)
+  elif image.mode in ("I", "F"):
+    raise ValueError("its pixels have 32 bits; save it with 8 or 16")
+  if image.has_transparency_data:
+    image = image.convert("RGBA")
+  return image.convert("RGB")
 
 
 def _with_channels(pixels: np.ndarray, channels: int) -> Pixels:

@@ -1,0 +1,379 @@
+"""Folders of pictures: begun, extended, resumed, never spoilt."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jdeepvis.display import files, folder
+from jdeepvis.display.folder import PictureFolder, picture_file, safe_name
+from jdeepvis.types import JdeepvisError
+
+SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
+
+
+def made(unit, seed=0, layer="fc8", recipe="default", **facts):
+  """All that `add` wants of one picture."""
+  generator = np.random.default_rng([unit, seed])
+  record = {
+    "layer": layer,
+    "unit": unit,
+    "label": None,
+    "seed": seed,
+    "recipe": recipe,
+    "score_start": 0.5,
+    "score_best": 40.0,
+    "step_best": 3,
+    "probability": 0.9,
+    "activation": 41.0,
+    "seconds": 1.5,
+    "status": "ok",
+    "file": picture_file(layer, unit, recipe, seed),
+    **facts,
+  }
+  image = generator.normal(size=(6, 5, 3)).astype(np.float32)
+  pixels = generator.integers(0, 256, (6, 5, 3), np.uint8)
+  history = {
+    "score": generator.normal(size=4).astype(np.float32),
+    "is_largest": generator.integers(0, 2, 4).astype(bool),
+  }
+  return record, pixels, image, history
+
+
+def add(pictures, *items):
+  pictures.add(*zip(*items, strict=True))
+
+
+def facts(path):
+  return json.loads((path / "manifest.json").read_text())
+
+
+def contents(path):
+  return {
+    str(file.relative_to(path)): (file.read_bytes(), file.stat().st_mtime_ns)
+    for file in sorted(path.rglob("*"))
+    if file.is_file()
+  }
+
+
+def test_a_new_folder_has_its_manifest(tmp_path):
+  path = tmp_path / "new" / "folder"
+  pictures = PictureFolder.open(path, SETTINGS, versions={"jax": "1"})
+  assert facts(path) == {
+    "settings": {"net": "tiny", "steps": None, "position": [1, 2]},
+    "versions": {"jax": "1"},
+    "records": [],
+  }
+  assert "a.png" not in pictures
+  assert [entry.name for entry in path.iterdir()] == ["manifest.json"]
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+  PictureFolder.open(tmp_path, SETTINGS)
+  assert facts(tmp_path)["records"] == []
+
+
+def test_pictures_lie_where_their_records_say(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  first, second = made(130), made(7, seed=3, layer="fire5/expand3x3")
+  add(pictures, first, second)
+  assert first[0]["file"] == "fc8/unit_0130/default/seed_0.png"
+  assert second[0]["file"] == "fire5-expand3x3/unit_0007/default/seed_3.png"
+  for record, pixels, _, _ in (first, second):
+    assert record["file"] in pictures
+    with Image.open(tmp_path / record["file"]) as image:
+      np.testing.assert_array_equal(np.asarray(image), pixels)
+  assert facts(tmp_path)["records"] == [first[0], second[0]]
+
+
+def test_a_folder_is_extended_and_old_files_stay(tmp_path):
+  add(PictureFolder.open(tmp_path, SETTINGS), made(1), made(2))
+  before = contents(tmp_path)
+  again = PictureFolder.open(tmp_path, SETTINGS, versions={"jax": "2"})
+  assert made(2)[0]["file"] in again and made(3)[0]["file"] not in again
+  add(again, made(3))
+  records = facts(tmp_path)["records"]
+  assert [record["unit"] for record in records] == [1, 2, 3]
+  after = contents(tmp_path)
+  for name in before:
+    assert name == "manifest.json" or after[name] == before[name]
+
+
+@pytest.mark.parametrize(
+  ("change", "told"),
+  [
+    ({"net": "other"}, ["net='tiny'", "'other'"]),
+    ({"steps": 7}, ["steps=None", "7"]),
+    ({"position": (2, 1)}, ["position=[1, 2]", "[2, 1]"]),
+    ({"more": 1}, ["more=None", "1"]),
+  ],
+)
+def test_other_settings_are_refused_by_name(tmp_path, change, told):
+  add(PictureFolder.open(tmp_path, SETTINGS), made(1))
+  before = contents(tmp_path)
+  with pytest.raises(JdeepvisError) as error:
+    PictureFolder.open(tmp_path, {**SETTINGS, **change})
+  assert all(word in str(error.value) for word in [str(tmp_path), *told])
+  assert contents(tmp_path) == before
+
+
+def test_a_foreign_folder_is_refused_untouched(tmp_path):
+  (tmp_path / "thesis.txt").write_text("years of work")
+  before = contents(tmp_path)
+  with pytest.raises(JdeepvisError, match="no folder of pictures"):
+    PictureFolder.open(tmp_path, SETTINGS)
+  assert contents(tmp_path) == before
+
+
+def test_what_cannot_be_a_folder_is_one_sentence(tmp_path):
+  (tmp_path / "file").write_text("years of work")
+  for name in ("file", "file/below", "x" * 300):
+    with pytest.raises(JdeepvisError) as error:
+      PictureFolder.open(tmp_path / name, SETTINGS)
+    assert name in str(error.value) and str(error.value).endswith(".")
+  assert (tmp_path / "file").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+  "manifest",
+  [
+    "",
+    '{"settings": {"net": "ti',
+    "[]",
+    "null",
+    '{"settings": 3, "records": []}',
+    '{"settings": {}}',
+    '{"settings": {}, "records": [{}]}',
+    '{"settings": {}, "records": [{"file": 3}]}',
+    '{"settings": {}, "records": 7}',
+    '{"settings": {}, "records": [], "kept": []}',
+    "\udcff",
+  ],
+)
+def test_a_damaged_manifest_is_one_sentence(tmp_path, manifest):
+  file = tmp_path / "manifest.json"
+  file.write_bytes(manifest.encode(errors="surrogateescape"))
+  before = contents(tmp_path)
+  with pytest.raises(JdeepvisError, match=r"manifest\.json.*another folder\."):
+    PictureFolder.open(tmp_path, {})
+  assert contents(tmp_path) == before
+
+
+def test_a_run_killed_before_its_manifest_can_begin_again(tmp_path):
+  """What `files.atomic` leaves behind when it is killed."""
+  with files.atomic(tmp_path / "manifest.json") as temporary:
+    temporary.write_text("{")
+    scrap = temporary.with_name(temporary.name + "2.json")
+    scrap.write_text("{")
+  (tmp_path / "manifest.json").unlink()
+  PictureFolder.open(tmp_path, SETTINGS)
+  assert facts(tmp_path)["records"] == []
+
+
+def test_records_come_after_all_files(tmp_path, monkeypatch):
+  """Whichever write fails, no record speaks of what is not there."""
+  writes = []
+  healthy = 99
+
+  def spied(name):
+    function = getattr(folder, name)
+
+    def write(*args, **more):
+      if len(writes) == healthy:
+        raise OSError("disk full")
+      writes.append((name, args[0]))
+      return function(*args, **more)
+
+    return write
+
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  for name in ("write_image", "write_json", "atomic"):
+    monkeypatch.setattr(folder, name, spied(name))
+  for number in range(5):
+    healthy = number
+    writes.clear()
+    with pytest.raises(OSError, match="disk full"):
+      add(pictures, made(1), made(2))
+    assert facts(tmp_path)["records"] == []
+    for file in tmp_path.rglob("*.png"):
+      Image.open(file).load()
+    for file in tmp_path.rglob("*.npz"):
+      np.load(file).close()
+    pictures = PictureFolder.open(tmp_path, SETTINGS)
+    assert made(1)[0]["file"] not in pictures
+  healthy = 99
+  writes.clear()
+  add(pictures, made(1), made(2))
+  assert len(writes) == 5 and writes[-1][0] == "write_json"
+  pictures.finish("Test")
+  with np.load(tmp_path / "images.npz") as images:
+    assert len(images) == 2
+
+
+def test_a_removed_picture_is_made_again(tmp_path):
+  add(PictureFolder.open(tmp_path, SETTINGS), made(1), made(2))
+  file = made(1)[0]["file"]
+  (tmp_path / file).unlink()
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert file not in again and made(2)[0]["file"] in again
+  again.finish("Test")
+  add(again, made(1))
+  assert {r["unit"] for r in facts(tmp_path)["records"]} == {1, 2}
+
+
+def test_arrays_of_two_runs_are_merged(tmp_path):
+  runs = [[made(1), made(1, seed=1)], [made(2), made(3, layer="a/b")]]
+  for run in runs:
+    pictures = PictureFolder.open(tmp_path, SETTINGS)
+    for item in run:
+      add(pictures, item)
+    pictures.finish("Test")
+  expected = {
+    item[0]["file"].removesuffix(".png"): item for run in runs for item in run
+  }
+  with np.load(tmp_path / "images.npz") as images:
+    assert set(images) == set(expected)
+    for name, (_, _, image, _) in expected.items():
+      np.testing.assert_array_equal(images[name], image)
+  with np.load(tmp_path / "history.npz") as histories:
+    assert set(histories) == {
+      f"{name}/{what}" for name in expected for what in ("score", "is_largest")
+    }
+    for name, (*_, history) in expected.items():
+      for what, rows in history.items():
+        np.testing.assert_array_equal(histories[f"{name}/{what}"], rows)
+        assert histories[f"{name}/{what}"].dtype == rows.dtype
+
+
+def test_arrays_made_again_replace_their_forerunners(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  record, pixels, image, history = made(1)
+  add(pictures, (record, pixels, image, history), made(2))
+  pictures.finish("Test")
+  add(pictures, (record, pixels, image + 1, history))
+  add(pictures, (record, pixels, image + 2, history))
+  pictures.finish("Test")
+  with np.load(tmp_path / "images.npz") as images:
+    assert len(images) == 2
+    np.testing.assert_array_equal(
+      images["fc8/unit_0001/default/seed_0"], image + 2
+    )
+    np.testing.assert_array_equal(
+      images["fc8/unit_0002/default/seed_0"], made(2)[2]
+    )
+
+
+def test_a_finish_that_failed_can_be_done_again(tmp_path, monkeypatch):
+  """Killed between the two archives, nothing is lost or doubled."""
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  add(pictures, made(1), made(2))
+  merge = PictureFolder._merge
+
+  def fail(self, name):
+    if name == "history":
+      raise KeyboardInterrupt
+    merge(self, name)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(PictureFolder, "_merge", fail)
+    with pytest.raises(KeyboardInterrupt):
+      pictures.finish("Test")
+  PictureFolder.open(tmp_path, SETTINGS).finish("Test")
+  with np.load(tmp_path / "images.npz") as images:
+    assert len(images) == 2
+  with np.load(tmp_path / "history.npz") as histories:
+    assert len(histories) == 4
+
+
+def test_finish_leaves_what_shows_all_and_no_scraps(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  add(pictures, made(1), made(1, seed=1), made(2, status="nan"))
+  pictures.finish("A title")
+  assert {entry.name for entry in tmp_path.iterdir()} == {
+    "manifest.json",
+    "index.html",
+    "montage.png",
+    "images.npz",
+    "history.npz",
+    "fc8",
+  }
+  assert (tmp_path / "fc8/unit_0001/montage.png").exists()
+  page = (tmp_path / "index.html").read_text()
+  assert "A title" in page and "fc8/unit_0002/default/seed_0.png" in page
+
+
+def test_numbers_that_are_none_survive_another_run(tmp_path):
+  """JSON has no NaN: the next run reads null and must still caption it."""
+  nan = float("nan")
+  facts = {"probability": nan, "activation": nan, "score_best": -np.inf}
+  add(PictureFolder.open(tmp_path, SETTINGS), made(1, status="nan", **facts))
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert again.manifest["records"][0]["activation"] is None
+  again.finish("Test")
+
+
+def test_checkpoints_are_kept_until_their_pictures_are(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  assert pictures.load_checkpoint() == ([], {})
+  arrays = {"step": np.array(5), "state/0": np.arange(3.0)}
+  pictures.save_checkpoint(["a.png", "b.png"], {"step": np.array(1)})
+  pictures.save_checkpoint(["a.png", "b.png"], arrays)
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  names, loaded = again.load_checkpoint()
+  assert names == ["a.png", "b.png"] and loaded.keys() == arrays.keys()
+  for name in arrays:
+    np.testing.assert_array_equal(loaded[name], arrays[name])
+  add(again, made(1))
+  assert again.load_checkpoint() == ([], {})
+
+
+def test_a_damaged_checkpoint_counts_as_none(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  pictures.save_checkpoint(["a.png"], {"step": np.arange(999)})
+  (file,) = tmp_path.rglob("checkpoint.npz")
+  whole = file.read_bytes()
+  for damaged in (b"", b"no archive", whole[:500], whole[:-30]):
+    file.write_bytes(damaged)
+    assert pictures.load_checkpoint() == ([], {})
+  np.savez(file, step=3)
+  assert pictures.load_checkpoint() == ([], {})
+
+
+def test_what_is_settled_stays(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  assert pictures.settle("batch", lambda: 4) == 4
+  assert pictures.settle("batch", lambda: 1 / 0) == 4
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert again.settle("batch", lambda: 8) == 4
+
+
+def test_a_pinned_value_is_refused_when_it_changes(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  pictures.pin("recipe default", {"rate": 4.0, "window": (1, 2)})
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  again.pin("recipe default", {"rate": 4.0, "window": (1, 2)})
+  with pytest.raises(JdeepvisError, match="recipe default"):
+    again.pin("recipe default", {"rate": 5.0, "window": (1, 2)})
+
+
+HOSTILE = ("fire2/concat", "fire2-concat", "a/b", "a-b", "a%2Fb", "a%2Db",
+  "", ".", "..", "../..", "...", "/etc/passwd", ".unfinished", "a\\b", "a:b",
+  "a?b", "a*b", "|", "<b>", "~", "%", "%25", "naïve", "層", "x y", "new\nline",
+  "nul\0", '"quoted"', "'")  # fmt: skip
+
+
+def test_hostile_layer_names_are_safe_and_apart(tmp_path):
+  safe = [safe_name(name) for name in HOSTILE]
+  assert len(set(safe)) == len(HOSTILE)
+  for name in safe:
+    assert re.fullmatch(r"[A-Za-z0-9_ +,=@%~-][A-Za-z0-9._ +,=@%~-]*", name)
+  assert safe_name("fire2/concat") == "fire2-concat"
+  assert safe_name("conv1_1.2") == "conv1_1.2"
+  pictures = PictureFolder.open(tmp_path / "in", SETTINGS)
+  add(pictures, *(made(1, layer=name) for name in HOSTILE))
+  pictures.finish("Test")
+  assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
+  inside = {entry.name for entry in (tmp_path / "in").iterdir()}
+  assert inside >= set(safe)

@@ -1,0 +1,71 @@
+"""The script in processes of its own: its flags are those of others too."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jdeepvis.networks import weights
+
+ROOT = Path(__file__).parents[2]
+
+
+def convert(*arguments):
+  return subprocess.run(
+    [sys.executable, "-m", "experiments.convert_weights", *arguments],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+@pytest.fixture
+def release(squeezenet, tmp_path):
+  """The bundled weights as they were released: lists in a pickle, BGR."""
+  layers = {
+    name: [np.asarray(leaves["kernel"]), np.asarray(leaves["bias"])]
+    for name, leaves in squeezenet.params.items()
+  }
+  layers["conv1"][0] = layers["conv1"][0][:, :, [2, 1, 0]]
+  path = tmp_path / "weights.pkl"
+  path.write_bytes(pickle.dumps(layers, 4))
+  return path
+
+
+@pytest.mark.slow
+def test_the_bundled_network_comes_out(release, squeezenet, tmp_path):
+  out = tmp_path / "net.safetensors"
+  arguments = ("--net=squeezenet1.1", f"--weights={release}", f"--out={out}")
+  done = convert(*arguments)
+  assert done.returncode == 0 and str(out) in done.stdout
+  network = weights.read_network(out)
+  jax.tree.map(np.testing.assert_array_equal, network.params, squeezenet.params)
+  np.testing.assert_array_equal(network.input.mean, squeezenet.input.mean)
+  assert network.labels == squeezenet.labels
+  # A second time it is refused, and the file stays.
+  before = out.read_bytes()
+  again = convert(*arguments)
+  assert again.returncode == 1 and out.read_bytes() == before
+  assert again.stderr.startswith("error: ") and "exists" in again.stderr
+
+
+@pytest.mark.slow
+def test_wrong_files_are_one_sentence(release, tmp_path):
+  out = tmp_path / "net.safetensors"
+  labels = tmp_path / "labels.txt"
+  labels.write_text("cat\ndog\n")
+  foreign = tmp_path / "foreign.pkl"
+  foreign.write_bytes(pickle.dumps({"conv1": [np.ones(3), np.ones(3)]}))
+  for arguments, told in (
+    ([f"--weights={foreign}"], "foreign.pkl"),
+    ([f"--weights={release}", f"--labels={labels}"], "labels.txt"),
+  ):
+    done = convert("--net=squeezenet1.1", f"--out={out}", *arguments)
+    assert done.returncode == 1 and not out.exists()
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and line.endswith(".") and told in line

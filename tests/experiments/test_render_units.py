@@ -1,0 +1,370 @@
+"""The script as people use it: killed, resumed, extended, misled."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from experiments import common, render_units
+from jdeepvis.networks import zoo
+
+ROOT = Path(__file__).parents[2]
+# How ml_collections loads a config.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
+
+COMMAND = [sys.executable, "-m", "experiments.render_units"]
+
+
+@pytest.fixture
+def script(monkeypatch, squeezenet):
+  """Runs the script's `main` within this process, up to its very end."""
+  monkeypatch.setattr(common, "use_all_cores", lambda: None)
+  monkeypatch.setattr(render_units, "load_network", load_once(squeezenet))
+
+  def run(*arguments):
+    def parse_and_run(guarded):
+      with flagsaver.flagsaver():
+        flags.FLAGS.unparse_flags()
+        guarded(flags.FLAGS(["render_units", *map(str, arguments)]))
+
+    monkeypatch.setattr(common.app, "run", parse_and_run)
+    common.run(render_units.main)
+
+  return run
+
+
+def load_once(squeezenet):
+  def load_network(name):
+    return squeezenet if name == "squeezenet1.1" else zoo.load_network(name)
+
+  return load_network
+
+
+@pytest.fixture
+def refusal(script, tmp_path):
+  """What the script says of bad arguments, and that it leaves no folder."""
+
+  def run(*arguments, out=tmp_path / "out"):
+    known = out.exists()
+    with pytest.raises(SystemExit) as stop:
+      script(*arguments, f"--out={out}")
+    # A text here goes to standard error, and the status is 1.
+    sentence = stop.value.code
+    assert sentence.startswith("error: ") and sentence.endswith(".")
+    assert "\n" not in sentence
+    assert out.exists() == known
+    return sentence
+
+  return run
+
+
+WRONG = [
+  (["--layer=conv2"], ["'conv2'", "nearest: ", "conv1"]),
+  (["--units=1000"], ["'1000'", "0 to 999"]),
+  (["--units=flamongo"], ["'flamongo'", "nearest: flamingo"]),
+  (["--units=shark"], ["ambiguous"]),
+  (["--units="], ["No unit"]),
+  (["--layer=conv1", "--units=flamingo"], ["numbers only, 0 to 63"]),
+  (["--recipe=defualt"], ["'defualt'", "nearest: default"]),
+  (["--recipe="], ["recipe ''"]),
+  (["--net=caffenot"], ["'caffenot'", "squeezenet1.1"]),
+  (["--net=missing.safetensors"], ["no weight file 'missing.safetensors'"]),
+  (["--init=missing.jpg"], ["--init=missing.jpg", "noise, uniform, mean"]),
+  (["--position=1"], ["--position=1 is not ROW,COLUMN"]),
+  (["--position=a,b"], ["--position=a,b"]),
+  (["--position=1,2,3"], ["--position=1,2,3"]),
+  (["--layer=conv1", "--units=1", "--position=113,0"], ["(113, 0)", "conv1"]),
+  (["--layer=conv1", "--units=1", "--position=-1,0"], ["(-1, 0)", "conv1"]),
+  (["--position=1,1"], ["(1, 1)", "'scores'"]),
+  (["stray"], ["'stray'"]),
+  (["--config=missing.py"], ["no config file 'missing.py'"]),
+]
+
+
+@pytest.mark.parametrize(
+  ("arguments", "told"), WRONG, ids=[" ".join(case[0]) for case in WRONG]
+)
+def test_wrong_arguments_are_one_sentence(refusal, arguments, told):
+  sentence = refusal("--steps=1", *arguments)
+  assert all(words in sentence for words in told)
+
+
+def test_wrong_images_are_named(refusal, tmp_path):
+  photo = zoo.third_party() / "photos" / "chelsea.jpg"
+  broken = tmp_path / "broken.jpg"
+  for content in (b"", b"text", photo.read_bytes()[:900]):
+    broken.write_bytes(content)
+    assert "broken.jpg" in refusal(f"--init={broken}")
+  assert str(tmp_path) in refusal(f"--init={tmp_path}")
+
+
+def test_wrong_weight_files_are_named(refusal, tmp_path):
+  folder = zoo.third_party() / "squeezenet_v1.1"
+  whole = (folder / "squeezenet_v1.1.safetensors").read_bytes()
+  path = tmp_path / "net.safetensors"
+  for content in (b"", b"text", whole[:100_000], whole[:-1]):
+    path.write_bytes(content)
+    assert "net.safetensors" in refusal(f"--net={path}")
+  # Foreign: a picture under that name.
+  Image.new("RGB", (4, 4)).save(path, format="PNG")
+  assert "net.safetensors" in refusal(f"--net={path}")
+
+
+def test_wrong_folders_are_named_and_left_alone(refusal, script, tmp_path):
+  thesis = tmp_path / "thesis"
+  thesis.mkdir()
+  (thesis / "chapter.txt").write_text("years of work")
+  assert "no folder of pictures" in refusal(out=thesis)
+  assert "chapter.txt" in refusal(out=thesis / "chapter.txt")
+  assert "below" in refusal(out=thesis / "chapter.txt" / "below")
+  assert [entry.name for entry in thesis.iterdir()] == ["chapter.txt"]
+  assert (thesis / "chapter.txt").read_text() == "years of work"
+  (thesis / "manifest.json").write_text('{"settings": {"net"')
+  assert "manifest.json" in refusal(out=thesis)
+  with pytest.raises(SystemExit, match=r"^error: .*--out=FOLDER\.$"):
+    script("--units=1")
+
+
+@pytest.mark.parametrize(
+  ("entries", "told"),
+  [
+    ({"units": "1", "layr": "conv1"}, "'layr' is no flag"),
+    ({"steps": "many"}, "'steps' is wrong"),
+    ({"direction": 2}, "'direction' is wrong"),
+    ({"jobs": ({"units": 3, "steps": 4},)}, "job of the config has 'steps'"),
+    ({"jobs": ({"layer": "conv2"},)}, "'conv2'"),
+  ],
+)
+def test_wrong_configs_are_one_sentence(refusal, tmp_path, entries, told):
+  assert told in refusal(f"--config={config(tmp_path, entries)}")
+
+
+def config(tmp_path, entries):
+  path = tmp_path / "config.py"
+  path.write_text(
+    "from ml_collections import ConfigDict\n"
+    f"def get_config():\n  return ConfigDict({entries!r})\n"
+  )
+  return path
+
+
+@pytest.fixture
+def requests(script, monkeypatch, tmp_path):
+  """The requests that arguments lead to, none of them rendered."""
+
+  def run(*arguments):
+    seen = []
+
+    def catch(folder, network, requests, start):
+      seen.extend(requests)
+      for request in requests:
+        assert np.shape(start(request)) == network.input.shape
+
+    monkeypatch.setattr(common, "render", catch)
+    monkeypatch.setattr(common, "print_results", lambda folder: None)
+    monkeypatch.setattr(
+      render_units.PictureFolder, "finish", lambda *args: None
+    )
+    script(*arguments, f"--out={tmp_path / 'requests'}")
+    return seen
+
+  return run
+
+
+def test_the_demo_is_small_and_shows_what_it_should(requests):
+  """At most 2600 image-steps: under four minutes on two cores."""
+  wanted = requests(f"--config={ROOT / 'configs' / 'demo.py'}")
+  assert len({request.file for request in wanted}) == len(wanted) == 18
+  assert sum(request.recipe.steps for request in wanted) <= 2600
+  classes = [one for one in wanted if one.layer == "scores"]
+  hidden = [one for one in wanted if one.layer != "scores"]
+  assert len({one.unit for one in classes}) == 6
+  assert {one.unit for one in classes} >= {130, 13, 779, 366}
+  for recipe in ("none", "paper_c"):
+    assert sum(one.recipe_name == recipe for one in classes) == 2
+  assert len(hidden) == 8 and len({one.layer for one in hidden}) == 2
+  assert {one.recipe_name for one in hidden} == {"default"}
+
+
+def test_arguments_become_requests(requests):
+  wanted = requests(
+    "--layer=fire5/expand3x3", "--units=3-4,9", "--seeds=2",
+    "--recipe=default, paper_c", "--steps=7", "--position=2,3",
+    "--direction=-1", "--keep=best",
+  )  # fmt: skip
+  assert [(one.recipe_name, one.unit, one.seed) for one in wanted] == [
+    (recipe, unit, seed)
+    for recipe in ("default", "paper_c")
+    for unit in (3, 4, 9)
+    for seed in (0, 1)
+  ]
+  for one in wanted:
+    assert (one.layer, one.position) == ("fire5/expand3x3", (2, 3))
+    assert (one.direction, one.recipe.steps) == (-1, 7)
+    assert one.recipe.keep == "best"
+
+
+def test_a_recipe_has_its_own_steps_and_a_flag_beats_the_config(
+  requests, tmp_path
+):
+  entries = {"units": 7, "recipe": ("none", "paper_b"), "direction": -1}
+  path = config(tmp_path, entries)
+  wanted = requests(f"--config={path}", "--recipe=paper_b,paper_d")
+  assert [one.recipe.steps for one in wanted] == [750, 1000]
+  assert {(one.unit, one.direction) for one in wanted} == {(7, -1)}
+
+
+@pytest.mark.parametrize(
+  "init", ["noise", "uniform", "mean", "original", "PHOTO"]
+)
+def test_every_start_has_the_inputs_shape(requests, init):
+  photo = zoo.third_party() / "photos" / "chelsea.jpg"
+  assert requests(f"--init={photo if init == 'PHOTO' else init}")
+
+
+def test_other_settings_are_refused_by_name(
+  requests, refusal, script, tmp_path
+):
+  photo = tmp_path / "photo.png"
+  Image.new("RGB", (9, 9)).save(photo)
+  requests("--steps=3", f"--init={photo}")
+  out = tmp_path / "requests"
+  before = (out / "manifest.json").read_bytes()
+  base = {"steps": "--steps=3", "init": f"--init={photo}"}
+  for name, changed in {
+    "steps": "--steps=4",
+    "init": "--init=noise",
+    "direction": "--direction=-1",
+    "keep": "--keep=best",
+    "canvas": "--canvas=image",
+  }.items():
+    arguments = {**base, name: changed}.values()
+    assert f"{name}=" in refusal(*arguments, out=out)
+  Image.new("RGB", (9, 9), "red").save(photo)
+  assert "init_sha256=" in refusal(*base.values(), out=out)
+  assert (out / "manifest.json").read_bytes() == before
+
+
+def test_another_version_of_a_recipe_is_refused(
+  requests, refusal, monkeypatch, tmp_path
+):
+  requests("--recipe=none")
+  changed = render_units.recipes.Recipe(rate=5.0, policy="rms", steps=256)
+  monkeypatch.setattr(render_units.recipes, "find_recipe", lambda name: changed)
+  out = tmp_path / "requests"
+  assert "recipe none" in refusal("--recipe=none", out=out)
+
+
+def test_help_teaches():
+  done = subprocess.run(
+    [*COMMAND, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+  )
+  assert "Traceback" not in done.stderr
+  for name in (
+    "net", "layer", "units", "seeds", "recipe", "steps", "init", "position",
+    "direction", "keep", "out", "config",
+  ):  # fmt: skip
+    assert f"--{name}:" in done.stdout
+  assert "python -m experiments.render_units --units=flamingo" in done.stdout
+
+
+def test_a_refusal_as_the_shell_sees_it(tmp_path):
+  done = subprocess.run(
+    [*COMMAND, "--layer=conv2", f"--out={tmp_path / 'out'}"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1 and done.stdout == ""
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: ") and "conv2" in line
+
+
+# The script, with a checkpoint after every few steps.
+_EAGER = """
+import sys
+from jdeepvis import atlas
+from experiments import common, render_units
+atlas._SECONDS_BETWEEN_CHECKPOINTS = 0
+sys.argv[0] = "render_units"
+common.run(render_units.main)
+"""
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_gives_the_same_pictures(tmp_path):
+  """A real kill -9, once a checkpoint lies there."""
+  flags_ = ["--layer=fire3/squeeze1x1", "--units=3,5", "--steps=44"]
+  killed, whole = tmp_path / "killed", tmp_path / "whole"
+  with subprocess.Popen(
+    [sys.executable, "-c", _EAGER, *flags_, f"--out={killed}"],
+    cwd=ROOT,
+    stderr=subprocess.DEVNULL,
+  ) as process:
+    checkpoint = killed / ".unfinished" / "checkpoint.npz"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists():
+      assert process.poll() is None and time.monotonic() < deadline
+      time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+  assert process.returncode == -signal.SIGKILL
+  assert json.loads((killed / "manifest.json").read_text())["records"] == []
+  assert not list(killed.rglob("seed_*.png"))
+  step = int(np.load(checkpoint)["step"])
+  assert 0 < step < 44
+  outputs = {}
+  for out in (killed, whole):
+    outputs[out] = subprocess.run(
+      [*COMMAND, *flags_, f"--out={out}"],
+      cwd=ROOT,
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+  # It went on from there, rather than from the start.
+  assert f"/{2 * (44 - step)} " in outputs[killed].stderr
+  assert f"/{2 * 44} " in outputs[whole].stderr
+  assert "2 pictures" in outputs[killed].stdout
+  assert str(killed / "index.html") in outputs[killed].stdout
+  pictures = sorted(path.relative_to(whole) for path in whole.rglob("*.png"))
+  assert len(pictures) == 2 + 2 + 1
+  for picture in pictures:
+    assert (killed / picture).read_bytes() == (whole / picture).read_bytes()
+  for name in ("images.npz", "history.npz"):
+    with np.load(killed / name) as ours, np.load(whole / name) as theirs:
+      assert set(ours) == set(theirs)
+      for key in ours:
+        np.testing.assert_array_equal(ours[key], theirs[key])
+  assert not (killed / ".unfinished").exists()
+
+
+@pytest.mark.slow
+def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
+  out = tmp_path / "out"
+  arguments = ("--layer=conv1", "--steps=2", f"--out={out}")
+  script("--units=1", *arguments)
+  script("--units=1-2", "--seeds=2", "--recipe=default,none", *arguments)
+  manifest = json.loads((out / "manifest.json").read_text())
+  assert manifest["settings"]["steps"] == 2
+  assert {"jdeepvis", "jax", "numpy", "git"} <= manifest["versions"].keys()
+  files = {record["file"] for record in manifest["records"]}
+  assert files == {
+    f"conv1/unit_{unit:04d}/{recipe}/seed_{seed}.png"
+    for unit in (1, 2)
+    for recipe in ("default", "none")
+    for seed in (0, 1)
+  }
+  for name in (*files, "montage.png", "conv1/unit_0002/montage.png"):
+    Image.open(out / name).load()
+  page = (out / "index.html").read_text()
+  assert all(file in page for file in files)
+  assert "8 pictures" in capsys.readouterr().out

@@ -1,0 +1,380 @@
+"""Folders of rendered pictures: what the records say, and what never changes.
+
+The records are held against the files themselves, read back and shown to the
+network once more.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import jdeepvis
+from jdeepvis import atlas
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.tables import conv, layer, max_pool
+from jdeepvis.synthesis import recipes
+
+LABELS = tuple(f"thing {i}, or so" for i in range(9))
+RECIPE = recipes.Recipe(rate=4.0, decay=1e-3, policy="rms", steps=24)
+SHIFTED = dataclasses.replace(RECIPE, shift=0.03, keep="last")
+
+
+def make_network():
+  """SqueezeNet's first and last layers alone, which compile in a moment."""
+  layers = (
+    *conv("conv1", INPUT, 16, 3, stride=2),
+    *max_pool("pool1", "conv1"),
+    *conv("conv2", "pool1", 12, 3, pad=1),
+    *conv("conv10", "conv2", 9, 1),
+    *layer("scores", "global_average", "conv10/pre"),
+    *layer("pool10", "global_average", "conv10"),
+    *layer("prob", "softmax", "pool10"),
+  )
+  spec = InputSpec((33, 33, 3), np.array([123, 117, 104], np.float32))
+  generator = np.random.default_rng(0)
+  params = {
+    name: {
+      leaf: jnp.float32(generator.normal(size=shape) / math.prod(shape) ** 0.5)
+      for leaf, shape in leaves.items()
+    }
+    for name, leaves in infer_shapes(layers, spec.shape).weights.items()
+  }
+  return Network(GraphApply(layers), params, spec, layers, LABELS, "scores")
+
+
+@pytest.fixture(scope="module")
+def network():
+  return make_network()
+
+
+def request(unit, layer="scores", recipe=RECIPE, seed=0, **more):
+  return atlas.Request(layer, unit, seed, "ours", recipe, **more)
+
+
+def run(network, path, requests, report=lambda report: None):
+  """A run's folder when it is done, and the news it told."""
+  folder = PictureFolder.open(path, {})
+  news = []
+  atlas.render_atlas(
+    folder,
+    network,
+    requests,
+    batch=lambda layer: jax.local_device_count(),
+    start=lambda one: recipes.start(one.key, network.input),
+    report=lambda one: (news.append(one), report(one)),
+  )
+  folder.finish("Test")
+  return folder, news
+
+
+def read(path):
+  """Records by file, files as float images, and the two archives."""
+  records = json.loads((path / "manifest.json").read_text())["records"]
+  pixels = {}
+  for record in records:
+    with Image.open(path / record["file"]) as image:
+      pixels[record["file"]] = np.asarray(image)
+  with np.load(path / "images.npz") as images:
+    images = dict(images)
+  with np.load(path / "history.npz") as history:
+    history = dict(history)
+  return {record["file"]: record for record in records}, pixels, images, history
+
+
+def assert_same_pictures(path, other, files):
+  for (_, pixels, images, history), (_, pixels2, images2, history2) in [
+    (read(path), read(other))
+  ]:
+    for file in files:
+      stem = file.removesuffix(".png")
+      assert (path / file).read_bytes() == (other / file).read_bytes()
+      np.testing.assert_array_equal(pixels[file], pixels2[file])
+      np.testing.assert_array_equal(images[stem], images2[stem])
+      for what in ("score", "gradient_norm", "image_norm", "is_largest"):
+        name = f"{stem}/{what}"
+        np.testing.assert_array_equal(history[name], history2[name])
+
+
+@pytest.fixture(scope="module")
+def rendered(network, tmp_path_factory):
+  """Two classes, and a neuron of a map away from its centre."""
+  path = tmp_path_factory.mktemp("rendered")
+  requests = [
+    request(3),
+    request(1),
+    request(5, "conv2", position=(1, 2)),
+    request(4, "conv2", position=(5, 5), canvas="image"),
+    request(2, "scores", SHIFTED, seed=1),
+  ]
+  run(network, path, requests)
+  return path, {one.file: one for one in requests}
+
+
+def field(wanted):
+  """What a picture shows of the input; for conv2, counted by hand.
+
+  conv1 sees 3 and steps 2, pool1 the same, conv2 sees one more cell of pool1
+  on every side: 4 * (row - 1) to 4 * (row + 1) + 6, cut off at the border.
+  """
+  if wanted.layer == "scores" or wanted.canvas == "image":
+    return slice(None), slice(None)
+  return tuple(
+    slice(max(0, 4 * (cell - 1)), 4 * (cell + 1) + 7)
+    for cell in wanted.position
+  )
+
+
+def test_records_say_what_the_files_show(network, rendered):
+  path, requests = rendered
+  records, pixels, images, history = read(path)
+  assert records.keys() == requests.keys()
+  for file, record in records.items():
+    wanted, stem = requests[file], file.removesuffix(".png")
+    assert record["layer"] == wanted.layer and record["unit"] == wanted.unit
+    assert record["seed"] == wanted.seed and record["recipe"] == "ours"
+    assert record["status"] in ("ok", "majority_failure")
+    assert record["seconds"] > 0
+    scores = history[f"{stem}/score"]
+    assert scores.shape == (24,)
+    assert record["score_start"] == scores[0]
+    assert record["score_best"] == scores.max()
+    assert record["step_best"] == scores.argmax()
+    assert record["score_best"] > record["score_start"]
+    np.testing.assert_array_equal(
+      np.round(np.clip(images[stem] + network.input.mean, 0, 255)),
+      pixels[file],
+    )
+    image = np.zeros((1, *network.input.shape), np.float32)
+    image[0][field(wanted)] = pixels[file] - network.input.mean
+    blobs = network.apply(network.params, jnp.asarray(image))
+    values = np.asarray(blobs[wanted.layer][0], np.float64)
+    if wanted.layer == "scores":
+      reached = values.ravel()[wanted.unit]
+      logits = np.asarray(blobs["pool10"], np.float64).ravel()
+      chances = np.exp(logits - logits.max())
+      chance = chances[wanted.unit] / chances.sum()
+      assert record["probability"] == pytest.approx(chance, rel=1e-4)
+      assert record["label"] == LABELS[wanted.unit]
+    else:
+      reached = values[(*wanted.position, wanted.unit)]
+      assert record["probability"] is None and record["label"] is None
+    assert record["activation"] == pytest.approx(reached, rel=1e-4, abs=1e-5)
+
+
+def test_scores_begin_at_the_start_image(network, rendered):
+  path, requests = rendered
+  records = read(path)[0]
+  for file, wanted in requests.items():
+    if wanted.recipe is SHIFTED:  # seen through a random view
+      continue
+    image = recipes.start(wanted.key, network.input)
+    score = jdeepvis.bind(
+      network, jdeepvis.neuron(wanted.layer, wanted.unit, wanted.position)
+    )
+    value, _ = score(jax.random.key(0), image)
+    expected = pytest.approx(float(value), rel=1e-4, abs=1e-5)
+    assert records[file]["score_start"] == expected
+
+
+def test_the_recipe_says_which_image_is_kept(network, rendered):
+  """The best one scores what the record says; the last one is the last."""
+  path, requests = rendered
+  records, _, images, history = read(path)
+  for file, wanted in requests.items():
+    stem = file.removesuffix(".png")
+    norm = np.linalg.norm(images[stem])
+    norms = history[f"{stem}/image_norm"]
+    step = -1 if wanted.recipe.keep == "last" else records[file]["step_best"]
+    assert norm == pytest.approx(norms[step], rel=1e-5)
+
+
+def favour(network, unit):
+  """The same network with one class far ahead of all."""
+  conv10 = dict(network.params["conv10"])
+  conv10["bias"] = conv10["bias"].at[unit].add(1e3)
+  return network._replace(params={**network.params, "conv10": conv10})
+
+
+@pytest.mark.parametrize(
+  ("change", "recipe", "status"),
+  [
+    (lambda net: favour(net, 1), RECIPE, "ok"),
+    (lambda net: favour(net, 2), RECIPE, "majority_failure"),
+    (
+      lambda net: favour(net, 1),
+      dataclasses.replace(RECIPE, rate=0.0, decay=0.0),
+      "no_progress",
+    ),
+    (
+      lambda net: net._replace(params=jax.tree.map(jnp.zeros_like, net.params)),
+      RECIPE,
+      "zero_gradient",
+    ),
+    (
+      lambda net: net._replace(
+        params=jax.tree.map(lambda leaf: leaf * jnp.nan, net.params)
+      ),
+      dataclasses.replace(RECIPE, keep="last"),
+      "nan",
+    ),
+  ],
+  ids=["ok", "majority_failure", "no_progress", "zero_gradient", "nan"],
+)
+def test_every_status_reaches_the_record(
+  network, tmp_path, change, recipe, status
+):
+  network = change(network)
+  run(network, tmp_path, [request(1, recipe=recipe)])
+  (record,) = read(tmp_path)[0].values()
+  assert record["status"] == status
+  if status == "nan":
+    assert record["activation"] is None and record["score_best"] is None
+  # A second run reads it all back.
+  run(network, tmp_path, [request(1, recipe=recipe)])
+  assert f'"status": "{status}"' in (tmp_path / "index.html").read_text()
+
+
+class StopError(Exception):
+  pass
+
+
+def stop_at(number):
+  calls = []
+
+  def report(news):
+    calls.append(news)
+    if len(calls) == number:
+      raise StopError
+
+  return report
+
+
+def test_a_stopped_run_goes_on_from_its_checkpoint(
+  network, rendered, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(atlas, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+  requests = [request(3), request(1)]
+  with pytest.raises(StopError):
+    run(network, tmp_path, requests, stop_at(2))
+  folder = PictureFolder.open(tmp_path, {})
+  assert folder.manifest["records"] == []
+  assert atlas.count_image_steps(folder, requests) == 2 * 12
+  # Another set is no continuation, and nothing is taken off its work.
+  assert atlas.count_image_steps(folder, [request(4)]) == 24
+  _, news = run(network, tmp_path, requests)
+  assert [one.image_steps for one in news] == [2 * 12]
+  assert_same_pictures(tmp_path, rendered[0], [one.file for one in requests])
+  assert not (tmp_path / ".unfinished").exists()
+
+
+def test_a_checkpoint_of_other_pictures_is_left_out(
+  network, rendered, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(atlas, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+  with pytest.raises(StopError):
+    run(network, tmp_path, [request(0), request(3)], stop_at(2))
+  _, news = run(network, tmp_path, [request(3), request(1)])
+  assert sum(one.image_steps for one in news) == 2 * 24
+  files = [request(3).file, request(1).file]
+  assert_same_pictures(tmp_path, rendered[0], files)
+
+
+def test_stopped_between_two_batches_the_first_is_kept(
+  network, rendered, tmp_path
+):
+  requests = [request(0), request(2), request(1), request(3)]
+  with pytest.raises(StopError):
+    run(network, tmp_path, requests, stop_at(3))
+  folder = PictureFolder.open(tmp_path, {})
+  assert request(0).file in folder and request(1).file not in folder
+  kept = {
+    file: (file.read_bytes(), file.stat().st_mtime_ns)
+    for file in tmp_path.rglob("*.png")
+  }
+  assert len(kept) == 2
+  run(network, tmp_path, requests)
+  for file, before in kept.items():
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+  files = [request(3).file, request(1).file]
+  assert_same_pictures(tmp_path, rendered[0], files)
+
+
+def test_neighbours_and_slots_leave_no_trace(network, rendered, tmp_path):
+  requests = [request(unit) for unit in (1, 7, 8, 3, 5)]
+  run(network, tmp_path, requests)
+  files = [request(3).file, request(1).file]
+  assert_same_pictures(tmp_path, rendered[0], files)
+
+
+def test_extending_leaves_old_pictures_alone(network, tmp_path):
+  run(network, tmp_path, [request(3)])
+  old = tmp_path / request(3).file
+  before = old.read_bytes(), old.stat().st_mtime_ns
+  record, _, images, _ = read(tmp_path)
+  _, news = run(network, tmp_path, [request(3), request(1), request(3, seed=1)])
+  assert sum(one.image_steps for one in news) == 2 * 24
+  assert (old.read_bytes(), old.stat().st_mtime_ns) == before
+  more_records, _, more_images, _ = read(tmp_path)
+  assert more_records[request(3).file] == record[request(3).file]
+  assert len(more_images) == 3
+  for name, image in images.items():
+    np.testing.assert_array_equal(more_images[name], image)
+  # Nothing left to do compiles and renders nothing.
+  assert run(network, tmp_path, [request(1)])[1] == []
+
+
+def test_a_picture_wanted_twice_is_made_once(network, tmp_path):
+  folder, news = run(network, tmp_path, [request(3)] * 3)
+  assert sum(one.image_steps for one in news) == 24
+  assert len(folder.manifest["records"]) == 1
+
+
+def test_seeds_and_directions_differ(network, tmp_path):
+  run(network, tmp_path, [request(3), request(3, seed=1)])
+  _, _, images, _ = read(tmp_path)
+  first, second = images.values()
+  assert np.abs(first - second).mean() > 5
+  down = tmp_path / "down"
+  run(network, down, [request(3, direction=-1)])
+  (record,) = read(down)[0].values()
+  (up, *_) = read(tmp_path)[0].values()
+  assert record["score_best"] > record["score_start"]
+  assert record["score_start"] == pytest.approx(-up["score_start"], rel=1e-4)
+  assert record["activation"] < up["activation"]
+
+
+@pytest.mark.slow
+def test_the_number_of_devices_leaves_no_trace(network, rendered, tmp_path):
+  """A folder begun on two devices is continued on one, bit for bit."""
+  path = tmp_path / "moved"
+  run(network, path, [request(7)])
+  program = f"""
+import pathlib, jax
+jax.config.update("jax_num_cpu_devices", 1)
+import test_atlas
+assert jax.local_device_count() == 1
+network = test_atlas.make_network()
+requests = [test_atlas.request(unit) for unit in (3, 1)]
+test_atlas.run(network, pathlib.Path({str(path)!r}), requests)
+"""
+  here = Path(__file__).parent
+  paths = os.pathsep.join([str(here), str(here.parent)])
+  subprocess.run(
+    [sys.executable, "-c", program],
+    env={**os.environ, "PYTHONPATH": paths},
+    check=True,
+  )
+  files = [request(3).file, request(1).file]
+  assert_same_pictures(path, rendered[0], files)
