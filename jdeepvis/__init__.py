@@ -3,8 +3,9 @@
 >>> import jax
 >>> import jdeepvis
 >>> network = jdeepvis.load_network("squeezenet1.1")
->>> score = jdeepvis.bind(network, jdeepvis.neuron("output", 130))
 >>> recipe = jdeepvis.find_recipe("default")
+>>> flamingo = jdeepvis.objective(recipe, "output", 130)
+>>> score = jdeepvis.bind(network, flamingo)
 >>> picture = jdeepvis.render(
 ...   jdeepvis.with_views(recipe, score),
 ...   jdeepvis.transform(recipe, network.input),
@@ -48,6 +49,7 @@ _HOMES = {
     "RECIPES",
     "Recipe",
     "find_recipe",
+    "objective",
     "original_start",
     "start",
     "transform",

@@ -122,14 +122,16 @@ class LogProbability(Objective):
 
   layer: str = _static()
   unit: Leaf
+  position: Leaf
+  direction: Leaf
 
   def __call__(self, blobs):
-    scores = _values(blobs, self.layer).reshape(-1)
-    return jax.nn.log_softmax(scores)[self.unit]
+    values = self.direction * _at(_values(blobs, self.layer), self.position)
+    return jax.nn.log_softmax(values)[self.unit]
 
   def is_largest(self, blobs):
-    scores = blobs[self.layer].reshape(-1)
-    return scores[self.unit] >= jnp.max(scores)
+    values = self.direction * _at(blobs[self.layer], self.position)
+    return values[self.unit] >= jnp.max(values)
 
 
 @_objective
@@ -199,14 +201,22 @@ def direction(
   return Direction(layer, vector, position)
 
 
-def log_probability(unit: Index, layer: str = "output") -> LogProbability:
+def log_probability(
+  unit: Index,
+  layer: str = "output",
+  position: tuple[Index, Index] | None = None,
+  *,
+  direction: Scalar = 1.0,
+) -> LogProbability:
   """The log of a class's softmax probability: it beats all others.
 
   Args:
-    unit: the class.
+    unit: the class; in a hidden layer the channel, among those of its place.
     layer: a blob with scores before softmax.
+    position: as for `neuron`.
+    direction: as for `neuron`.
   """
-  return LogProbability(layer, unit)
+  return LogProbability(layer, unit, position, direction)
 
 
 def bind(network: Network, objective: Objective) -> Score:
