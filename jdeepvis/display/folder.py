@@ -271,14 +271,16 @@ def _read_manifest(file: Path) -> dict[str, Any]:
 
 
 def _refuse_other(
-  path: Path, old: Mapping[str, Any], new: Mapping[str, Any]
+  path: Path, old: Mapping[str, Any], new: Mapping[str, Any], of: str = ""
 ) -> None:
   for name in sorted(old.keys() | new.keys()):
     before, now = old.get(name), new.get(name)
-    if before != now:
+    if isinstance(before, dict) and isinstance(now, dict):
+      _refuse_other(path, before, now, f"{of}{name}: ")
+    elif before != now:
       raise JdeepvisError(
-        f"{str(path)!r} was made with {name}={before!r}, not {now!r}; use the "
-        "same settings or another folder."
+        f"{str(path)!r} was made with {of}{name}={before!r}, not {now!r}; use "
+        "the same settings or another folder."
       )
 
 

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from jdeepvis.networks import convert, foreign, weights
+from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
 ORIGIN = weights.Origin("somewhere.pkl", "0" * 64, "BSD")
@@ -128,11 +129,15 @@ def test_a_file_with_bytes_changed_raises_nothing_else(written):
     (about(shape=[227, 227]), "convert_weights"),
     (about(shape=[227, 227, 4]), "convert_weights"),
     (about(shape="large"), "convert_weights"),
+    (about(shape=[2, 2, 3]), "'conv1' (convolution) cannot read"),
     (about(resize="large"), "convert_weights"),
     (about(labels=None), "convert_weights"),
-    (about(architecture="squeezenet"), "nearest: squeezenet1"),
-    (about(architecture=["squeezenet1.1"]), "convert_weights"),
-    (about(labels=["cat", "dog"]), "2 labels for 1000 classes"),
+    (about(architecture="squeezenet1.0"), "layer 'conv1' of squeezenet1.0"),
+    (about(architecture="squeezenet9"), "squeezenet1.1"),
+    (about(architecture=["squeezenet1.1"]), "is not a weight file"),
+    (about(architecture=None), "no table of layers"),
+    (about(architecture=None, output=[]), "is not a weight file"),
+    (about(labels=["cat", "dog"]), "1000 classes apart, but there are 2"),
   ],
 )
 def test_foreign_files_are_refused(network, tmp_path, metadata, told):
@@ -178,11 +183,14 @@ def test_layers_that_do_not_fit_are_named(network, tmp_path):
 def test_nothing_is_written_that_could_not_be_read(network, tmp_path):
   path = tmp_path / "net.safetensors"
   wrong = {**network.params, "conv1": {"kernel": np.ones((3, 3, 3, 4))}}
-  bad = network._replace(params=wrong)
-  with pytest.raises(JdeepvisError, match="'conv1'"):
-    weights.write_network(
-      path, bad, architecture="squeezenet1.1", origin=ORIGIN
-    )
+  for bad, told in (
+    (network._replace(params=wrong), "'conv1'"),
+    (network._replace(labels=("one",)), "1 labels"),
+  ):
+    with pytest.raises(JdeepvisError, match=told):
+      weights.write_network(
+        path, bad, architecture="squeezenet1.1", origin=ORIGIN
+      )
   assert not path.exists()
 
 
@@ -252,6 +260,27 @@ def test_other_pickles_are_one_sentence(tmp_path):
     assert "a.pkl" in str(error.value) and str(error.value).endswith(".")
   with pytest.raises(JdeepvisError, match="There is no weight file"):
     foreign.read_array_pickle(tmp_path / "none.pkl")
+
+
+def test_input_channels_are_reversed_in_one_layer():
+  params = {
+    name: {"kernel": np.arange(6.0).reshape(1, 1, 3, 2), "bias": np.ones(2)}
+    for name in ("conv1", "conv2")
+  }
+  layers = (
+    LayerInfo("conv1", "convolution", ("data",), ("conv1",)),
+    LayerInfo("conv2", "convolution", ("conv1",), ("conv2",)),
+  )
+  same, turned = convert.fold_pixels(
+    layers, params, (4, 4, 3), reverse=True, scale=np.array([1, 2, 10])
+  )
+  assert same == layers
+  np.testing.assert_array_equal(
+    turned["conv1"]["kernel"][0, 0], [[4, 5], [4, 6], [0, 10]]
+  )
+  assert turned["conv1"]["bias"] is params["conv1"]["bias"]
+  assert turned["conv2"] is params["conv2"]
+  assert params["conv1"]["kernel"][0, 0, 0, 0] == 0
 
 
 def test_the_digest_tells_any_weight_apart(network):
