@@ -234,7 +234,7 @@ def bind(network: Network, objective: Objective) -> Score:
     used; wrappers that show the network random views use theirs.
 
   Raises:
-    JdeepvisError: the network has no such layer or unit.
+    JdeepvisError: the network has no such layer, unit or position.
   """
   for layer in objective.layers:
     find_layer(network, layer)

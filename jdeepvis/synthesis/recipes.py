@@ -165,6 +165,9 @@ def transform(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
   Args:
     recipe: any recipe; its strengths may be traced.
     spec: the network's input, whose bounds the box keeps.
+
+  Raises:
+    JdeepvisError: the recipe's policy is none of the three.
   """
   chain = [_policy(recipe)]
   if recipe.cool_down is not None:
