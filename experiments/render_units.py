@@ -132,14 +132,14 @@ def _requests(
     for unit in find_units(network, layer, str(job["units"])):
       for seed in range(job["seeds"]):
         yield atlas.Request(
-          layer,
-          unit,
-          seed,
-          name,
-          recipe,
-          position,
-          int(_DIRECTION.value),
-          _CANVAS.value,
+          layer=layer,
+          unit=unit,
+          seed=seed,
+          recipe_name=name,
+          recipe=recipe,
+          position=position,
+          direction=int(_DIRECTION.value),
+          canvas=_CANVAS.value,
         )
 
 

@@ -18,6 +18,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from jdeepvis.networks.cells import locate
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.types import (
@@ -298,12 +299,5 @@ def _check_units(network: Network, objective: Objective) -> None:
       f"Layer {layer!r} has units 0 to {shape[-1] - 1}, so not {unit}."
     )
   position = getattr(objective, "position", None)
-  if position is None or not all(isinstance(x, int) for x in position):
-    return
-  inside = len(shape) == 3 and all(
-    0 <= at < size for at, size in zip(position, shape[:2], strict=True)
-  )
-  if not inside and (len(shape) == 3 or tuple(position) != (0, 0)):
-    raise JdeepvisError(
-      f"Position {tuple(position)} is outside layer {layer!r} of shape {shape}."
-    )
+  if position is not None and all(isinstance(x, int) for x in position):
+    locate(layer, shape, position)
