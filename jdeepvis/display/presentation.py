@@ -48,9 +48,9 @@ def thumbnail(path: Path, side: int) -> Pixels:
 
 def caption(record: Mapping[str, Any]) -> str:
   """Two lines on a picture: its unit; how it was made and what it reached."""
-  name = f"{record['unit']}"
+  name = f"{record['layer']} {record['unit']}"
   if record.get("label"):
-    name += f" {record['label'].split(',')[0]}"
+    name = f"{record['unit']} {record['label'].split(',')[0]}"
   reached = ""
   if record.get("probability") is not None:
     reached = f" · p {record['probability']:.3f}"

@@ -62,12 +62,13 @@ def load_network(
     for note in notes:
       logging.getLogger("jdeepvis").warning("%s", note)
     return network
-  if weights == convert.RANDOM and name in ARCHITECTURES:
+  as_caffe = scale != 1 or not bgr
+  if weights == convert.RANDOM and name in ARCHITECTURES and not as_caffe:
     return convert.read_architecture(
       name, weights, mean=mean, labels=labels or ()
     )
   given = (weights, mean, labels)
-  if any(value is not None for value in given) or scale != 1 or not bgr:
+  if any(value is not None for value in given) or as_caffe:
     raise JdeepvisError(
       f"Weights, mean, labels, scale and bgr are for a .prototxt, not {name!r}."
     )

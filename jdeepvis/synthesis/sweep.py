@@ -81,9 +81,14 @@ def climb(
     first `len(pictures)` rows count.
 
   Raises:
-    ValueError: `batch` is no multiple of the number of devices.
+    ValueError: the pictures are none or more than `batch`, or `batch` is no
+      multiple of the number of devices.
     JdeepvisError: an objective asks for what the network does not have.
   """
+  if not 0 < len(pictures) <= batch:
+    raise ValueError(
+      f"A batch of {batch} cannot hold {len(pictures)} pictures."
+    )
   pictures = [*pictures, *[pictures[-1]] * (batch - len(pictures))]
   for picture in pictures:
     bind(network, picture.objective)

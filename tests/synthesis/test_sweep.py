@@ -131,6 +131,14 @@ def test_every_stays_a_branch_in_the_batched_program(network):
   assert " cond[" in str(traced)
 
 
+def test_more_pictures_than_the_batch_are_refused(network):
+  """A larger batch would be another program with other bits."""
+  pictures = [picture(network, unit) for unit in (1, 2, 3)]
+  for wrong in (pictures, []):
+    with pytest.raises(ValueError, match="batch of 2"):
+      next(climb(network, wrong, batch=2))
+
+
 def test_images_stay_in_the_box(network):
   wild = dataclasses.replace(RECIPE, rate=400.0, blur=0.0)
   lower, upper = network.input.bounds
