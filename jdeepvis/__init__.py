@@ -53,6 +53,10 @@ _HOMES = {
     "transform",
     "with_views",
   ),
+  "jdeepvis.synthesis.recognisability": (
+    "probability_under_views",
+    "recognisability",
+  ),
   "jdeepvis.synthesis.render": ("Rendering", "render"),
   "jdeepvis.synthesis.sweep": ("Picture", "climb"),
   "jdeepvis.synthesis.transforms": ("every", "project"),
