@@ -29,7 +29,7 @@ from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import ablation, recipes
+from jdeepvis.synthesis import ablation, recipes, summary
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
@@ -74,9 +74,10 @@ _JUDGE = flags.DEFINE_string(
 _PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
 _OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
 
-_AXES = {
+_METRICS = {
   "activation": "score",
   "probability": "probability",
+  "judge_probability": "judge's probability",
   "top5": "named among first five",
 }
 
@@ -178,29 +179,22 @@ def _judge(network: Network, layer: str) -> Network | None:
 
 def _write_results(folder: PictureFolder, judge: Network | None) -> None:
   records = folder.manifest["records"]
-  metrics = ["activation", "probability"]
   if judge:
     records = scoring.judged(folder.path, records, judge)
-    metrics += ["judge_probability", "top1", "top5", "rank"]
-  by_strength = ablation.per_strength(records, metrics)
-  by_combination = ablation.per_combination(records, metrics)
-  tables = {"results": by_strength, "combinations": by_combination}
-  for name, rows in tables.items():
-    if rows:
-      write_csv(folder.path / f"{name}.csv", rows)
-  common.print_table(by_combination)
-  if not _PLOTS.value:
-    return
-  axes = {
+  metrics = {
     name: title
-    for name, title in _AXES.items()
+    for name, title in _METRICS.items()
     if any(record.get(name) is not None for record in records)
   }
-  if by_strength and axes:
-    plots.plot_strengths(folder.path / "strengths.png", by_strength, axes)
-  if axes:
+  combinations = summary.per_combination(records, list(metrics))
+  strengths = summary.per_strength(records, list(metrics))
+  common.print_table(combinations)
+  write_csv(folder.path / "combinations.csv", combinations)
+  write_csv(folder.path / "results.csv", strengths)
+  if _PLOTS.value and metrics:
+    plots.plot_strengths(folder.path / "strengths.png", strengths, metrics)
     plots.plot_combinations(
-      folder.path / "combinations.png", by_combination, axes
+      folder.path / "combinations.png", combinations, metrics
     )
 
 

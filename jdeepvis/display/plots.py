@@ -52,6 +52,7 @@ def plot_strengths(
       ticks = [f"{row['value']:g}" for row in chosen]
       ax.set_xticks(range(len(ticks)), ticks, rotation=45)
       ax.set_xlabel(strength.replace("_", " "))
+      ax.margins(x=0.1)
   _save(path, panels)
 
 

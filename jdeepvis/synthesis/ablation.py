@@ -1,4 +1,4 @@
-"""Studies of the priors: which recipes to compare, and what came of them.
+"""Studies of the priors: which recipes to compare.
 
 Within a study every strength is present in every recipe, at 0 where it is off,
 so that one program serves all that agree in `steps` and `blur_every`.
@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,20 +37,20 @@ _SEARCH = MappingProxyType(
   {
     "decay": ((0, 1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.3), (4, 1, 1, 2, 1, 1, 1)),
     "blur": ((0, 0.3, 0.4, 0.5, 1), (10, 2, 1, 1, 1)),
-    "blur_every": ((1, 2, 3, 4), (1, 1, 1, 1)),
+    "blur_every": ((1, 2, 3, 4), (1,) * 4),
     "small_norm": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
     "small_contribution": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
     "small_benefit": (_PERCENTILES, (20, 10, 5, 2, 2, 2, 2)),
-    "steps": ((250, 500, 750, 1000, 1500), (1, 1, 1, 1, 1)),
+    "steps": ((250, 500, 750, 1000, 1500), (1,) * 5),
   }
 )
 _POLICIES = (("progress", "constant"), (10, 5))
 _RATES = MappingProxyType(
   {
-    "constant": {"rate": (0.001, 0.01, 0.1, 1, 10, 100)},
+    "constant": {"rate": ((0.001, 0.01, 0.1, 1, 10, 100), (1,) * 6)},
     "progress": {
-      "max_rate": (1e2, 1e4, 1e6, 1e8),
-      "progress": (0.1, 0.2, 0.5, 1, 2, 5),
+      "max_rate": ((1e2, 1e4, 1e6, 1e8), (1,) * 4),
+      "progress": ((0.1, 0.2, 0.5, 1, 2, 5), (1,) * 6),
     },
   }
 )
@@ -104,9 +104,8 @@ def grid(
   combinations = []
   for values in itertools.product(*factors.values()):
     strengths = dict(zip(factors, values, strict=True))
-    name = ",".join(f"{key}={value:g}" for key, value in strengths.items())
     recipe = _with_strengths(base, strengths)
-    combinations.append(Combination(name, recipe, strengths))
+    combinations.append(Combination(_spell(strengths), recipe, strengths))
   return combinations
 
 
@@ -116,6 +115,9 @@ def leave_one_out(base: Recipe, name: str) -> list[Combination]:
   Args:
     base: any recipe.
     name: what it is called.
+
+  Raises:
+    JdeepvisError: nothing is active.
   """
   priors = [strength for strength in STRENGTHS if strength not in _SETTINGS]
   active = {
@@ -123,6 +125,8 @@ def leave_one_out(base: Recipe, name: str) -> list[Combination]:
     for strength in priors
     if getattr(base, strength) not in (None, _OFF.get(strength, 0.0))
   }
+  if not active:
+    raise JdeepvisError(f"The recipe {name!r} has no prior to leave out.")
   combinations = [Combination(name, base, active)]
   for strength in active:
     off = {strength: _OFF.get(strength, 0.0)}
@@ -139,29 +143,30 @@ def figure_3(points: int, *, steps: int = 1000) -> list[Combination]:
     points: values of each prior, evenly spaced.
     steps: of each picture; the paper's are 1000.
   """
+  none = Recipe(
+    rate=2.0,
+    max_rate=100.0,
+    decay=0.0,
+    blur=0.0,
+    small_norm=0.0,
+    small_contribution=0.0,
+    policy="progress",
+    blur_every=4,
+    steps=steps,
+  )
+  constant = {"rate": _ANY_RISE}
   combinations = []
-  for strength, most in (
-    ("decay", 0.5),
-    ("blur", 1.0),
-    ("small_contribution", 95.0),
-    ("small_norm", 95.0),
-  ):
-    constant = strength in ("decay", "blur")
-    for fraction in map(float, np.linspace(0, 1, points)):
-      often = 4 + int(6 * (1 - fraction)) if strength == "blur" else 4
-      value = {strength: most * fraction}
-      recipe = Recipe(
-        rate=_ANY_RISE if constant else 2.0,
-        max_rate=100.0,
-        **{"decay": 0.0, "blur": 0.0, "small_norm": 0.0}
-        | {"small_contribution": 0.0}
-        | value,
-        policy="progress",
-        blur_every=often,
-        steps=steps,
-      )
-      name = f"{strength}={value[strength]:g}"
-      combinations.append(Combination(name, recipe, value))
+  for fraction in map(float, np.linspace(0, 1, points)):
+    often = {"blur_every": 4 + int(6 * (1 - fraction))}
+    for name, most, more in (
+      ("decay", 0.5, constant),
+      ("blur", 1.0, constant | often),
+      ("small_contribution", 95.0, {}),
+      ("small_norm", 95.0, {}),
+    ):
+      strength = {name: most * fraction}
+      recipe = dataclasses.replace(none, **strength, **more)
+      combinations.append(Combination(_spell(strength), recipe, strength))
   return combinations
 
 
@@ -182,40 +187,6 @@ def random_search(
   return [_draw(number, seed, steps) for number in range(count)]
 
 
-def per_strength(
-  pictures: Sequence[Mapping[str, Any]], metrics: Sequence[str]
-) -> list[dict[str, Any]]:
-  """Mean and standard deviation of each metric for each strength's value.
-
-  Args:
-    pictures: their records, with `strengths`; all else that varies among
-      them, units, seeds and other strengths, goes into the deviation.
-    metrics: keys of records that hold a number or None.
-
-  Returns:
-    Rows of `strength`, `value`, `pictures`, `failures` and for each metric
-    `_mean` and `_std` (the sample's; None for fewer than two numbers).
-  """
-  names = dict.fromkeys(name for one in pictures for name in one["strengths"])
-  return [
-    {"strength": name, "value": value, **_statistics(group, metrics)}
-    for name in names
-    for value, group in sorted(
-      _groups(pictures, lambda one, name=name: one["strengths"].get(name))
-    )
-  ]
-
-
-def per_combination(
-  pictures: Sequence[Mapping[str, Any]], metrics: Sequence[str]
-) -> list[dict[str, Any]]:
-  """The same for each combination: rows begin with `recipe`."""
-  return [
-    {"recipe": name, **_statistics(group, metrics)}
-    for name, group in _groups(pictures, lambda one: one["recipe"])
-  ]
-
-
 def _parse_values(text, name, values) -> tuple[float, ...]:
   try:
     numbers = tuple(map(float, values.split(",")))
@@ -234,6 +205,10 @@ def _parse_values(text, name, values) -> tuple[float, ...]:
   return numbers
 
 
+def _spell(strengths: Mapping[str, float]) -> str:
+  return ",".join(f"{name}={value:g}" for name, value in strengths.items())
+
+
 def _with_strengths(base: Recipe, strengths: Mapping[str, float]) -> Recipe:
   return dataclasses.replace(
     base,
@@ -249,46 +224,23 @@ def _draw(number: int, seed: int, steps: int | None) -> Combination:
   generator = np.random.default_rng((seed, number))
 
   def choose(values, weights):
-    share = np.array(weights) / np.sum(weights)
+    share = np.divide(weights, sum(weights))
     return values[generator.choice(len(values), p=share)]
 
-  strengths = {name: choose(*choices) for name, choices in _SEARCH.items()}
-  rates = _RATES[choose(*_POLICIES)]
-  rates = {
-    name: choose(values, [1] * len(values)) for name, values in rates.items()
-  }
+  choices = {**_SEARCH, **_RATES[choose(*_POLICIES)]}
+  strengths = {name: float(choose(*each)) for name, each in choices.items()}
   if steps:
     del strengths["steps"]
-  recipe = _with_strengths(
-    Recipe(
-      rate=float(rates.get("progress", _ANY_RISE)),
-      max_rate=float(rates.get("max_rate", rates.get("rate"))),
-      policy="progress",
-      steps=steps or 0,
-    ),
-    strengths,
+  recipe = Recipe(
+    rate=strengths.get("progress", _ANY_RISE),
+    max_rate=strengths.get("max_rate", strengths.get("rate")),
+    policy="progress",
+    steps=steps or 0,
   )
-  name = f"combination_{number:03d}"
-  return Combination(name, recipe, strengths | rates, seed=number)
-
-
-def _groups(pictures, key) -> Iterable[tuple[Any, list]]:
-  groups: dict[Any, list] = {}
-  for one in pictures:
-    groups.setdefault(key(one), []).append(one)
-  groups.pop(None, None)
-  return groups.items()
-
-
-def _statistics(group, metrics) -> dict[str, Any]:
-  row = {
-    "pictures": len(group),
-    "failures": sum(one["status"] != "ok" for one in group),
-  }
-  for metric in metrics:
-    values = [one[metric] for one in group if one[metric] is not None]
-    row[f"{metric}_mean"] = float(np.mean(values)) if values else None
-    row[f"{metric}_std"] = (
-      float(np.std(values, ddof=1)) if len(values) > 1 else None
-    )
-  return row
+  drawn = {name: strengths[name] for name in _SEARCH if name in strengths}
+  return Combination(
+    f"combination_{number:03d}",
+    _with_strengths(recipe, drawn),
+    strengths,
+    seed=number,
+  )

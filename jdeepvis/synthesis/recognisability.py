@@ -1,6 +1,5 @@
 """Whether a picture shows its class to somebody who took no part in it."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,13 +7,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jdeepvis.networks import classify
-from jdeepvis.networks.network import Network
+from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis.views import random_views
 from jdeepvis.types import (
-  AnyArray,
   Classes,
   Image,
+  Images,
   JdeepvisError,
   Pictures,
   PRNGKey,
@@ -62,8 +61,7 @@ def recognisability(
     JdeepvisError: there are no images, not one class an image, or a class
       that the network does not have.
   """
-  images = [preprocess(image, network.input) for image in images]
-  chances = _probabilities(network, images)
+  chances = _probabilities(network, _centred(images, network.input))
   own = _of_classes(chances, classes)
   rank = np.sum(~(chances < own[:, None]), axis=1)
   return Recognisability(
@@ -99,13 +97,12 @@ def probability_under_views(
   Raises:
     JdeepvisError: as in `recognisability`.
   """
-  whole = network.input._replace(resize=None)
-  centred = [preprocess(image, whole) for image in images]
+  centred = _centred(images, network.input._replace(resize=None))
   look = jax.vmap(
     random_views(_itself, shift=_SHIFT, scale=_SCALE), in_axes=(None, 0)
   )
   chances = [
-    _of_classes(_probabilities(network, look(one, np.stack(centred))), classes)
+    _of_classes(_probabilities(network, look(one, centred)), classes)
     for one in jax.random.split(key, views)
   ]
   return np.mean(chances, axis=0)
@@ -115,15 +112,19 @@ def _itself(key: PRNGKey, image: Image) -> Image:
   return image
 
 
-def _probabilities(
-  network: Network, images: Sequence[AnyArray]
-) -> Float[np.ndarray, "n k"]:
-  """In batches of one size: one program and little memory for any number."""
+def _centred(images: Pictures, spec: InputSpec) -> Images:
   if not len(images):
     raise JdeepvisError("There are no images to recognise anything in.")
+  return np.stack([preprocess(image, spec) for image in images])
+
+
+def _probabilities(
+  network: Network, images: Images
+) -> Float[np.ndarray, "n k"]:
+  """In batches of one size: one program and little memory for any number."""
   chances = []
   for first in range(0, len(images), _BATCH):
-    batch = np.stack(images[first : first + _BATCH])
+    batch = images[first : first + _BATCH]
     padding = [(0, _BATCH - len(batch)), *[(0, 0)] * 3]
     padded = np.pad(batch, padding)
     chances.append(classify.probabilities(network, padded)[: len(batch)])
