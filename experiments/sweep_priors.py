@@ -104,7 +104,7 @@ def main() -> None:
   folder.finish(f"Priors of {_NET.value}: {study['study']}")
   common.print_results(folder)
   print(f"Programs compiled: {len(programs)}.")
-  _write_results(folder, judge)
+  _write_results(folder, judge, [one.name for one in combinations])
 
 
 def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
@@ -177,8 +177,15 @@ def _judge(network: Network, layer: str) -> Network | None:
   return judge
 
 
-def _write_results(folder: PictureFolder, judge: Network | None) -> None:
-  records = folder.manifest["records"]
+def _write_results(
+  folder: PictureFolder, judge: Network | None, names: list[str]
+) -> None:
+  # In the study's order, not in that of the work; earlier ones come last.
+  order = {name: place for place, name in enumerate(names)}
+  records = sorted(
+    folder.manifest["records"],
+    key=lambda record: order.get(record["recipe"], len(order)),
+  )
   if judge:
     records = scoring.judged(folder.path, records, judge)
   metrics = {
