@@ -51,8 +51,9 @@ def plot_strengths(
       )
       ticks = [f"{row['value']:g}" for row in chosen]
       ax.set_xticks(range(len(ticks)), ticks, rotation=45)
-      ax.set_xlabel(strength.replace("_", " "))
       ax.margins(x=0.1)
+  for ax, strength in zip(panels[-1], strengths, strict=True):
+    ax.set_xlabel(strength.replace("_", " "))
   _save(path, panels)
 
 
@@ -74,7 +75,7 @@ def plot_combinations(
     means, deviations = _bars(rows, metric)
     ax.barh(range(len(rows)), means, xerr=deviations, capsize=3)
     ax.set_yticks(range(len(rows)), [row["recipe"] for row in rows])
-    ax.invert_yaxis()
+    ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlabel(title)
   _save(path, panels)
 
@@ -84,7 +85,9 @@ def _panels(rows: int, columns: int, size: tuple[float, float]):
   from matplotlib.figure import Figure
 
   figure = Figure((size[0] * columns, size[1] * rows), layout="constrained")
-  return figure.subplots(rows, columns, squeeze=False, sharey="row")
+  return figure.subplots(
+    rows, columns, squeeze=False, sharex="col", sharey="row"
+  )
 
 
 def _bars(rows, metric) -> tuple[list[float], list[float]]:

@@ -219,3 +219,22 @@ def test_a_plot_shows_means_and_error_bars(tmp_path, monkeypatch):
   labels = [label.get_text() for label in decay.get_xticklabels()]
   assert labels == ["0", "0.01"]
   assert np.isnan(blur.containers[0][0].get_ydata()[1])
+
+
+def test_bars_run_from_the_top(tmp_path, monkeypatch):
+  figures = []
+  monkeypatch.setattr(
+    plots, "_save", lambda path, panels: figures.append(panels)
+  )
+  table = [
+    {"recipe": name, "p_mean": mean, "p_std": None, "q_mean": 0.0, "q_std": 1.0}
+    for name, mean in [("whole", 3.0), ("without decay", None)]
+  ]
+  plots.plot_combinations(tmp_path / "plot.png", table, {"p": "p", "q": "q"})
+  first, second = figures[0][0]
+  bars = first.patches
+  assert bars[0].get_width() == 3
+  labels = [label.get_text() for label in first.get_yticklabels()]
+  assert labels == ["whole", "without decay"]
+  bottom, top = second.get_ylim()
+  assert bottom > top
