@@ -85,22 +85,19 @@ def main() -> None:
     )
   labels = zoo.read_labels(_LABELS.value) if _LABELS.value else ()
   if known:
-    network = convert.read_architecture(
-      net,
-      _WEIGHTS.value,
-      mean=_MEAN.value,
-      labels=labels or zoo.imagenet_labels(),
-    )
+    labels = labels or zoo.imagenet_labels()
+    network = convert.read_architecture(net, _WEIGHTS.value, mean=_MEAN.value)
   else:
     network, notes = convert.read_caffe(
       net,
       _WEIGHTS.value,
       mean=_MEAN.value,
-      labels=labels,
       scale=_SCALE.value,
       bgr=_BGR.value,
     )
     print(*notes, sep="\n", end="\n" * bool(notes))
+  network = network._replace(labels=labels)
+  weights.check_network(network, _LABELS.value or net)
   # `random` is no file: there is nothing to tell of its origin.
   made_up = _WEIGHTS.value == convert.RANDOM
   origin = weights.Origin(

@@ -31,7 +31,9 @@ from jdeepvis.synthesis.objectives import bind, neuron
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
-  "net", "squeezenet1.1", "A bundled network, or a .safetensors file."
+  "net",
+  "squeezenet1.1",
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _LAYER = flags.DEFINE_string(
   "layer", "output", "A layer by its Caffe name; output: the class scores."
@@ -130,14 +132,14 @@ def _requests(
     for unit in find_units(network, layer, str(job["units"])):
       for seed in range(job["seeds"]):
         yield atlas.Request(
-          layer,
-          unit,
-          seed,
-          name,
-          recipe,
-          position,
-          int(_DIRECTION.value),
-          _CANVAS.value,
+          layer=layer,
+          unit=unit,
+          seed=seed,
+          recipe_name=name,
+          recipe=recipe,
+          position=position,
+          direction=int(_DIRECTION.value),
+          canvas=_CANVAS.value,
         )
 
 

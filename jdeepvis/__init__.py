@@ -3,8 +3,9 @@
 >>> import jax
 >>> import jdeepvis
 >>> network = jdeepvis.load_network("squeezenet1.1")
->>> score = jdeepvis.bind(network, jdeepvis.neuron("output", 130))
 >>> recipe = jdeepvis.find_recipe("default")
+>>> flamingo = jdeepvis.objective(recipe, "output", 130)
+>>> score = jdeepvis.bind(network, flamingo)
 >>> picture = jdeepvis.render(
 ...   jdeepvis.with_views(recipe, score),
 ...   jdeepvis.transform(recipe, network.input),
@@ -25,6 +26,7 @@ _HOMES = {
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
   "jdeepvis.networks.crop": ("crop",),
+  "jdeepvis.networks.kinds": ("KINDS", "Kind"),
   "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
   "jdeepvis.networks.own": (
     "from_equinox",
@@ -33,7 +35,11 @@ _HOMES = {
     "from_nnx",
   ),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
-  "jdeepvis.networks.receptive_field": ("field_geometry", "receptive_field"),
+  "jdeepvis.networks.receptive_field": (
+    "field_geometry",
+    "numerical_receptive_field",
+    "receptive_field",
+  ),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
   "jdeepvis.synthesis.objectives": (
@@ -48,6 +54,7 @@ _HOMES = {
     "RECIPES",
     "Recipe",
     "find_recipe",
+    "objective",
     "original_start",
     "start",
     "transform",
@@ -59,7 +66,13 @@ _HOMES = {
   ),
   "jdeepvis.synthesis.render": ("Rendering", "render"),
   "jdeepvis.synthesis.sweep": ("Picture", "climb"),
-  "jdeepvis.synthesis.transforms": ("every", "project"),
+  "jdeepvis.synthesis.transforms": (
+    "every",
+    "project",
+    "scale_by_progress",
+    "scale_to_rms",
+  ),
+  "jdeepvis.synthesis.views": ("random_views",),
   "jdeepvis.types": ("JdeepvisError",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

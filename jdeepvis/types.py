@@ -2,8 +2,12 @@
 
 Dimension letters, as used in all annotations:
   n  images in a batch
-  h, w  image height and width, pixels
-  c  channels (3, RGB, for the networks bundled here)
+  h, w  height and width: pixels of an image, cells of a map
+  c  channels (3, RGB, for images of the networks bundled here)
+  k  classes
+  t  steps
+  f  features of a layer
+  kh, kw, i, o  a kernel's height and width, its inputs and outputs
 
 Images are float32 `[h, w, c]`, RGB, *centred*: pixel value minus the network's
 mean, on the 0..255 scale. `uint8` images are plain pixels, as in a file.

@@ -114,7 +114,7 @@ def rendered(network, tmp_path_factory):
   requests = [
     request(3),
     request(1),
-    request(5, "conv2", position=(1, 2)),
+    request(3, "conv2", position=(1, 2)),
     request(4, "conv2", position=(5, 5), canvas="image"),
     request(2, "scores", SHIFTED, seed=1),
   ]
@@ -184,6 +184,7 @@ def test_scores_begin_at_the_start_image(network, rendered):
       network, jdeepvis.neuron(wanted.layer, wanted.unit, wanted.position)
     )
     value, _ = score(jax.random.key(0), image)
+    assert abs(value) > 0.1  # a dead unit would tell nothing
     expected = pytest.approx(float(value), rel=1e-4, abs=1e-5)
     assert records[file]["score_start"] == expected
 
@@ -365,6 +366,11 @@ def test_a_picture_wanted_twice_is_made_once(network, tmp_path):
   folder, news = run(network, tmp_path, [request(3)] * 3)
   assert sum(one.image_steps for one in news) == 24
   assert len(folder.manifest["records"]) == 1
+
+
+def test_units_start_from_noise_of_their_own(network):
+  first, second = (recipes.start(request(u).key, network.input) for u in (1, 2))
+  assert np.abs(first - second).mean() > 5
 
 
 def test_seeds_and_directions_differ(network, tmp_path):

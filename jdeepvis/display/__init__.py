@@ -1,1 +1,1 @@
-"""Turns arrays into files: pictures, montages, and the gallery page."""
+"""Turns arrays into files: pictures, montages, the page, a folder of them."""

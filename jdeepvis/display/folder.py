@@ -20,15 +20,21 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from PIL import Image
 
 from jdeepvis.display.files import atomic, write_image, write_json
 from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.montage import montage
+from jdeepvis.display.presentation import (
+  caption,
+  headroom,
+  stretch,
+  thumbnail,
+)
 from jdeepvis.types import JdeepvisError, Pixels
 
 _UNFINISHED = ".unfinished"
-_LARGEST_SIDE, _SMALLEST_SIDE = 4096, 96
+_FILES = ("file", "view")
+_LARGEST_SIDE = 4096
 _FAINT = 4
 
 
@@ -47,7 +53,7 @@ class PictureFolder:
     self._records = {
       record["file"]: record
       for record in manifest.setdefault("records", [])
-      if (path / record["file"]).exists()
+      if all((path / record[x]).exists() for x in _FILES if x in record)
     }
 
   @classmethod
@@ -128,10 +134,10 @@ class PictureFolder:
     records = [dict(record) for record in records]
     for record, picture, image in zip(records, pictures, images, strict=True):
       write_image(self.path / record["file"], picture)
-      if (contrast := _contrast(image)) > _FAINT:
+      if (contrast := headroom(image)) > _FAINT:
         record["view"] = f"{_stem(record['file'])}_stretched.png"
         record["contrast"] = round(contrast, 1)
-        write_image(self.path / record["view"], _stretched(image, contrast))
+        write_image(self.path / record["view"], stretch(image, contrast))
     names = [_stem(record["file"]) for record in records]
     number = len(list(self._parts("images")))
     self._write_part(
@@ -225,10 +231,10 @@ class PictureFolder:
     side = _LARGEST_SIDE // columns
     sheet = montage(
       [
-        _thumbnail(self.path / record.get("view", record["file"]), side)
+        thumbnail(self.path / record.get("view", record["file"]), side)
         for record in records
       ],
-      [_caption(record) for record in records],
+      [caption(record) for record in records],
       [record["status"] for record in records],
       columns=columns,
     )
@@ -275,26 +281,17 @@ def safe_name(name: str) -> str:
 
 
 def _refuse_other(
-  path: Path, old: Mapping[str, Any], new: Mapping[str, Any]
+  path: Path, old: Mapping[str, Any], new: Mapping[str, Any], of: str = ""
 ) -> None:
   for name in sorted(old.keys() | new.keys()):
     before, now = old.get(name), new.get(name)
-    if before != now:
+    if isinstance(before, dict) and isinstance(now, dict):
+      _refuse_other(path, before, now, f"{of}{name}: ")
+    elif before != now:
       raise JdeepvisError(
-        f"{str(path)!r} was made with {name}={before!r}, not {now!r}; use the "
-        "same settings or another folder."
+        f"{str(path)!r} was made with {of}{name}={before!r}, not {now!r}; use "
+        "the same settings or another folder."
       )
-
-
-def _contrast(image: np.ndarray) -> float:
-  """How much brighter an image may get until it fills 0..255."""
-  peak = np.percentile(np.abs(image), 99.9)
-  return float(127.5 / max(peak, 0.5))
-
-
-def _stretched(image: np.ndarray, contrast: float) -> Pixels:
-  """The mean colour as mid-grey, as the original wrote all its pictures."""
-  return np.uint8(np.clip(127.5 + contrast * image, 0, 255))
 
 
 def _stem(file: str) -> str:
@@ -303,30 +300,3 @@ def _stem(file: str) -> str:
 
 def _unit_folder(record: Mapping[str, Any]) -> str:
   return "/".join(record["file"].split("/")[:2])
-
-
-def _thumbnail(path: Path, side: int) -> Pixels:
-  with Image.open(path) as image:
-    image = image.convert("RGB")
-    image.thumbnail((side, side))
-    # A unit of a low layer sees a few pixels: shown as such, but larger.
-    if enlarged := _SMALLEST_SIDE // max(image.size):
-      image = image.resize(
-        (image.width * enlarged, image.height * enlarged),
-        Image.Resampling.NEAREST,
-      )
-    return np.asarray(image)
-
-
-def _caption(record: Mapping[str, Any]) -> str:
-  name = f"{record['unit']}"
-  if record.get("label"):
-    name += f" {record['label'].split(',')[0]}"
-  reached = ""
-  if record.get("probability") is not None:
-    reached = f" · p {record['probability']:.3f}"
-  elif record["activation"] is not None:  # None: it was no number
-    reached = f" · {record['activation']:.4g}"
-  if "contrast" in record:
-    reached += f" · contrast x{record['contrast']:.0f}"
-  return f"{name}\n{record['recipe']} · seed {record['seed']}{reached}"

@@ -60,6 +60,21 @@ def positive_axis(axis: int, ndim: int) -> int:
   return counted
 
 
+def spanned_axes(axis: int, count: int, ndim: int) -> slice:
+  """Which of Caffe's axes behind the batch a weight spans.
+
+  Args:
+    axis: the first one, Caffe's.
+    count: how many; -1 for all that follow.
+    ndim: axes of the blob, that of the batch among them.
+
+  Raises:
+    JdeepvisError: there is no such axis, or it is that of the batch.
+  """
+  first = positive_axis(axis, ndim) - 1
+  return slice(first, ndim - 1 if count == -1 else first + count)
+
+
 def inner_product(x: AnyArray, kernel: AnyArray, axis: int) -> AnyArray:
   """InnerProduct over Caffe's axes from `axis` on; `kernel` is `[i, o]`."""
   x = to_caffe(x)

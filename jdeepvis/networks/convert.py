@@ -20,11 +20,10 @@ from jdeepvis.networks.foreign import read_array_pickle, read_torchvision
 from jdeepvis.networks.graph import (
   INPUT,
   GraphApply,
-  infer_shapes,
   random_weights,
 )
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
-from jdeepvis.networks.weights import build
+from jdeepvis.networks.weights import build, check_network
 from jdeepvis.types import JdeepvisError, Params
 
 RANDOM = "random"
@@ -85,7 +84,7 @@ def read_caffe(
   network = Network(
     GraphApply(layers), params, spec, layers, tuple(labels), output
   )
-  return Read(check_labels(network, str(prototxt)), notes)
+  return Read(check_network(network, str(prototxt)), notes)
 
 
 def read_architecture(
@@ -125,11 +124,12 @@ def read_architecture(
       raise JdeepvisError(sentence)
     # torchvision divides pixels by their standard deviation, Caffe does not.
     scale = 1 / (255 * np.array(TORCHVISION_DEVIATION)) if torch else 1.0
+  network = build(architecture, params, spec, tuple(labels))
+  check_network(network, str(weights), architecture)
   _, params = fold_pixels(
     layers, params, spec.shape, reverse=not torch, scale=scale
   )
-  network = build(architecture, params, spec, tuple(labels))
-  return check_labels(network, str(weights))
+  return network._replace(params=params)
 
 
 def fold_pixels(
@@ -207,21 +207,6 @@ def input_spec(
     values = values[top : top + height, left : left + width]
   imagenet = shape in ((224, 224, 3), (227, 227, 3))
   return InputSpec(shape, values, 256 if imagenet else None)
-
-
-def check_labels(network: Network, file: str) -> Network:
-  """The network, if it has no labels or as many as classes.
-
-  Raises:
-    JdeepvisError: says how many of each there are.
-  """
-  layers, shape = network.layers, network.input.shape
-  classes = infer_shapes(layers, shape).blobs[network.output][-1]
-  if network.labels and len(network.labels) != classes:
-    raise JdeepvisError(
-      f"{file}: there are {len(network.labels)} labels for {classes} classes."
-    )
-  return network
 
 
 def sha256(path: Path | str) -> str:

@@ -34,12 +34,12 @@ class LayerInfo(NamedTuple):
 
   Attributes:
     name: the layer's name, under which its weights are kept.
-    kind: which operation, a key of `graph.KINDS`.
+    kind: which operation, a key of `kinds.KINDS`.
     inputs: names of the blobs it reads.
     outputs: names of the blobs it writes.
     kernel: window height and width, blob cells.
     stride: window step, vertical and horizontal.
-    pad: zeros (or -inf, for max pooling) added on each side.
+    pad: cells added on each side: zeros, or -inf for max pooling.
     dilation: distance between the cells of a window.
     options: the operation's other settings, sorted by name, hashable.
     weights: the key of its weights, where it shares another layer's.

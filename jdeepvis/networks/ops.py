@@ -260,7 +260,11 @@ def lrn_within_channel(
   """
   cells = np.full((1, 1, 1), size * size, np.float32)
   mean = average_pool(x * x, (size, size), (1, 1), padding, cells)
-  return x * (1 + alpha * mean) ** -beta
+  # In a crop the windows reach over cells that no output stands for.
+  half = (size - 1) // 2
+  own = [(0, 0, 0), *((a - half, b - half, 0) for a, b in padding), (0, 0, 0)]
+  centres = lax.pad(x, jnp.zeros((), x.dtype), own)
+  return centres * (1 + alpha * mean) ** -beta
 
 
 def _nhwc(padding: Padding) -> list[Pair]:

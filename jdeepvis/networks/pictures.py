@@ -2,6 +2,7 @@
 
 import numpy as np
 from PIL import Image as PILImage
+from PIL import ImageOps
 
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.types import JdeepvisError, Pixels
@@ -29,7 +30,9 @@ def preprocess(
     JdeepvisError: the mode is unknown or the array is no picture.
   """
   if mode not in _MODES:
-    raise JdeepvisError(f"No preprocessing mode {mode!r}; use one of {_MODES}.")
+    raise JdeepvisError(
+      f"There is no preprocessing mode {mode!r}; use {' or '.join(_MODES)}."
+    )
   height, width, channels = spec.shape
   pixels = _with_channels(np.asarray(pixels), channels)
   if mode == "caffe" and spec.resize:
@@ -71,8 +74,6 @@ def read_picture(path) -> Pixels:
   Raises:
     JdeepvisError: the file is missing or holds no picture that can be read.
   """
-  from PIL import ImageOps
-
   try:
     with PILImage.open(path) as file:
       return np.asarray(_to_rgb(ImageOps.exif_transpose(file)))

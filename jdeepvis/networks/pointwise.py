@@ -154,11 +154,12 @@ def _spanned(layer, shapes):
   Axes in front that it is not spanned over are left out, those behind are 1.
   """
   shape = axes.caffe_shape(shapes[0])
-  first = axes.positive_axis(layer.option("axis", 1), len(shape) + 1) - 1
-  count = layer.option("axes", 1)
-  last = len(shape) if count == -1 else first + count
+  span = axes.spanned_axes(
+    layer.option("axis", 1), layer.option("axes", 1), len(shape) + 1
+  )
   spanned = [
-    size if first <= place < last else 1 for place, size in enumerate(shape)
+    size if span.start <= place < span.stop else 1
+    for place, size in enumerate(shape)
   ]
   own = list(axes.own_shape(spanned))
   while len(own) > 1 and own[0] == 1:

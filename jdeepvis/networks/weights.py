@@ -57,7 +57,8 @@ def write_network(
     origin: where the weights come from.
 
   Raises:
-    JdeepvisError: the weights' shapes are not the architecture's.
+    JdeepvisError: the weights' shapes are not the architecture's, or the
+      labels are not as many as its classes.
   """
   spec = network.input
   if architecture is None:
@@ -65,9 +66,10 @@ def write_network(
       raise JdeepvisError(
         f"{str(path)!r} cannot hold a network that is no graph of layers."
       )
-    _check_shapes(network.layers, spec.shape, network.params, str(path))
+    check_network(network, str(path))
   else:
-    check_weights(architecture, network.params, str(path))
+    known = build(architecture, network.params, spec, network.labels)
+    check_network(known, str(path), architecture)
   tensors = {
     f"{layer}.{leaf}": np.ascontiguousarray(values, np.float32)
     for layer, leaves in network.params.items()
@@ -92,7 +94,7 @@ def read_network(path: Path | str) -> Network:
 
   Raises:
     JdeepvisError: the file is missing, damaged, of another make, or holds
-      weights that do not fit its architecture.
+      weights or labels that do not fit its architecture.
   """
   try:
     with safe_open(path, framework="numpy") as file:
@@ -102,8 +104,9 @@ def read_network(path: Path | str) -> Network:
     architecture, labels = about["architecture"], _read_labels(about["labels"])
     table, output = about.get("layers"), about.get("output")
     strange = [k for k, v in tensors.items() if v.dtype != np.float32]
-    if strange or not isinstance(architecture, str | None):
-      raise ValueError(f"{strange or architecture}")
+    names = isinstance(architecture, str | None), isinstance(output, str | None)
+    if strange or not all(names):
+      raise ValueError(f"{strange or (architecture, output)}")
   except FileNotFoundError:
     raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
   except _DAMAGE as error:
@@ -116,29 +119,23 @@ def read_network(path: Path | str) -> Network:
     layer, _, leaf = name.rpartition(".")
     params.setdefault(layer, {})[leaf] = values
   if architecture is not None:
-    check_weights(architecture, params, str(path))
-    return build(architecture, params, spec, labels)
+    try:
+      network = build(architecture, params, spec, labels)
+    except JdeepvisError as error:
+      raise JdeepvisError(f"{path}: {error}") from error
+    return check_network(network, str(path), architecture)
   layers = layer_table.from_plain(table, str(path))
-  blobs = _check_shapes(layers, spec.shape, params, str(path))
-  if output not in blobs:
-    raise JdeepvisError(f"{path}: its output {output!r} is no blob of it.")
-  return Network(GraphApply(layers), params, spec, layers, labels, output)
+  network = Network(GraphApply(layers), params, spec, layers, labels, output)
+  return check_network(network, str(path))
 
 
 def build(
   architecture: str, params: Params, spec: InputSpec, labels: tuple[str, ...]
 ) -> Network:
-  """The network of a known architecture with the given weights."""
-  known = ARCHITECTURES[architecture]
-  layers = known.module().layers()
-  return Network(GraphApply(layers), params, spec, layers, labels, known.output)
-
-
-def check_weights(architecture: str, params: Params, file: str) -> None:
-  """Holds weights against an architecture, shape by shape.
+  """The network of a known architecture with the given weights, unchecked.
 
   Raises:
-    JdeepvisError: names the file, the layer, what was expected and found.
+    JdeepvisError: there is no such architecture.
   """
   if architecture not in ARCHITECTURES:
     raise JdeepvisError(
@@ -147,32 +144,55 @@ def check_weights(architecture: str, params: Params, file: str) -> None:
     )
   known = ARCHITECTURES[architecture]
   layers = known.module().layers()
-  _check_shapes(layers, known.input.shape, params, file, architecture)
+  return Network(GraphApply(layers), params, spec, layers, labels, known.output)
 
 
-def _check_shapes(layers, shape, params, file, net="the network"):
-  """Checks every weight; gives the blobs' shapes."""
+def check_network(
+  network: Network, file: str, name: str = "the network"
+) -> Network:
+  """The network, if its weights fit its layers and its labels its classes.
+
+  Args:
+    network: a graph of layers.
+    file: where it is from.
+    name: what to call it.
+
+  Raises:
+    JdeepvisError: names the file, what was expected and what was found; no
+      labels at all are fine.
+  """
   try:
-    blobs, expected = infer_shapes(layers, shape)
+    blobs, expected = infer_shapes(network.layers, network.input.shape)
   except JdeepvisError as error:
     raise JdeepvisError(f"{file}: {error}") from error
-  if missing := expected.keys() - params.keys():
+  if missing := expected.keys() - network.params.keys():
     raise JdeepvisError(
-      f"{file}: {net} needs layers that are missing: "
+      f"{file}: {name} needs layers that are missing: "
       f"{', '.join(sorted(missing)[:12])}."
     )
-  if extra := params.keys() - expected.keys():
+  if extra := network.params.keys() - expected.keys():
     raise JdeepvisError(
-      f"{file}: {net} has no layers {', '.join(sorted(extra)[:12])}."
+      f"{file}: {name} has no layers {', '.join(sorted(extra)[:12])}."
     )
   for layer, leaves in expected.items():
-    found = {name: np.shape(values) for name, values in params[layer].items()}
+    weights = network.params[layer]
+    found = {leaf: np.shape(values) for leaf, values in weights.items()}
     if found != leaves:
       raise JdeepvisError(
-        f"{file}: layer {layer!r} of {net} has shapes {leaves}, "
+        f"{file}: layer {layer!r} of {name} has shapes {leaves}, "
         f"the file {found}."
       )
-  return blobs
+  if network.output not in blobs:
+    raise JdeepvisError(
+      f"{file}: its output {network.output!r} is no blob of it."
+    )
+  labels, classes = len(network.labels), blobs[network.output][-1]
+  if labels not in (0, classes):
+    raise JdeepvisError(
+      f"{file}: {name} tells {classes} classes apart, but there are {labels} "
+      "labels."
+    )
+  return network
 
 
 def _read_input(about, mean: np.ndarray) -> InputSpec:

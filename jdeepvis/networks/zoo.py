@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import jdeepvis
 from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.network import Network
@@ -113,7 +112,7 @@ def _call_factory(name: str) -> Network:
 @functools.cache
 def third_party() -> Path:
   """The folder with bundled weights, labels and photographs."""
-  package = Path(jdeepvis.__file__).parent
+  package = Path(__file__).parents[1]
   for folder in (package / "third_party", package.parent / "third_party"):
     if folder.is_dir():
       return folder

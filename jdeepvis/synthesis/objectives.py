@@ -18,6 +18,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from jdeepvis.networks.cells import locate
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.types import (
@@ -122,14 +123,16 @@ class LogProbability(Objective):
 
   layer: str = _static()
   unit: Leaf
+  position: Leaf
+  direction: Leaf
 
   def __call__(self, blobs):
-    scores = _values(blobs, self.layer).reshape(-1)
-    return jax.nn.log_softmax(scores)[self.unit]
+    values = self.direction * _at(_values(blobs, self.layer), self.position)
+    return jax.nn.log_softmax(values)[self.unit]
 
   def is_largest(self, blobs):
-    scores = blobs[self.layer].reshape(-1)
-    return scores[self.unit] >= jnp.max(scores)
+    values = self.direction * _at(blobs[self.layer], self.position)
+    return values[self.unit] >= jnp.max(values)
 
 
 @_objective
@@ -199,14 +202,22 @@ def direction(
   return Direction(layer, vector, position)
 
 
-def log_probability(unit: Index, layer: str = "output") -> LogProbability:
+def log_probability(
+  unit: Index,
+  layer: str = "output",
+  position: tuple[Index, Index] | None = None,
+  *,
+  direction: Scalar = 1.0,
+) -> LogProbability:
   """The log of a class's softmax probability: it beats all others.
 
   Args:
-    unit: the class.
+    unit: the class; in a hidden layer the channel, among those of its place.
     layer: a blob with scores before softmax.
+    position: as for `neuron`.
+    direction: as for `neuron`.
   """
-  return LogProbability(layer, unit)
+  return LogProbability(layer, unit, position, direction)
 
 
 def bind(network: Network, objective: Objective) -> Score:
@@ -224,7 +235,7 @@ def bind(network: Network, objective: Objective) -> Score:
     used; wrappers that show the network random views use theirs.
 
   Raises:
-    JdeepvisError: the network has no such layer or unit.
+    JdeepvisError: the network has no such layer, unit or position.
   """
   for layer in objective.layers:
     find_layer(network, layer)
@@ -288,12 +299,5 @@ def _check_units(network: Network, objective: Objective) -> None:
       f"Layer {layer!r} has units 0 to {shape[-1] - 1}, so not {unit}."
     )
   position = getattr(objective, "position", None)
-  if position is None or not all(isinstance(x, int) for x in position):
-    return
-  inside = len(shape) == 3 and all(
-    0 <= at < size for at, size in zip(position, shape[:2], strict=True)
-  )
-  if not inside and (len(shape) == 3 or tuple(position) != (0, 0)):
-    raise JdeepvisError(
-      f"Position {tuple(position)} is outside layer {layer!r} of shape {shape}."
-    )
+  if position is not None and all(isinstance(x, int) for x in position):
+    locate(layer, shape, position)

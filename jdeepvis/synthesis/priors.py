@@ -141,7 +141,7 @@ def _below(values: Array, percentile: Scalar) -> Bool[Array, "..."]:
   return values < jnp.percentile(values, percentile)
 
 
-def _blur_matrix(size: int, sigma: Scalar) -> Float[Array, "n n"]:
+def _blur_matrix(size: int, sigma: Scalar) -> Float[Array, "size size"]:
   """The whole blur of one axis as a matrix, mirrored ends folded in.
 
   A matrix rather than taps, since the number of taps would depend on sigma,

@@ -17,7 +17,15 @@ import optax
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import priors, transforms, views
-from jdeepvis.types import Image, JdeepvisError, Leaf, PRNGKey, Scalar
+from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
+from jdeepvis.types import (
+  Image,
+  Index,
+  JdeepvisError,
+  Leaf,
+  PRNGKey,
+  Scalar,
+)
 
 STARTS = ("noise", "uniform", "mean")
 
@@ -58,6 +66,11 @@ class Recipe:
     small_contribution: percentile of the pixels' contributions, 0..100.
     shift: standard deviation of the views' shift, a share of the side.
     scale: largest magnification of the views.
+    rotation: largest rotation of the views, degrees.
+    rivals: weight of the unit's log-probability among its layer's channels,
+      which is added to its value: the unit must beat the others too.
+    cool_down: share of the steps, at the end, over which the step shrinks
+      evenly to nothing.
     policy: `constant`, `progress` or `rms`; static.
     blur_every: steps from blur to blur; static.
     steps: how many; static.
@@ -76,6 +89,9 @@ class Recipe:
   small_contribution: Leaf = None
   shift: Leaf = None
   scale: Leaf = None
+  rotation: Leaf = None
+  rivals: Leaf = None
+  cool_down: Leaf = None
   policy: str = _static("constant")
   blur_every: int = _static(1)
   steps: int = _static(500)
@@ -89,8 +105,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       decay=1e-4,
       blur=2.0,
       blur_end=0.6,
-      shift=0.05,
+      shift=0.07,
       scale=1.3,
+      rotation=10.0,
+      rivals=10.0,
+      cool_down=0.2,
       policy="rms",
       blur_every=4,
       steps=256,
@@ -146,8 +165,13 @@ def transform(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
   Args:
     recipe: any recipe; its strengths may be traced.
     spec: the network's input, whose bounds the box keeps.
+
+  Raises:
+    JdeepvisError: the recipe's policy is none of the three.
   """
   chain = [_policy(recipe)]
+  if recipe.cool_down is not None:
+    chain.append(optax.scale_by_schedule(_cooling(recipe)))
   for name, prior, extra in _PRIORS:
     strength = getattr(recipe, name)
     if strength is None:
@@ -163,13 +187,39 @@ def transform(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
   return optax.chain(*chain, transforms.project(box))
 
 
+def objective(
+  recipe: Recipe,
+  layer: str,
+  unit: Index,
+  position: tuple[Index, Index] | None = None,
+  *,
+  direction: Scalar = 1.0,
+) -> Objective:
+  """What the recipe asks of a unit: its value, and to beat its rivals.
+
+  Args:
+    recipe: any recipe.
+    layer: a blob's name; `output` stands for the class scores.
+    unit: the channel.
+    position: row and column, cells; None is the centre.
+    direction: 1 looks for what excites the unit, -1 for what inhibits it.
+  """
+  asked = neuron(layer, unit, position, direction=direction)
+  if recipe.rivals is None:
+    return asked
+  share = log_probability(unit, layer, position, direction=direction)
+  return asked + recipe.rivals * share
+
+
 def with_views(recipe: Recipe, score: Callable) -> Callable:
   """The score as the recipe looks at it: through random views, or straight."""
-  if recipe.shift is None and recipe.scale is None:
-    return score
-  shift = 0.0 if recipe.shift is None else recipe.shift
-  scale = 1.0 if recipe.scale is None else recipe.scale
-  return views.random_views(score, shift=shift, scale=scale)
+  told = {
+    "shift": recipe.shift,
+    "scale": recipe.scale,
+    "rotation": recipe.rotation,
+  }
+  told = {name: value for name, value in told.items() if value is not None}
+  return views.random_views(score, **told) if told else score
 
 
 def start(key: PRNGKey, spec: InputSpec, init: str = "noise") -> Image:
@@ -229,6 +279,14 @@ def _policy(recipe: Recipe) -> optax.GradientTransformation:
   raise JdeepvisError(
     f"There is no step policy {recipe.policy!r}; use constant, progress or rms."
   )
+
+
+def _cooling(recipe: Recipe) -> Callable:
+  def factor(step):
+    left = 1 - step / recipe.steps
+    return jnp.minimum(1, left / jnp.maximum(recipe.cool_down, 1e-6))
+
+  return factor
 
 
 def _at_strength(prior: Callable, strength: Scalar) -> Callable:

@@ -74,6 +74,9 @@ def render(
     image: the start, any pytree that score and transform agree on.
     key: for scores that are random.
     steps: how often to look; static.
+
+  Returns:
+    The last image, the best one, and what each step recorded.
   """
   state = init(transform, image, key)
   state, history = advance(score, transform, state, jnp.arange(steps))

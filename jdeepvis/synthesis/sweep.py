@@ -1,8 +1,8 @@
 """Units x seeds x strengths: many pictures as one compiled program.
 
-What a picture is depends on its own objective, recipe and key, and on the
-batch shape of one device, never on its neighbours, its place among them or the
-number of devices: those change no bit of it.
+What a picture is depends on its own objective, recipe, key and start, and on
+the batch shape of one device, never on its neighbours, its place among them or
+the number of devices: those change no bit of it.
 """
 
 import dataclasses
@@ -79,6 +79,10 @@ def climb(
   Yields:
     The progress after every few steps; the last has all of them. Only the
     first `len(pictures)` rows count.
+
+  Raises:
+    ValueError: `batch` is no multiple of the number of devices.
+    JdeepvisError: an objective asks for what the network does not have.
   """
   pictures = [*pictures, *[pictures[-1]] * (batch - len(pictures))]
   for picture in pictures:
@@ -227,7 +231,7 @@ def _unpack(arrays: Mapping[str, np.ndarray], like: render.State) -> Progress:
 def _mesh(batch: int) -> jax.sharding.Mesh:
   count = jax.local_device_count()
   if batch % count:
-    raise ValueError(f"batch {batch} is no multiple of {count} devices")
+    raise ValueError(f"A batch of {batch} is no multiple of {count} devices.")
   return jax.make_mesh(
     (count,), ("pictures",), (AxisType.Auto,), devices=jax.local_devices()
   )

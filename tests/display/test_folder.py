@@ -14,7 +14,7 @@ from jdeepvis.types import JdeepvisError
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
 
 
-def made(unit, seed=0, layer="fc8", recipe="default", **facts):
+def made(unit, seed=0, layer="fc8", recipe="default", contrast=60, **facts):
   """All that `add` wants of one picture."""
   generator = np.random.default_rng([unit, seed])
   record = {
@@ -33,7 +33,7 @@ def made(unit, seed=0, layer="fc8", recipe="default", **facts):
     "file": picture_file(layer, unit, recipe, seed),
     **facts,
   }
-  image = generator.normal(size=(6, 5, 3)).astype(np.float32)
+  image = generator.normal(0, contrast, (6, 5, 3)).astype(np.float32)
   pixels = generator.integers(0, 256, (6, 5, 3), np.uint8)
   history = {
     "score": generator.normal(size=4).astype(np.float32),
@@ -77,7 +77,8 @@ def test_an_empty_folder_is_taken(tmp_path):
 
 def test_pictures_lie_where_their_records_say(tmp_path):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
-  first, second = made(130), made(7, seed=3, layer="fire5/expand3x3")
+  first = made(130, contrast=1)
+  second = made(7, seed=3, layer="fire5/expand3x3", contrast=1)
   add(pictures, first, second)
   assert first[0]["file"] == "fc8/unit_0130/default/seed_0.png"
   assert second[0]["file"] == "fire5-expand3x3/unit_0007/default/seed_3.png"
@@ -85,7 +86,40 @@ def test_pictures_lie_where_their_records_say(tmp_path):
     assert record["file"] in pictures
     with Image.open(tmp_path / record["file"]) as image:
       np.testing.assert_array_equal(np.asarray(image), pixels)
-  assert facts(tmp_path)["records"] == [first[0], second[0]]
+  # Both are faint, so each has a view to show in its stead.
+  records = facts(tmp_path)["records"]
+  for record in records:
+    contrast, view = record.pop("contrast"), record.pop("view")
+    assert contrast > 4
+    assert view == record["file"].replace(".png", "_stretched.png")
+    assert (tmp_path / view).exists()
+  assert records == [first[0], second[0]]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_faint_pictures_are_stretched_too(tmp_path, channels):
+  faint, strong = made(1), made(2)
+  generator = np.random.default_rng(0)
+  image = generator.uniform(-10, 10, (40, 30, channels)).astype(np.float32)
+  image[0, 0] = 10
+  pixels = np.full((40, 30, channels), 7, np.uint8)
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  add(
+    pictures,
+    (faint[0], pixels, image, faint[3]),
+    (strong[0], pixels, 5 * image, strong[3]),
+  )
+  first, second = facts(tmp_path)["records"]
+  assert second == strong[0]
+  assert not list(tmp_path.glob("fc8/unit_0002/*/*_stretched.png"))
+  assert first["contrast"] == pytest.approx(12.75, rel=0.01)
+  with Image.open(tmp_path / first["view"]) as view:
+    seen = np.asarray(view).reshape(image.shape).astype(float)
+  np.testing.assert_allclose(seen, 127.5 + 12.75 * image, atol=2)
+  with Image.open(tmp_path / first["file"]) as same:
+    np.testing.assert_array_equal(
+      np.asarray(same).reshape(pixels.shape), pixels
+    )
 
 
 def test_a_folder_is_extended_and_old_files_stay(tmp_path):
@@ -191,11 +225,12 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   for name in ("write_image", "write_json", "atomic"):
     monkeypatch.setattr(folder, name, spied(name))
-  for number in range(5):
+  # Two pictures, their two views, two archives, the manifest.
+  for number in range(7):
     healthy = number
     writes.clear()
     with pytest.raises(OSError, match="disk full"):
-      add(pictures, made(1), made(2))
+      add(pictures, made(1, contrast=1), made(2, contrast=1))
     assert facts(tmp_path)["records"] == []
     for file in tmp_path.rglob("*.png"):
       Image.open(file).load()
@@ -205,11 +240,30 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
     assert made(1)[0]["file"] not in pictures
   healthy = 99
   writes.clear()
-  add(pictures, made(1), made(2))
-  assert len(writes) == 5 and writes[-1][0] == "write_json"
+  add(pictures, made(1, contrast=1), made(2, contrast=1))
+  assert len(writes) == 7 and writes[-1][0] == "write_json"
   pictures.finish("Test")
   with np.load(tmp_path / "images.npz") as images:
     assert len(images) == 2
+
+
+def test_a_faint_picture_has_a_stretched_view(tmp_path):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  _, _, image, _ = made(1, contrast=0.5)
+  add(pictures, made(1, contrast=0.5), made(2))
+  faint, plain = facts(tmp_path)["records"]
+  assert "view" not in plain and faint["contrast"] > 10
+  with Image.open(tmp_path / faint["view"]) as view:
+    values = np.asarray(view).astype(float)
+  strong = np.abs(image) > 0.1
+  assert np.all((values > 127.5)[strong] == (image > 0)[strong])
+  assert np.abs(values - 127.5).max() > 120
+  pictures.finish("Test")
+  # Without its view the picture is made again.
+  (tmp_path / faint["view"]).unlink()
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert faint["file"] not in again and plain["file"] in again
+  again.finish("Test")
 
 
 def test_a_removed_picture_is_made_again(tmp_path):
@@ -354,8 +408,17 @@ def test_a_pinned_value_is_refused_when_it_changes(tmp_path):
   pictures.pin("recipe default", {"rate": 4.0, "window": (1, 2)})
   again = PictureFolder.open(tmp_path, SETTINGS)
   again.pin("recipe default", {"rate": 4.0, "window": (1, 2)})
-  with pytest.raises(JdeepvisError, match="recipe default"):
-    again.pin("recipe default", {"rate": 5.0, "window": (1, 2)})
+  again.pin("recipe default", {"rate": 4.0, "window": (1, 2), "new": None})
+  for changed, told in (
+    ({"rate": 5.0, "window": (1, 2)}, "rate=4.0, not 5.0;"),
+    ({"rate": 4.0, "window": (1, 3)}, "window=[1, 2], not [1, 3];"),
+    ({"rate": 4.0}, "window=[1, 2], not None;"),
+  ):
+    with pytest.raises(JdeepvisError) as error:
+      again.pin("recipe default", changed)
+    assert f"with recipe default: {told}" in str(error.value)
+  with pytest.raises(JdeepvisError, match=r"with recipe default=.*not 3;"):
+    again.pin("recipe default", 3)
 
 
 HOSTILE = ("fire2/concat", "fire2-concat", "a/b", "a-b", "a%2Fb", "a%2Db",

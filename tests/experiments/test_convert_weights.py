@@ -62,8 +62,11 @@ def test_wrong_files_are_one_sentence(release, tmp_path):
   foreign = tmp_path / "foreign.pkl"
   foreign.write_bytes(pickle.dumps({"conv1": [np.ones(3), np.ones(3)]}))
   for arguments, told in (
-    ([f"--weights={foreign}"], "foreign.pkl"),
-    ([f"--weights={release}", f"--labels={labels}"], "labels.txt"),
+    ([f"--weights={foreign}"], "foreign.pkl: squeezenet1.1 needs layers"),
+    (
+      [f"--weights={release}", f"--labels={labels}"],
+      "1000 classes apart, but there are 2",
+    ),
   ):
     done = convert("--net=squeezenet1.1", f"--out={out}", *arguments)
     assert done.returncode == 1 and not out.exists()

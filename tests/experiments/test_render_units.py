@@ -139,7 +139,7 @@ def test_wrong_folders_are_named_and_left_alone(refusal, script, tmp_path):
     ({"units": "1", "layr": "conv1"}, "'layr' is no flag"),
     ({"steps": "many"}, "'steps' is wrong"),
     ({"direction": 2}, "'direction' is wrong"),
-    ({"jobs": ({"units": 3, "steps": 4},)}, "job of the config has 'steps'"),
+    ({"jobs": ({"units": 3, "keep": "last"},)}, "job of the config has 'keep'"),
     ({"jobs": ({"layer": "conv2"},)}, "'conv2'"),
   ],
 )
@@ -192,6 +192,9 @@ def test_the_demo_is_small_and_shows_what_it_should(requests):
     assert sum(one.recipe_name == recipe for one in classes) == 2
   assert len(hidden) == 8 and len({one.layer for one in hidden}) == 2
   assert {one.recipe_name for one in hidden} == {"default"}
+  # The steps of the config, but where a job has its own.
+  steps = {(one.recipe_name, one.recipe.steps) for one in wanted}
+  assert steps == {("default", 140), ("none", 60), ("paper_c", 250)}
 
 
 def test_arguments_become_requests(requests):
@@ -239,15 +242,15 @@ def test_other_settings_are_refused_by_name(
   out = tmp_path / "requests"
   before = (out / "manifest.json").read_bytes()
   base = {"steps": "--steps=3", "init": f"--init={photo}"}
-  for name, changed in {
-    "steps": "--steps=4",
-    "init": "--init=noise",
-    "direction": "--direction=-1",
-    "keep": "--keep=best",
-    "canvas": "--canvas=image",
-  }.items():
+  for name, changed, told in (
+    ("steps", "--steps=4", "with recipe default: steps=3, not 4;"),
+    ("init", "--init=noise", "with init="),
+    ("direction", "--direction=-1", "with direction=1, not -1;"),
+    ("keep", "--keep=best", "with keep=None, not 'best';"),
+    ("canvas", "--canvas=image", "with canvas='feature', not 'image';"),
+  ):
     arguments = {**base, name: changed}.values()
-    assert f"{name}=" in refusal(*arguments, out=out)
+    assert told in refusal(*arguments, out=out)
   Image.new("RGB", (9, 9), "red").save(photo)
   assert "init_sha256=" in refusal(*base.values(), out=out)
   assert (out / "manifest.json").read_bytes() == before
@@ -260,7 +263,8 @@ def test_another_version_of_a_recipe_is_refused(
   changed = render_units.recipes.Recipe(rate=5.0, policy="rms", steps=256)
   monkeypatch.setattr(render_units.recipes, "find_recipe", lambda name: changed)
   out = tmp_path / "requests"
-  assert "recipe none" in refusal("--recipe=none", out=out)
+  sentence = refusal("--recipe=none", out=out)
+  assert "with recipe none: rate=4.0, not 5.0;" in sentence
 
 
 def test_help_teaches():
@@ -354,7 +358,8 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
   script("--units=1", *arguments)
   script("--units=1-2", "--seeds=2", "--recipe=default,none", *arguments)
   manifest = json.loads((out / "manifest.json").read_text())
-  assert manifest["settings"]["steps"] == 2
+  for recipe in ("default", "none"):
+    assert manifest["kept"][f"recipe {recipe}"]["steps"] == 2
   assert {"jdeepvis", "jax", "numpy", "git"} <= manifest["versions"].keys()
   files = {record["file"] for record in manifest["records"]}
   assert files == {
@@ -363,7 +368,9 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
     for recipe in ("default", "none")
     for seed in (0, 1)
   }
-  for name in (*files, "montage.png", "conv1/unit_0002/montage.png"):
+  views = {record["view"] for record in manifest["records"] if "view" in record}
+  assert views
+  for name in (*files, *views, "montage.png", "conv1/unit_0002/montage.png"):
     Image.open(out / name).load()
   page = (out / "index.html").read_text()
   assert all(file in page for file in files)

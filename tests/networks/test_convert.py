@@ -172,7 +172,7 @@ def test_a_prototxt_wants_weights(caffe_files):
     _images(network, 1)
   )
   assert np.abs(gradient).max() > 0
-  with pytest.raises(JdeepvisError, match="4 labels for 5 classes"):
+  with pytest.raises(JdeepvisError, match="5 classes apart, but there are 4"):
     jdeepvis.load_network(net, weights="random", labels=tuple("abcd"))
 
 

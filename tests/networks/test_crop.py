@@ -1,9 +1,8 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from crop_checks import differences, places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import (
@@ -27,53 +26,6 @@ from jdeepvis.networks.zoo import load_network
 from jdeepvis.types import JdeepvisError
 
 
-def differences(network, blob, position, *, seed=0) -> tuple[float, float]:
-  """How far a crop is from the whole network: value and gradient.
-
-  Both are told as a fraction of the largest number they are made of. The
-  whole network's gradient outside the crop counts in full.
-  """
-  cropped = crop(network, blob, position)
-  field = receptive_field(network, blob, position)
-  assert cropped.input.shape == (*field.size, network.input.shape[2])
-  rng = np.random.default_rng(seed)
-  image = np.float32(rng.normal(0, 50, network.input.shape))
-  weights = np.float32(rng.normal(0, 1, network.shapes[blob][-1]))
-
-  whole = (network.apply, blob, weights, network.params)
-  expected, unit = _gradient(*whole, image, *position)
-  part = (cropped.apply, blob, weights, cropped.params)
-  found, cropped_unit = _gradient(*part, image[field.slices], 0, 0)
-  everywhere = np.zeros_like(image)
-  everywhere[field.slices] = found
-  return (
-    _relative(cropped_unit, unit),
-    _relative(everywhere, np.asarray(expected)),
-  )
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-@functools.partial(jax.grad, argnums=4, has_aux=True)
-def _gradient(apply, blob, weights, params, image, row, column):
-  unit = apply(params, image[None], until=blob)[blob][0, row, column]
-  return unit @ weights, unit
-
-
-def _relative(found, expected) -> float:
-  scale = np.abs(expected).max()
-  return float(np.abs(found - expected).max() / (scale or 1))
-
-
-def _places(network, blob):
-  height, width = network.shapes[blob][:2]
-  row, column = height // 2, width // 2
-  yield row, column
-  yield 0, column
-  yield row, width - 1
-  yield 0, 0
-  yield height - 1, width - 1
-
-
 @pytest.mark.parametrize(
   ("make", "blob"),
   [
@@ -90,7 +42,7 @@ def _places(network, blob):
 )
 def test_crop_equals_the_whole(make, blob):
   network = make()
-  for position in _places(network, blob):
+  for position in places(network, blob):
     assert max(differences(network, blob, position)) < 1e-4
 
 
@@ -249,7 +201,7 @@ def test_one_cell_is_kept_past_a_whole_map(blob):
   cropped = crop(network, blob, (4, 2))
   assert cropped.input.shape == network.input.shape
   assert cropped.shapes[blob] == (1, 1, 4)
-  for position in _places(network, blob):
+  for position in places(network, blob):
     assert max(differences(network, blob, position)) < 1e-4
 
 
@@ -263,7 +215,7 @@ def test_kinds_of_ones_own_are_cropped_by_their_reach():
   )
   network = random_network(table, (12, 14, 4))
   assert crop(network, "right", (3, 3)).shapes["right"] == (1, 1, 2)
-  for position in _places(network, "joined"):
+  for position in places(network, "joined"):
     assert max(differences(network, "joined", position)) < 1e-4
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jdeepvis.networks import convert, weights
+from jdeepvis.networks import convert, foreign, weights
+from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
 ORIGIN = weights.Origin("somewhere.pkl", "0" * 64, "BSD")
@@ -128,10 +129,14 @@ def test_a_file_with_bytes_changed_raises_nothing_else(written):
     (about(shape=[227, 227]), "convert_weights"),
     (about(shape=[227, 227, 4]), "convert_weights"),
     (about(shape="large"), "convert_weights"),
+    (about(shape=[2, 2, 3]), "'conv1' (convolution) cannot read"),
     (about(resize="large"), "convert_weights"),
     (about(labels=None), "convert_weights"),
-    (about(architecture="squeezenet1.0"), "squeezenet1.1"),
-    (about(architecture=["squeezenet1.1"]), "no architecture"),
+    (about(architecture="squeezenet1.0"), "layer 'conv1' of squeezenet1.0"),
+    (about(architecture="squeezenet9"), "squeezenet1.1"),
+    (about(architecture=["squeezenet1.1"]), "is not a weight file"),
+    (about(architecture=None), "no table of layers"),
+    (about(architecture=None, output=[]), "is not a weight file"),
     (about(labels=["cat", "dog"]), "1000 classes apart, but there are 2"),
   ],
 )
@@ -196,7 +201,7 @@ def test_a_pickle_of_arrays_is_read(tmp_path):
     with open(path, "wb") as file:
       layers = {"conv1": [kernel, np.float32([1, 2])]}
       pickle.dump(layers, file, protocol)
-    params = convert.read_array_pickle(path)
+    params = foreign.read_array_pickle(path)
     assert params["conv1"]["kernel"].dtype == np.float32
     np.testing.assert_array_equal(params["conv1"]["kernel"], kernel)
     np.testing.assert_array_equal(params["conv1"]["bias"], [1, 2])
@@ -209,7 +214,7 @@ def test_the_name_of_old_numpy_is_known(tmp_path):
   assert b"numpy.core.multiarray" in old
   path = tmp_path / "old.pkl"
   path.write_bytes(old)
-  assert list(convert.read_array_pickle(path)) == ["conv1"]
+  assert list(foreign.read_array_pickle(path)) == ["conv1"]
 
 
 class Hostile:
@@ -232,7 +237,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path):
     path = tmp_path / "hostile.pkl"
     path.write_bytes(pickle.dumps({"conv1": [hostile, np.zeros(2)]}))
     with pytest.raises(JdeepvisError, match=r"hostile\.pkl.*not admitted"):
-      convert.read_array_pickle(path)
+      foreign.read_array_pickle(path)
     assert not list(tmp_path.glob("witness*"))
   pickle.loads(pickle.dumps(Hostile(open, str(witness), "w"))).close()
   assert witness.exists()  # so the test could have failed
@@ -251,10 +256,10 @@ def test_other_pickles_are_one_sentence(tmp_path):
   ):
     path.write_bytes(content)
     with pytest.raises(JdeepvisError) as error:
-      convert.read_array_pickle(path)
+      foreign.read_array_pickle(path)
     assert "a.pkl" in str(error.value) and str(error.value).endswith(".")
   with pytest.raises(JdeepvisError, match="There is no weight file"):
-    convert.read_array_pickle(tmp_path / "none.pkl")
+    foreign.read_array_pickle(tmp_path / "none.pkl")
 
 
 def test_input_channels_are_reversed_in_one_layer():
@@ -262,10 +267,18 @@ def test_input_channels_are_reversed_in_one_layer():
     name: {"kernel": np.arange(6.0).reshape(1, 1, 3, 2), "bias": np.ones(2)}
     for name in ("conv1", "conv2")
   }
-  turned = convert.reverse_input_channels(params, "conv1")
-  np.testing.assert_array_equal(
-    turned["conv1"]["kernel"][0, 0], [[4, 5], [2, 3], [0, 1]]
+  layers = (
+    LayerInfo("conv1", "convolution", ("data",), ("conv1",)),
+    LayerInfo("conv2", "convolution", ("conv1",), ("conv2",)),
   )
+  same, turned = convert.fold_pixels(
+    layers, params, (4, 4, 3), reverse=True, scale=np.array([1, 2, 10])
+  )
+  assert same == layers
+  np.testing.assert_array_equal(
+    turned["conv1"]["kernel"][0, 0], [[4, 5], [4, 6], [0, 10]]
+  )
+  assert turned["conv1"]["bias"] is params["conv1"]["bias"]
   assert turned["conv2"] is params["conv2"]
   assert params["conv1"]["kernel"][0, 0, 0, 0] == 0
 

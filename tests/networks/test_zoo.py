@@ -43,7 +43,7 @@ def test_an_unknown_network_is_told_what_there_is():
 
 
 def test_missing_bundled_data_are_one_sentence(tmp_path, monkeypatch):
-  monkeypatch.setattr(zoo.jdeepvis, "__file__", str(tmp_path / "a" / "b.py"))
+  monkeypatch.setattr(zoo, "__file__", str(tmp_path / "a" / "b" / "c.py"))
   zoo.third_party.cache_clear()
   try:
     with pytest.raises(JdeepvisError, match="install jdeepvis again"):

@@ -25,16 +25,22 @@ def test_a_whole_pixel_shift_moves_and_fills_with_the_mean(image):
   assert not np.any(moved[:2]) and not np.any(moved[:, -3:])
 
 
-@pytest.mark.parametrize("scale", [1.0, 1.2, 1.7])
-def test_magnification_is_scipys_bilinear(image, scale):
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.7])
+@pytest.mark.parametrize("rotation", [0.0, 12.0, -90.0])
+def test_a_view_is_scipys_bilinear(image, scale, rotation):
   shift = np.array([1.3, -0.6])
   centre = (np.array(image.shape[:2]) - 1) / 2
-  offset = centre - (centre + shift) / scale
+  angle = np.deg2rad(rotation)
+  turn = np.array(
+    [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+  )
+  matrix = turn / scale
+  offset = centre - matrix @ (centre + shift)
   expected = np.stack(
     [
       affine_transform(
         image[..., c].astype(np.float64),
-        [1 / scale, 1 / scale],
+        matrix,
         offset,
         order=1,
         mode="grid-constant",
@@ -43,26 +49,50 @@ def test_magnification_is_scipys_bilinear(image, scale):
     ],
     axis=-1,
   )
-  seen = view(image, shift=jnp.asarray(shift, jnp.float32), scale=scale)
-  np.testing.assert_allclose(seen, expected, atol=1e-3)
+  seen = view(
+    image,
+    shift=jnp.asarray(shift, jnp.float32),
+    scale=scale,
+    rotation=rotation,
+  )
+  np.testing.assert_allclose(seen, expected, atol=2e-3)
 
 
-def test_made_smaller_it_is_averaged():
-  """A chequerboard halved is grey: no aliasing."""
-  board = np.indices((40, 40)).sum(0) % 2 * 2.0 - 1
-  image = np.repeat(board[..., None], 3, -1).astype(np.float32)
-  seen = view(image, shift=jnp.zeros(2), scale=0.5)
-  assert np.abs(seen[12:28, 12:28]).max() < 1e-4
+def test_a_quarter_turn_is_numpys(image):
+  square = image[:18]
+  turned = view(square, shift=jnp.zeros(2), scale=1.0, rotation=90.0)
+  np.testing.assert_allclose(turned, np.rot90(square), atol=2e-3)
 
 
 def test_the_gradient_is_the_adjoint(image):
   """<view(x), y> = <x, view'(y)>, as the map is linear."""
   shift, other = jnp.array([1.5, 0.3]), image[::-1] * 0.7
-  seen, pull = jax.vjp(lambda x: view(x, shift=shift, scale=0.8), image)
+  seen, pull = jax.vjp(
+    lambda x: view(x, shift=shift, scale=0.8, rotation=7.0), image
+  )
   (back,) = pull(jnp.asarray(other))
   np.testing.assert_allclose(
     np.vdot(seen, other), np.vdot(image, back), rtol=1e-4
   )
+
+
+def test_rotations_are_uniform_up_to_the_largest():
+  """A spot off the centre tells each view's angle."""
+  rows, columns = np.mgrid[:61, :61]
+  spot = np.exp(-((rows - 30) ** 2 + (columns - 50) ** 2) / 18)
+  image = jnp.asarray(spot[..., None], jnp.float32)
+
+  def measure(key, image):
+    mass = jnp.sum(image)
+    row = jnp.sum(image[..., 0] * rows) / mass - 30
+    column = jnp.sum(image[..., 0] * columns) / mass - 30
+    return jnp.rad2deg(jnp.arctan2(row, column))
+
+  score = random_views(measure, rotation=20.0)
+  keys = jax.random.split(jax.random.key(0), 2000)
+  angles = jax.jit(jax.vmap(score, in_axes=(0, None)))(keys, image)
+  np.testing.assert_allclose(np.abs(angles).max(), 20, rtol=0.05)
+  np.testing.assert_allclose(np.std(angles), 20 / 3**0.5, rtol=0.08)
 
 
 def test_random_views_have_the_spread_they_are_told():

@@ -123,13 +123,13 @@ def _batch_norm(layer, leaves, arrays, file):
 def _spanned(layer, input, own, array, file):
   """A Scale or Bias over some of Caffe's axes, in our order."""
   shape = axes.caffe_shape(input)
-  first = axes.positive_axis(layer.option("axis", 1), len(shape) + 1) - 1
-  count = layer.option("axes", 1)
-  last = len(shape) if count == -1 else first + count
-  expected = shape[first:last]
+  span = axes.spanned_axes(
+    layer.option("axis", 1), layer.option("axes", 1), len(shape) + 1
+  )
+  expected = shape[span]
   array = _checked(layer, array, expected, file)
-  ones = (1,) * first, (1,) * (len(shape) - last)
-  array = array.reshape(ones[0] + expected + ones[1])
+  before, after = (1,) * span.start, (1,) * (len(shape) - span.stop)
+  array = array.reshape(before + expected + after)
   return np.moveaxis(array, 0, -1).reshape(own)
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from jdeepvis.networks.caffe.layers import READERS
-from jdeepvis.networks.caffe.reader import CaffeLayer, CaffeNet
+from jdeepvis.networks.caffe.reader import CaffeLayer, NetDescription
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.kinds import KINDS
 from jdeepvis.networks.layer_table import check_layer
@@ -46,7 +46,7 @@ class CaffeGraph(NamedTuple):
   shared: dict[tuple[str, int], tuple[str, int]]
 
 
-def build_graph(net: CaffeNet) -> CaffeGraph:
+def build_graph(net: NetDescription) -> CaffeGraph:
   """Turns a net's description into a layer graph.
 
   A blob that layers overwrite in place keeps all its values: the last under
@@ -98,7 +98,7 @@ def _read_layer(
   return info
 
 
-def _input_shape(net: CaffeNet) -> tuple[int, int, int]:
+def _input_shape(net: NetDescription) -> tuple[int, int, int]:
   if len(net.inputs) != 1:
     raise JdeepvisError(
       f"{net.file} has {len(net.inputs)} inputs; a net for pictures has one: "
@@ -118,7 +118,7 @@ def _input_shape(net: CaffeNet) -> tuple[int, int, int]:
   return height, width, channels
 
 
-def _name_blobs(net: CaffeNet) -> tuple[LayerInfo, ...]:
+def _name_blobs(net: NetDescription) -> tuple[LayerInfo, ...]:
   """Gives every value a name of its own, in place or not."""
   values = _Values(net)
   draft = []
@@ -150,7 +150,7 @@ def _name_blobs(net: CaffeNet) -> tuple[LayerInfo, ...]:
 class _Values:
   """The successive values of each blob, as (blob, number) until named."""
 
-  def __init__(self, net: CaffeNet):
+  def __init__(self, net: NetDescription):
     self._file = net.file
     # For each blob, who wrote each of its values and whether by activation.
     self._writers: dict[str, list[tuple[str, bool]]] = defaultdict(list)
@@ -203,7 +203,7 @@ class _Values:
     return name
 
 
-def _owners(net: CaffeNet) -> dict[tuple[str, int], tuple[str, int]]:
+def _owners(net: NetDescription) -> dict[tuple[str, int], tuple[str, int]]:
   first: dict[str, tuple[str, int]] = {}
   owners = {}
   for layer in net.layers:
@@ -215,7 +215,7 @@ def _owners(net: CaffeNet) -> dict[tuple[str, int], tuple[str, int]]:
   return owners
 
 
-def _share(layer: LayerInfo, net: CaffeNet, owners) -> LayerInfo:
+def _share(layer: LayerInfo, net: NetDescription, owners) -> LayerInfo:
   """Points a layer that shares all its weights at the one that has them."""
   ours = next((x for x in net.layers if x.name == layer.name), None)
   count = len(ours.shared) if ours else 0

@@ -61,7 +61,7 @@ class CaffeLayer(NamedTuple):
   message: Any
 
 
-class CaffeNet(NamedTuple):
+class NetDescription(NamedTuple):
   """A net's description, in order of computation.
 
   Attributes:
@@ -78,7 +78,7 @@ class CaffeNet(NamedTuple):
   notes: tuple[str, ...]
 
 
-def read_net(path: Path | str) -> CaffeNet:
+def read_net(path: Path | str) -> NetDescription:
   """Reads a .prototxt, in the new (`layer`) or the old (`layers`) form.
 
   Layers of the training phase, data layers and losses are left out and noted.
@@ -99,7 +99,7 @@ def read_net(path: Path | str) -> CaffeNet:
     ) from error
 
 
-def parse_net(text: str, file: str) -> CaffeNet:
+def parse_net(text: str, file: str) -> NetDescription:
   """The net that a .prototxt's `text` describes; see `read_net`.
 
   Raises:
@@ -126,7 +126,7 @@ def parse_net(text: str, file: str) -> CaffeNet:
     else:
       layers.append(layer)
       taken.add(layer.name)
-  return CaffeNet(file, tuple(inputs), tuple(layers), tuple(notes))
+  return NetDescription(file, tuple(inputs), tuple(layers), tuple(notes))
 
 
 def _parse(text: str, file: str):

@@ -1,0 +1,61 @@
+"""A picture as people are shown it: stretched, of a fair size, captioned."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from jdeepvis.types import Pixels
+
+_SMALLEST_SIDE = 96
+
+
+def headroom(image: np.ndarray) -> float:
+  """How many times brighter an image may get until it fills 0..255.
+
+  Args:
+    image: `[h, w, c]`, centred, grey levels.
+  """
+  peak = np.percentile(np.abs(image), 99.9)
+  return float(127.5 / max(peak, 0.5))
+
+
+def stretch(image: np.ndarray, contrast: float) -> Pixels:
+  """The mean colour as mid-grey, as the original wrote all its pictures.
+
+  Args:
+    image: `[h, w, c]`, centred, grey levels.
+    contrast: factor on every value.
+  """
+  return np.uint8(np.clip(127.5 + contrast * image, 0, 255))
+
+
+def thumbnail(path: Path, side: int) -> Pixels:
+  """A picture file as RGB, of at most `side` pixels, and not too small."""
+  with Image.open(path) as image:
+    image = image.convert("RGB")
+    image.thumbnail((side, side))
+    # A unit of a low layer sees a few pixels: shown as such, but larger.
+    if enlarged := _SMALLEST_SIDE // max(image.size):
+      image = image.resize(
+        (image.width * enlarged, image.height * enlarged),
+        Image.Resampling.NEAREST,
+      )
+    return np.asarray(image)
+
+
+def caption(record: Mapping[str, Any]) -> str:
+  """Two lines on a picture: its unit; how it was made and what it reached."""
+  name = f"{record['unit']}"
+  if record.get("label"):
+    name += f" {record['label'].split(',')[0]}"
+  reached = ""
+  if record.get("probability") is not None:
+    reached = f" · p {record['probability']:.3f}"
+  elif record["activation"] is not None:  # None: it was no number
+    reached = f" · {record['activation']:.4g}"
+  if "contrast" in record:
+    reached += f" · contrast x{record['contrast']:.0f}"
+  return f"{name}\n{record['recipe']} · seed {record['seed']}{reached}"
