@@ -1,10 +1,11 @@
 """What every script does: parse, run, and fail in one sentence."""
 
 import collections
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from jdeepvis.types import Image, JdeepvisError
 
 # Pictures that keep one device busy: a core is with one, measured.
 _BUSY_CORE, _BUSY_ACCELERATOR = 1, 64
+
+# What JAX reports when `sweep.climb` has been compiled.
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_CLIMB = "jit(_advance)"
 
 
 def run(main: Callable[[], None]) -> None:
@@ -124,6 +129,55 @@ def render(
     )
 
 
+def predict(
+  folder: PictureFolder,
+  network: Network,
+  requests: Sequence[atlas.Request],
+  start: Callable[[atlas.Request], Image],
+) -> None:
+  """Says how long `render` will take, from its first few steps."""
+  told = atlas.forecast(
+    folder,
+    network,
+    requests,
+    batch=lambda layer: batch_for(network, layer),
+    start=start,
+  )
+  print(
+    f"Steps to go: {told.image_steps}; programs: {told.programs}; time: about "
+    f"{told.seconds / 60:.1f} minutes.",
+    flush=True,
+  )
+
+
+@contextlib.contextmanager
+def count_programs() -> Iterator[list[float]]:
+  """Lends a list that grows by one entry for each climb that is compiled."""
+  seconds: list[float] = []
+
+  def listen(event: str, duration: float, **facts: Any) -> None:
+    if event == _COMPILED and facts.get("fun_name") == _CLIMB:
+      seconds.append(duration)
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    yield seconds
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+  """Prints rows with the same keys, columns aligned."""
+  cells = [
+    list(rows[0]),
+    *([_cell(one) for one in row.values()] for row in rows),
+  ]
+  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+  for line in cells:
+    numbers = map(str.rjust, line[1:], widths[1:])
+    print(line[0].ljust(widths[0]), *numbers, sep="  ")
+
+
 def print_results(folder: PictureFolder) -> None:
   """Says how many pictures there are, how many failed, where to look."""
   records = folder.manifest["records"]
@@ -153,6 +207,12 @@ def versions() -> dict[str, str | None]:
     "git": _git_revision(),
     "device": jax.local_devices()[0].device_kind,
   }
+
+
+def _cell(value: Any) -> str:
+  if value is None:
+    return "-"
+  return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _as_typed(value: Any) -> str | None:

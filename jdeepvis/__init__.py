@@ -60,6 +60,10 @@ _HOMES = {
     "transform",
     "with_views",
   ),
+  "jdeepvis.synthesis.recognisability": (
+    "probability_under_views",
+    "recognisability",
+  ),
   "jdeepvis.synthesis.render": ("Rendering", "render"),
   "jdeepvis.synthesis.sweep": ("Picture", "climb"),
   "jdeepvis.synthesis.transforms": (

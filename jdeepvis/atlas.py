@@ -1,7 +1,8 @@
 """Pictures of many units, rendered into a folder that can be resumed."""
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +34,7 @@ class Request(NamedTuple):
     position: row and column, cells; None is the centre.
     direction: 1 to excite the unit, -1 to inhibit it.
     canvas: `feature`, what the unit can see; `image`, all of the input.
+    strengths: what a study of the priors notes in the record.
   """
 
   layer: str
@@ -43,6 +45,7 @@ class Request(NamedTuple):
   position: tuple[int, int] | None = None
   direction: int = 1
   canvas: str = "feature"
+  strengths: Mapping[str, float] | None = None
 
   @property
   def file(self) -> str:
@@ -74,6 +77,20 @@ def count_image_steps(
   return left - len(begun) * done
 
 
+class Forecast(NamedTuple):
+  """What a run will take.
+
+  Attributes:
+    image_steps: steps of all pictures still to be made.
+    programs: how many must be compiled.
+    seconds: about how long both take.
+  """
+
+  image_steps: int
+  programs: int
+  seconds: float
+
+
 def render_atlas(
   folder: PictureFolder,
   network: Network,
@@ -103,6 +120,57 @@ def render_atlas(
   for members, size in _batches(folder, requests, batch):
     canvas = _canvas(network, members[0])
     _render_batch(folder, canvas, members, size, start, report)
+
+
+def forecast(
+  folder: PictureFolder,
+  network: Network,
+  requests: Sequence[Request],
+  *,
+  batch: Callable[[str], int],
+  start: Callable[[Request], Image],
+) -> Forecast:
+  """Predicts `render_atlas` from its first few steps, taken and thrown away.
+
+  The program that is compiled for them serves the run as well.
+
+  Args:
+    folder: where the pictures go.
+    network: any network.
+    requests: the pictures wanted.
+    batch: as for `render_atlas`.
+    start: as for `render_atlas`.
+  """
+  batches = list(_batches(folder, requests, batch))
+  if not batches:
+    return Forecast(0, 0, 0.0)
+  members, size = batches[0]
+  canvas = _canvas(network, members[0])
+  pictures = [_picture(request, canvas, start(request)) for request in members]
+  began = time.perf_counter()
+  marks = [
+    (progress.step, time.perf_counter())
+    for progress in itertools.islice(
+      sweep.climb(canvas.network, pictures, batch=size), 2
+    )
+  ]
+  # In a run of one chunk compiling and climbing cannot be told apart.
+  chunk, compiled = marks[0]
+  climbing = marks[1][1] - compiled if marks[1:] else compiled - began
+  compiling = compiled - began - climbing
+  firsts = [members[0] for members, _ in batches]
+  programs = len(
+    {
+      (one.layer, one.position, jax.tree.structure(one.recipe))
+      for one in firsts
+    }
+  )
+  steps = sum(one.recipe.steps for one in firsts)
+  return Forecast(
+    count_image_steps(folder, requests),
+    programs,
+    compiling * (programs - 1) + climbing * steps / chunk,
+  )
 
 
 class _Canvas(NamedTuple):
@@ -252,6 +320,7 @@ def _write(
       "seconds": round(seconds, 3),
       "status": outcome(history),
       "file": request.file,
+      **_noted(request),
     }
     for i, (request, history) in enumerate(
       zip(requests, histories, strict=True)
@@ -260,6 +329,12 @@ def _write(
   folder.add(
     records, pixels[: len(records)], list(images[: len(records)]), histories
   )
+
+
+def _noted(request: Request) -> dict[str, Mapping[str, float]]:
+  if request.strengths is None:
+    return {}
+  return {"strengths": request.strengths}
 
 
 def _activation(

@@ -13,7 +13,7 @@ Images are float32 `[h, w, c]`, RGB, *centred*: pixel value minus the network's
 mean, on the 0..255 scale. `uint8` images are plain pixels, as in a file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ Image = Float[AnyArray, "h w c"]
 Images = Float[AnyArray, "n h w c"]
 Pixels = UInt8[np.ndarray, "_ _ _"]
 """A picture as in a file: RGB, 0..255."""
+Pictures = Sequence[Pixels] | UInt8[np.ndarray, "n _ _ _"]
+Classes = Sequence[int] | Int[AnyArray, " n"]
+"""The class of each of n pictures."""
 
 Scalar = Float[AnyArray, ""] | float | int
 Index = Int[AnyArray, ""] | int

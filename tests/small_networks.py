@@ -121,3 +121,36 @@ def squeezenet() -> Network:
   table = SqueezeNet(width=1 / 8).layers()
   last = next(i for i, info in enumerate(table) if info.name == "fire5/concat")
   return random_network(table[: last + 1], (67, 67, 3))
+
+
+@functools.cache
+def classifier() -> Network:
+  """Nine classes by SqueezeNet's first and last layers."""
+  return _classifier(0, 33, 12)
+
+
+@functools.cache
+def judge() -> Network:
+  """The same classes by another network, of another size."""
+  return _classifier(1, 27, 10)
+
+
+def _classifier(seed: int, side: int, width: int) -> Network:
+  table = (
+    *conv("conv1", "data", 8, 3, stride=2),
+    *max_pool("pool1", "conv1"),
+    *conv("conv2", "pool1", width, 3, pad=1),
+    *conv("conv10", "conv2", 9, 1),
+    *layer("scores", "global_average", "conv10/pre"),
+    *layer("pool10", "global_average", "conv10"),
+    *layer("prob", "softmax", "pool10"),
+  )
+  mean = np.array([123, 117, 104], np.float32)
+  network = random_network(table, (side, side, 3), mean=mean, seed=seed)
+  # Small weights in the end: no class is certain.
+  params = {**network.params}
+  params["conv10"] = {
+    name: leaf / 30 for name, leaf in network.params["conv10"].items()
+  }
+  labels = tuple(f"thing {i}, or so" for i in range(9))
+  return network._replace(params=params, labels=labels, output="scores")

@@ -336,6 +336,32 @@ def test_extending_leaves_old_pictures_alone(network, tmp_path):
   assert run(network, tmp_path, [request(1)])[1] == []
 
 
+def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
+  """And neither makes a picture nor changes one that is made later."""
+  folder = PictureFolder.open(tmp_path, {})
+  longer = dataclasses.replace(RECIPE, steps=30)
+  wanted = [
+    request(3), request(1), request(5), request(2, "conv2"),
+    request(3, recipe=longer, seed=1),
+  ]  # fmt: skip
+
+  def forecast():
+    return atlas.forecast(
+      folder,
+      network,
+      wanted,
+      batch=lambda layer: jax.local_device_count(),
+      start=lambda one: recipes.start(one.key, network.input),
+    )
+
+  told = forecast()
+  assert (told.image_steps, told.programs) == (4 * 24 + 30, 3)
+  assert 0 < told.seconds < 600
+  assert folder.manifest["records"] == []
+  folder, _ = run(network, tmp_path, wanted)
+  assert forecast() == (0, 0, 0.0)
+
+
 def test_a_picture_wanted_twice_is_made_once(network, tmp_path):
   folder, news = run(network, tmp_path, [request(3)] * 3)
   assert sum(one.image_steps for one in news) == 24

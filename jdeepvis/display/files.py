@@ -1,10 +1,11 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import csv
 import json
 import math
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,22 @@ def write_json(path: Path | str, tree: Any) -> None:
   """
   with atomic(path) as temporary:
     temporary.write_text(to_json(tree, indent=2) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
+  """Writes rows as comma-separated values under one line of names.
+
+  Args:
+    path: where to write.
+    rows: at least one, all with the same keys; None becomes an empty cell.
+  """
+  with (
+    atomic(path) as temporary,
+    open(temporary, "w", encoding="utf-8", newline="") as file,
+  ):
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def to_json(tree: Any, indent: int | None = None) -> str:

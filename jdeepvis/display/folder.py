@@ -77,7 +77,7 @@ class PictureFolder:
     try:
       path.mkdir(parents=True, exist_ok=True)
       if file.exists():
-        manifest = _read_manifest(file)
+        manifest = read_manifest(file)
         _refuse_other(path, manifest["settings"], settings)
         return cls(path, manifest)
       # A run killed at its very start leaves a half-written manifest.
@@ -241,6 +241,27 @@ class PictureFolder:
     write_image(folder / "montage.png", sheet)
 
 
+def read_manifest(file: Path | str) -> dict[str, Any]:
+  """What a folder's `manifest.json` holds: `settings`, `records` and more.
+
+  Raises:
+    JdeepvisError: the file is missing or no manifest.
+  """
+  try:
+    manifest = json.loads(Path(file).read_text(encoding="utf-8"))
+    files = [record["file"] for record in manifest["records"]]
+    parts = manifest["settings"], manifest.get("kept", {})
+    if all(isinstance(file, str) for file in files) and all(
+      isinstance(part, dict) for part in parts
+    ):
+      return manifest
+  except (OSError, ValueError, KeyError, TypeError):
+    pass
+  raise JdeepvisError(
+    f"{str(file)!r} is no manifest of ours; name another folder."
+  )
+
+
 def picture_file(layer: str, unit: int, recipe: str, seed: int) -> str:
   """Where a picture lies in its folder, safe whatever the layer's name."""
   return (
@@ -257,22 +278,6 @@ def safe_name(name: str) -> str:
   parts = (quote(part, safe=" +,=@") for part in name.split("/"))
   safe = "-".join(part.replace("-", "%2D") for part in parts)
   return re.sub(r"^\.", "%2E", safe) or "%"
-
-
-def _read_manifest(file: Path) -> dict[str, Any]:
-  try:
-    manifest = json.loads(file.read_text(encoding="utf-8"))
-    files = [record["file"] for record in manifest["records"]]
-    parts = manifest["settings"], manifest.get("kept", {})
-    if all(isinstance(file, str) for file in files) and all(
-      isinstance(part, dict) for part in parts
-    ):
-      return manifest
-  except (OSError, ValueError, KeyError, TypeError):
-    pass
-  raise JdeepvisError(
-    f"{str(file)!r} is no manifest of ours; name another folder."
-  )
 
 
 def _refuse_other(

@@ -298,7 +298,8 @@ def _annealed_blur(recipe: Recipe) -> Callable:
     if recipe.blur_end is None:
       return priors.blur(image, recipe.blur)
     done = step / max(recipe.steps - 1, 1)
-    ratio = (recipe.blur_end / recipe.blur) ** done
+    # Off is off: a blur of 0 has no ratio to its end.
+    ratio = (recipe.blur_end / jnp.maximum(recipe.blur, 1e-6)) ** done
     return priors.blur(image, recipe.blur * ratio)
 
   return blur

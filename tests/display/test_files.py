@@ -105,3 +105,11 @@ def test_a_tree_json_cannot_hold_leaves_no_file(tmp_path):
   with pytest.raises(TypeError):
     files.write_json(tmp_path / "facts.json", {"no": object()})
   assert not list(tmp_path.iterdir())
+
+
+def test_rows_become_comma_separated_values(tmp_path):
+  rows = [{"name": "a, b", "value": 0.1}, {"name": "ü", "value": None}]
+  files.write_csv(tmp_path / "table.csv", rows)
+  text = (tmp_path / "table.csv").read_text(encoding="utf-8")
+  assert text == 'name,value\n"a, b",0.1\nü,\n'
+  assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]

@@ -1,0 +1,115 @@
+r"""Asks a network that made none of the pictures what they show.
+
+  python -m experiments.score_pictures --manifest=out/birds/manifest.json \
+    --net=googlenet.prototxt --weights=googlenet.caffemodel --mean=104,117,123
+
+For each recipe: how many pictures of class units there are; the mean
+probability of their class by the network that made them, plain and over random
+shifts and rescalings; how often the other network names the class first or
+among its first five, and the class's median rank; with several seeds, how far
+apart its pictures of one class are; with --photos, how far spectrum and
+colours are from those of photographs. scores.json and scores.csv go beside the
+manifest.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import common
+from jdeepvis import scoring
+from jdeepvis.display.files import write_csv, write_json
+from jdeepvis.display.folder import read_manifest
+from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import read_picture
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.types import JdeepvisError
+
+_MANIFEST = flags.DEFINE_string(
+  "manifest", None, "The manifest.json of a folder of pictures."
+)
+_NET = flags.DEFINE_string(
+  "net",
+  None,
+  "A network with the same classes, best of another family: a name, a "
+  ".safetensors or .prototxt file or package.module:factory.",
+)
+_WEIGHTS = flags.DEFINE_string(
+  "weights", None, "The .caffemodel of a .prototxt."
+)
+_MEAN = flags.DEFINE_string(
+  "mean",
+  None,
+  "What a .prototxt's net has subtracted: a file, or blue,green,red.",
+)
+_PHOTOS = flags.DEFINE_string(
+  "photos", None, "A folder of photographs to compare with."
+)
+
+
+def main() -> None:
+  """Manifest to marks, marks to a table."""
+  for flag in (_MANIFEST, _NET):
+    if not flag.value:
+      raise JdeepvisError(f"--{flag.name} is missing; see --help.")
+  manifest = read_manifest(_MANIFEST.value)
+  folder = Path(_MANIFEST.value).parent
+  maker = _maker(manifest["settings"])
+  judge = load_network(_NET.value, _WEIGHTS.value, mean=_MEAN.value)
+  scoring.refuse_maker(
+    judge, weights_sha256(maker.params), maker.shapes[maker.output][-1]
+  )
+  records = _class_units(manifest, maker)
+  photos = _photos()
+  marked = scoring.under_views(folder, records, maker)
+  marked = scoring.judged(folder, marked, judge)
+  rows = scoring.table(folder, marked, judge, photos)
+  settings = {"net": _NET.value, "weights_sha256": weights_sha256(judge.params)}
+  write_json(
+    folder / "scores.json",
+    {"judge": settings, "recipes": rows, "pictures": marked},
+  )
+  write_csv(folder / "scores.csv", rows)
+  common.print_table(rows)
+  print(f"\nWrote {folder / 'scores.json'} and {folder / 'scores.csv'}.")
+
+
+def _maker(settings: dict[str, Any]) -> Network:
+  maker = load_network(settings["net"])
+  if weights_sha256(maker.params) != settings["weights_sha256"]:
+    raise JdeepvisError(
+      f"The weights of {settings['net']!r} are not those that made the "
+      "pictures; put the old ones back."
+    )
+  return maker
+
+
+def _class_units(manifest, maker: Network) -> list[dict[str, Any]]:
+  records = [
+    record for record in manifest["records"] if record["layer"] == maker.output
+  ]
+  if not records:
+    raise JdeepvisError(
+      f"{_MANIFEST.value!r} has no pictures of class units, layer "
+      f"{maker.output!r}, and no others can be recognised."
+    )
+  return records
+
+
+def _photos() -> list:
+  if _PHOTOS.value is None:
+    return []
+  files = [
+    file
+    for file in sorted(Path(_PHOTOS.value).glob("*"))
+    if file.suffix.lower() in (".jpg", ".jpeg", ".png")
+  ]
+  if not files:
+    raise JdeepvisError(f"There are no photographs in {_PHOTOS.value!r}.")
+  return [read_picture(file) for file in files]
+
+
+if __name__ == "__main__":
+  common.run(main)

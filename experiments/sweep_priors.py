@@ -1,0 +1,209 @@
+r"""Studies the priors: which of them help, and how strong they should be.
+
+  python -m experiments.sweep_priors --vary=decay:0,1e-4,1e-2 \
+    --vary=blur:0,0.5,1 --units=flamingo,junco --seeds=2 --out=out/grid
+  python -m experiments.sweep_priors --leave_one_out --recipe=default \
+    --units=0-999 --out=out/leave_one_out
+  python -m experiments.sweep_priors --figure3=11 --units=130 --out=out/figure3
+  python -m experiments.sweep_priors --combinations=300 --out=out/search
+
+A stopped study goes on where it was; more units, seeds or combinations extend
+it. OUT/index.html sorts and filters by every strength, results.csv has means
+and standard deviations for each strength's values and combinations.csv for
+each combination, which strengths.png and combinations.png show.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from absl import flags
+
+from experiments import common
+from jdeepvis import atlas, scoring
+from jdeepvis.display import plots
+from jdeepvis.display.files import write_csv
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis import ablation, recipes, summary
+from jdeepvis.types import JdeepvisError
+
+_NET = flags.DEFINE_string(
+  "net", "squeezenet1.1", "A bundled network, or a .safetensors file."
+)
+_LAYER = flags.DEFINE_string(
+  "layer", "output", "A layer by its Caffe name; output: the class scores."
+)
+_UNITS = flags.DEFINE_string(
+  "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
+)
+_SEEDS = flags.DEFINE_integer(
+  "seeds", 1, "Pictures of each unit and combination.", lower_bound=1
+)
+_RECIPE = flags.DEFINE_string(
+  "recipe", "default", "What --vary and --leave_one_out start from."
+)
+_STEPS = flags.DEFINE_integer(
+  "steps", None, "Steps; each study has its own.", lower_bound=1
+)
+_VARY = flags.DEFINE_multi_string(
+  "vary",
+  [],
+  "STRENGTH:VALUE,VALUE,...; given several times, all combinations. Strengths: "
+  f"{', '.join((*ablation.STRENGTHS, *ablation.COUNTS))}.",
+)
+_LEAVE_ONE_OUT = flags.DEFINE_bool(
+  "leave_one_out", False, "The recipe, whole and without each of its priors."
+)
+_FIGURE_3 = flags.DEFINE_integer(
+  "figure3", None, "The paper's sweeps, so many values each.", lower_bound=2
+)
+_COMBINATIONS = flags.DEFINE_integer(
+  "combinations", None, "The paper's random search; it had 300.", lower_bound=1
+)
+_SEARCH_SEED = flags.DEFINE_integer(
+  "search_seed", 0, "Of the random search's draws.", lower_bound=0
+)
+_JUDGE = flags.DEFINE_string(
+  "judge", None, "A second network, which tells what it recognises."
+)
+_PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
+_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
+
+_METRICS = {
+  "activation": "score",
+  "probability": "probability",
+  "judge_probability": "judge's probability",
+  "top5": "named among first five",
+}
+
+
+def main() -> None:
+  """Flags to combinations, combinations to pictures, pictures to numbers."""
+  common.use_all_cores()
+  if not _OUT.value:
+    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
+  if _PLOTS.value:
+    plots.require_matplotlib()
+  study, combinations = _study()
+  network = load_network(_NET.value)
+  layer = find_layer(network, _LAYER.value)
+  requests = list(_requests(network, layer, combinations))
+  judge = _judge(network, layer)
+  settings = {**study, **_settings(network, layer)}
+  folder = PictureFolder.open(_OUT.value, settings, versions=common.versions())
+  for one in combinations:
+    folder.pin(f"recipe {one.name}", dataclasses.asdict(one.recipe))
+  with common.count_programs() as programs:
+    common.predict(folder, network, requests, _start(network))
+    common.render(folder, network, requests, _start(network))
+  folder.finish(f"Priors of {_NET.value}: {study['study']}")
+  common.print_results(folder)
+  print(f"Programs compiled: {len(programs)}.")
+  _write_results(folder, judge, [one.name for one in combinations])
+
+
+def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
+  """What defines the one study that the flags ask for, and its recipes."""
+  chosen = [
+    flag
+    for flag in (_VARY, _LEAVE_ONE_OUT, _FIGURE_3, _COMBINATIONS)
+    if flag.value
+  ]
+  if len(chosen) != 1:
+    raise JdeepvisError(
+      "Choose one study: --vary, --leave_one_out, --figure3 or --combinations."
+    )
+  (flag,) = chosen
+  steps = {"steps": _STEPS.value} if _STEPS.value else {}
+  if flag is _FIGURE_3:
+    return {"study": "figure3"}, ablation.figure_3(flag.value, **steps)
+  if flag is _COMBINATIONS:
+    if _SEEDS.value != 1:
+      raise JdeepvisError(
+        "Each of the --combinations has a seed of its own; leave --seeds out."
+      )
+    study = {"study": "combinations", "search_seed": _SEARCH_SEED.value}
+    return study, ablation.random_search(
+      flag.value, _SEARCH_SEED.value, **steps
+    )
+  base = dataclasses.replace(recipes.find_recipe(_RECIPE.value), **steps)
+  study = {"study": flag.name, "recipe": _RECIPE.value}
+  if flag is _LEAVE_ONE_OUT:
+    return study, ablation.leave_one_out(base, _RECIPE.value)
+  return study, ablation.grid(base, ablation.parse_factors(flag.value))
+
+
+def _requests(
+  network: Network, layer: str, combinations: list[ablation.Combination]
+) -> Iterator[atlas.Request]:
+  for one in combinations:
+    seeds = range(_SEEDS.value) if one.seed is None else [one.seed]
+    for unit in find_units(network, layer, _UNITS.value):
+      for seed in seeds:
+        yield atlas.Request(
+          layer, unit, seed, one.name, one.recipe, strengths=one.strengths
+        )
+
+
+def _start(network: Network):
+  return lambda request: recipes.start(
+    jax.random.fold_in(request.key, 0), network.input
+  )
+
+
+def _settings(network: Network, layer: str) -> dict[str, Any]:
+  return {
+    "net": _NET.value,
+    "weights_sha256": weights_sha256(network.params),
+    "layer": layer,
+  }
+
+
+def _judge(network: Network, layer: str) -> Network | None:
+  if _JUDGE.value is None:
+    return None
+  if layer != network.output:
+    raise JdeepvisError(
+      f"A --judge names classes, and units of {layer!r} are none."
+    )
+  judge = load_network(_JUDGE.value)
+  classes = network.shapes[network.output][-1]
+  scoring.refuse_maker(judge, weights_sha256(network.params), classes)
+  return judge
+
+
+def _write_results(
+  folder: PictureFolder, judge: Network | None, names: list[str]
+) -> None:
+  # In the study's order, not in that of the work; earlier ones come last.
+  order = {name: place for place, name in enumerate(names)}
+  records = sorted(
+    folder.manifest["records"],
+    key=lambda record: order.get(record["recipe"], len(order)),
+  )
+  if judge:
+    records = scoring.judged(folder.path, records, judge)
+  metrics = {
+    name: title
+    for name, title in _METRICS.items()
+    if any(record.get(name) is not None for record in records)
+  }
+  combinations = summary.per_combination(records, list(metrics))
+  strengths = summary.per_strength(records, list(metrics))
+  common.print_table(combinations)
+  write_csv(folder.path / "combinations.csv", combinations)
+  write_csv(folder.path / "results.csv", strengths)
+  if _PLOTS.value and metrics:
+    plots.plot_strengths(folder.path / "strengths.png", strengths, metrics)
+    plots.plot_combinations(
+      folder.path / "combinations.png", combinations, metrics
+    )
+
+
+if __name__ == "__main__":
+  common.run(main)

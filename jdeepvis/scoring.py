@@ -1,0 +1,190 @@
+"""Marks for pictures in a folder, given by networks that look at them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jdeepvis.networks import classify
+from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import preprocess, read_picture, resize
+from jdeepvis.synthesis import statistics
+from jdeepvis.synthesis.recognisability import (
+  probability_under_views,
+  recognisability,
+)
+from jdeepvis.types import JdeepvisError, Pictures
+
+Record = Mapping[str, Any]
+
+
+def refuse_maker(judge: Network, weights: str, classes: int) -> None:
+  """Refuses a judge that made the pictures, or that knows other classes.
+
+  Args:
+    judge: the network that is to measure.
+    weights: `weights_sha256` of the network that made the pictures.
+    classes: how many that has.
+
+  Raises:
+    JdeepvisError: one of the two.
+  """
+  if weights_sha256(judge.params) == weights:
+    raise JdeepvisError(
+      "This network made the pictures, so it cannot tell whether others "
+      "recognise them; name another."
+    )
+  known = judge.shapes[judge.output][-1]
+  if known != classes:
+    raise JdeepvisError(
+      f"The pictures are of {classes} classes, but this network tells {known} "
+      "apart; name one with the same classes."
+    )
+
+
+def judged(
+  folder: Path, records: Sequence[Record], judge: Network
+) -> list[dict[str, Any]]:
+  """Records of class units with what another network says of the pictures.
+
+  Args:
+    folder: where the pictures are.
+    records: of class units.
+    judge: a network with the same classes.
+
+  Returns:
+    The records with `rank`, `judge_probability`, `top1` and `top5` (0 or 1).
+  """
+  pictures = [read_picture(folder / record["file"]) for record in records]
+  marks = recognisability(pictures, _classes(records), judge)
+  return [
+    {
+      **record,
+      "judge_probability": float(probability),
+      "rank": int(rank),
+      "top1": int(rank <= 1),
+      "top5": int(rank <= 5),
+    }
+    for record, rank, probability in zip(
+      records, marks.rank, marks.probability, strict=True
+    )
+  ]
+
+
+def under_views(
+  folder: Path, records: Sequence[Record], maker: Network
+) -> list[dict[str, Any]]:
+  """Records of class units with their `probability_under_views`.
+
+  Args:
+    folder: where the pictures are.
+    records: of class units.
+    maker: the network that made them.
+  """
+  pictures = [read_picture(folder / record["file"]) for record in records]
+  chances = probability_under_views(
+    maker, pictures, _classes(records), jax.random.key(0)
+  )
+  return [
+    {**record, "probability_under_views": float(chance)}
+    for record, chance in zip(records, chances, strict=True)
+  ]
+
+
+def table(
+  folder: Path,
+  records: Sequence[Record],
+  judge: Network,
+  photos: Pictures = (),
+) -> list[dict[str, Any]]:
+  """A row for each recipe, and one for the photographs.
+
+  Args:
+    folder: where the pictures are.
+    records: what `judged` and `under_views` made of them.
+    judge: the network whose class scores tell how much seeds differ.
+    photos: real ones to compare with, or none.
+
+  Returns:
+    Rows with the same keys; what does not apply is None.
+  """
+  groups: dict[str, list[Record]] = {}
+  for record in records:
+    groups.setdefault(record["recipe"], []).append(record)
+  side = read_picture(folder / records[0]["file"]).shape[:2]
+  photos = [resize(photo, side) for photo in photos]
+  rows = []
+  for name, group in groups.items():
+    pictures = [read_picture(folder / record["file"]) for record in group]
+    rows.append(
+      {
+        "recipe": name,
+        "pictures": len(group),
+        "probability": _mean(record["probability"] for record in group),
+        "under_views": _mean(
+          record["probability_under_views"] for record in group
+        ),
+        "top1": _mean(record["top1"] for record in group),
+        "top5": _mean(record["top5"] for record in group),
+        "median_rank": float(np.median([record["rank"] for record in group])),
+        "diversity": _diversity(group, pictures, judge),
+        **_looks(pictures, photos),
+      }
+    )
+  if photos:
+    nothing = dict.fromkeys(rows[0])
+    row = {"recipe": "(photos)", "pictures": len(photos)}
+    rows.append({**nothing, **row, **_looks(photos, photos)})
+  return rows
+
+
+def _classes(records: Sequence[Record]) -> list[int]:
+  return [record["unit"] for record in records]
+
+
+def _mean(values) -> float:
+  """A picture without a number, one that failed, counts as 0."""
+  return float(np.mean([value or 0.0 for value in values]))
+
+
+def _diversity(
+  records: Sequence[Record], pictures: Pictures, judge: Network
+) -> float | None:
+  """Mean distance of a class's pictures in the judge's scores."""
+  units: dict[int, list[np.ndarray]] = {}
+  for record, picture in zip(records, pictures, strict=True):
+    units.setdefault(record["unit"], []).append(
+      preprocess(picture, judge.input)
+    )
+  distances = [
+    statistics.diversity(
+      classify.activations(judge, judge.output, np.stack(images))
+    )
+    for images in units.values()
+    if len(images) > 1
+  ]
+  return float(np.mean(distances)) if distances else None
+
+
+def _looks(pictures: Pictures, photos: Pictures) -> dict[str, float | None]:
+  """Spectrum and colours, and how far they are from the photographs'."""
+  spectrum, colours = _spectrum(pictures), statistics.colours(pictures)
+  looks = {"slope": statistics.spectral_slope(spectrum)}
+  if not photos:
+    return looks
+  return {
+    **looks,
+    "spectrum_distance": statistics.spectrum_distance(
+      spectrum, _spectrum(photos)
+    ),
+    "colour_distance": statistics.colour_distance(
+      colours, statistics.colours(photos)
+    ),
+  }
+
+
+def _spectrum(pictures: Pictures) -> np.ndarray:
+  return np.mean([statistics.radial_spectrum(one) for one in pictures], axis=0)

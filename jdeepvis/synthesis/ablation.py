@@ -1,0 +1,246 @@
+"""Studies of the priors: which recipes to compare.
+
+Within a study every strength is present in every recipe, at 0 where it is off,
+so that one program serves all that agree in `steps` and `blur_every`.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from jdeepvis.networks.names import nearest
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.types import JdeepvisError
+
+STRENGTHS = tuple(
+  field.name
+  for field in dataclasses.fields(Recipe)
+  if not field.metadata.get("static")
+)
+COUNTS = ("blur_every", "steps")
+
+# These shape a step or another prior; they are nothing to switch off.
+_SETTINGS = ("rate", "max_rate", "blur_end")
+_OFF = MappingProxyType({"scale": 1.0})  # elsewhere 0
+
+# The rise wanted when no rise is too large: what is left of policy `progress`
+# is its largest rate, so constant rates run in the same program.
+_ANY_RISE = 1e30
+
+_PERCENTILES = (0, 10, 20, 30, 50, 80, 90)
+_SEARCH = MappingProxyType(
+  {
+    "decay": ((0, 1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.3), (4, 1, 1, 2, 1, 1, 1)),
+    "blur": ((0, 0.3, 0.4, 0.5, 1), (10, 2, 1, 1, 1)),
+    "blur_every": ((1, 2, 3, 4), (1,) * 4),
+    "small_norm": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
+    "small_contribution": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
+    "small_benefit": (_PERCENTILES, (20, 10, 5, 2, 2, 2, 2)),
+    "steps": ((250, 500, 750, 1000, 1500), (1,) * 5),
+  }
+)
+_POLICIES = (("progress", "constant"), (10, 5))
+_RATES = MappingProxyType(
+  {
+    "constant": {"rate": ((0.001, 0.01, 0.1, 1, 10, 100), (1,) * 6)},
+    "progress": {
+      "max_rate": ((1e2, 1e4, 1e6, 1e8), (1,) * 4),
+      "progress": ((0.1, 0.2, 0.5, 1, 2, 5), (1,) * 6),
+    },
+  }
+)
+
+
+class Combination(NamedTuple):
+  """One recipe of a study.
+
+  Attributes:
+    name: what it is called in files and records.
+    recipe: how to make the pictures.
+    strengths: what the study says of it, by name.
+    seed: of its one picture of each unit; None leaves it to the study.
+  """
+
+  name: str
+  recipe: Recipe
+  strengths: Mapping[str, float]
+  seed: int | None = None
+
+
+def parse_factors(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
+  """What `decay:0,1e-4,1e-2` and its like say: values by strength.
+
+  Raises:
+    JdeepvisError: one is not of this form, comes twice, or names no strength.
+  """
+  factors: dict[str, tuple[float, ...]] = {}
+  for text in texts:
+    name, _, values = text.partition(":")
+    if name not in (*STRENGTHS, *COUNTS):
+      raise JdeepvisError(
+        f"There is no strength {name!r} to vary; "
+        f"{nearest(name, (*STRENGTHS, *COUNTS))}."
+      )
+    if name in factors:
+      raise JdeepvisError(f"{name!r} is varied twice; list all values at once.")
+    factors[name] = _parse_values(text, name, values)
+  return factors
+
+
+def grid(
+  base: Recipe, factors: Mapping[str, Sequence[float]]
+) -> list[Combination]:
+  """Every combination of the factors' values, the last factor fastest.
+
+  Args:
+    base: the recipe that says all else.
+    factors: values by strength, `steps` or `blur_every`.
+  """
+  combinations = []
+  for values in itertools.product(*factors.values()):
+    strengths = dict(zip(factors, values, strict=True))
+    recipe = _with_strengths(base, strengths)
+    combinations.append(Combination(_spell(strengths), recipe, strengths))
+  return combinations
+
+
+def leave_one_out(base: Recipe, name: str) -> list[Combination]:
+  """The whole recipe, then the recipe without each active prior and view.
+
+  Args:
+    base: any recipe.
+    name: what it is called.
+
+  Raises:
+    JdeepvisError: nothing is active.
+  """
+  priors = [strength for strength in STRENGTHS if strength not in _SETTINGS]
+  active = {
+    strength: getattr(base, strength)
+    for strength in priors
+    if getattr(base, strength) not in (None, _OFF.get(strength, 0.0))
+  }
+  if not active:
+    raise JdeepvisError(f"The recipe {name!r} has no prior to leave out.")
+  combinations = [Combination(name, base, active)]
+  for strength in active:
+    off = {strength: _OFF.get(strength, 0.0)}
+    combinations.append(
+      Combination(f"without {strength}", _with_strengths(base, off), off)
+    )
+  return combinations
+
+
+def figure_3(points: int, *, steps: int = 1000) -> list[Combination]:
+  """The paper's sweeps of one prior at a time, from none of it to too much.
+
+  Args:
+    points: values of each prior, evenly spaced.
+    steps: of each picture; the paper's are 1000.
+  """
+  none = Recipe(
+    rate=2.0,
+    max_rate=100.0,
+    decay=0.0,
+    blur=0.0,
+    small_norm=0.0,
+    small_contribution=0.0,
+    policy="progress",
+    blur_every=4,
+    steps=steps,
+  )
+  constant = {"rate": _ANY_RISE}
+  combinations = []
+  for fraction in map(float, np.linspace(0, 1, points)):
+    often = {"blur_every": 4 + int(6 * (1 - fraction))}
+    for name, most, more in (
+      ("decay", 0.5, constant),
+      ("blur", 1.0, constant | often),
+      ("small_contribution", 95.0, {}),
+      ("small_norm", 95.0, {}),
+    ):
+      strength = {name: most * fraction}
+      recipe = dataclasses.replace(none, **strength, **more)
+      combinations.append(Combination(_spell(strength), recipe, strength))
+  return combinations
+
+
+def random_search(
+  count: int, seed: int, *, steps: int | None = None
+) -> list[Combination]:
+  """The paper's random search over hyperparameters, its values and weights.
+
+  Args:
+    count: how many combinations; the paper has 300. The first ones do not
+      depend on it.
+    seed: of the draws.
+    steps: of every picture; by default drawn like the rest.
+
+  Returns:
+    Combinations with a seed each, as the original drew them.
+  """
+  return [_draw(number, seed, steps) for number in range(count)]
+
+
+def _parse_values(text, name, values) -> tuple[float, ...]:
+  try:
+    numbers = tuple(map(float, values.split(",")))
+  except ValueError:
+    raise JdeepvisError(
+      f"--vary={text} is not of the form NAME:VALUE,VALUE,..."
+    ) from None
+  least = 1 if name in COUNTS else 0
+  for number in numbers:
+    whole = name not in COUNTS or number.is_integer()
+    if not (math.isfinite(number) and number >= least and whole):
+      kind = "a whole number" if name in COUNTS else "a number"
+      raise JdeepvisError(
+        f"{name}={number:g} cannot be; give {kind} of at least {least}."
+      )
+  return numbers
+
+
+def _spell(strengths: Mapping[str, float]) -> str:
+  return ",".join(f"{name}={value:g}" for name, value in strengths.items())
+
+
+def _with_strengths(base: Recipe, strengths: Mapping[str, float]) -> Recipe:
+  return dataclasses.replace(
+    base,
+    **{
+      name: int(value) if name in COUNTS else float(value)
+      for name, value in strengths.items()
+    },
+  )
+
+
+def _draw(number: int, seed: int, steps: int | None) -> Combination:
+  # A generator for each: what one draws moves none of the others.
+  generator = np.random.default_rng((seed, number))
+
+  def choose(values, weights):
+    share = np.divide(weights, sum(weights))
+    return values[generator.choice(len(values), p=share)]
+
+  choices = {**_SEARCH, **_RATES[choose(*_POLICIES)]}
+  strengths = {name: float(choose(*each)) for name, each in choices.items()}
+  if steps:
+    del strengths["steps"]
+  recipe = Recipe(
+    rate=strengths.get("progress", _ANY_RISE),
+    max_rate=strengths.get("max_rate", strengths.get("rate")),
+    policy="progress",
+    steps=steps or 0,
+  )
+  drawn = {name: strengths[name] for name in _SEARCH if name in strengths}
+  return Combination(
+    f"combination_{number:03d}",
+    _with_strengths(recipe, drawn),
+    strengths,
+    seed=number,
+  )

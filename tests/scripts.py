@@ -1,0 +1,69 @@
+"""Scripts within the tests' own process, though their flags share names."""
+
+import contextlib
+import importlib
+
+from absl import flags
+from absl.testing import flagsaver
+
+from experiments import common
+
+
+class Script:
+  """One script, whose flags are there while it runs and no longer.
+
+  Attributes:
+    module: the script.
+  """
+
+  def __init__(self, name):
+    with _set_aside():
+      self.module = importlib.import_module(name)
+      self._flags = _script_flags()
+
+  def run(self, monkeypatch, *arguments):
+    """The script from its arguments up to its very end."""
+
+    def parse_and_run(guarded):
+      with _set_aside():
+        _define(self._flags)
+        with flagsaver.flagsaver():
+          flags.FLAGS.unparse_flags()
+          guarded(flags.FLAGS([self.module.__name__, *map(str, arguments)]))
+
+    monkeypatch.setattr(common, "use_all_cores", lambda: None)
+    monkeypatch.setattr(common.app, "run", parse_and_run)
+    common.run(self.module.main)
+
+
+@contextlib.contextmanager
+def _set_aside():
+  """Takes all scripts' flags away, and brings them back in the end."""
+  there = _script_flags()
+  _remove(there)
+  try:
+    yield
+  finally:
+    _remove(_script_flags())
+    _define(there)
+
+
+def _script_flags():
+  return {
+    module: list(own)
+    for module, own in flags.FLAGS.flags_by_module_dict().items()
+    if module.startswith("experiments.")
+  }
+
+
+def _remove(modules):
+  for own in modules.values():
+    for flag in own:
+      delattr(flags.FLAGS, flag.name)
+
+
+def _define(modules):
+  for module, own in modules.items():
+    for flag in own:
+      flags.FLAGS[flag.name] = flag
+      flags.FLAGS.register_flag_by_module(module, flag)
