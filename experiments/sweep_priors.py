@@ -195,7 +195,12 @@ def _write_results(
   }
   combinations = summary.per_combination(records, list(metrics))
   strengths = summary.per_strength(records, list(metrics))
-  common.print_table(combinations)
+  common.print_table(
+    [
+      {name: row[name] for name in row if not name.endswith("_std")}
+      for row in combinations
+    ]
+  )
   write_csv(folder.path / "combinations.csv", combinations)
   write_csv(folder.path / "results.csv", strengths)
   if _PLOTS.value and metrics:
