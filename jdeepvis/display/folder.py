@@ -28,7 +28,7 @@ from jdeepvis.display.montage import montage
 from jdeepvis.types import JdeepvisError, Pixels
 
 _UNFINISHED = ".unfinished"
-_LARGEST_SIDE, _SMALLEST_SIDE = 4096, 96
+_LARGEST_SIDE, _SMALLEST_SIDE = 4096, 192
 _FAINT = 4
 
 
@@ -306,8 +306,9 @@ def _thumbnail(path: Path, side: int) -> Pixels:
   with Image.open(path) as image:
     image = image.convert("RGB")
     image.thumbnail((side, side))
-    # A unit of a low layer sees a few pixels: shown as such, but larger.
-    if enlarged := _SMALLEST_SIDE // max(image.size):
+    # A unit of a low layer sees a few pixels: shown as such, but larger, as
+    # far as a sheet of many has room.
+    if enlarged := min(side, _SMALLEST_SIDE) // max(image.size):
       image = image.resize(
         (image.width * enlarged, image.height * enlarged),
         Image.Resampling.NEAREST,
