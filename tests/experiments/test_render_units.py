@@ -141,6 +141,11 @@ def test_wrong_folders_are_named_and_left_alone(refusal, script, tmp_path):
     ({"direction": 2}, "'direction' is wrong"),
     ({"jobs": ({"units": 3, "keep": "last"},)}, "job of the config has 'keep'"),
     ({"jobs": ({"layer": "conv2"},)}, "'conv2'"),
+    ({"jobs": ({"steps": "many"},)}, "a job with steps='many'"),
+    ({"jobs": ({"steps": 0},)}, "a job with steps=0"),
+    ({"jobs": ({"units": None},)}, "a job with units=None"),
+    ({"jobs": ({"seeds": "two"},)}, "a job with seeds='two'"),
+    ({"jobs": ({"recipe": ("none", "nome")},)}, "no recipe 'nome'"),
   ],
 )
 def test_wrong_configs_are_one_sentence(refusal, tmp_path, entries, told):
