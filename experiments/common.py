@@ -95,12 +95,19 @@ def take_flags_from(config: flags.FlagHolder) -> Mapping[str, Any]:
     if name not in flags.FLAGS:
       raise JdeepvisError(f"The config's entry {name!r} is no flag.")
     try:
-      flags.FLAGS.set_default(name, _as_typed(value))
+      flags.FLAGS.set_default(name, as_typed(value))
     except flags.Error as error:
       raise JdeepvisError(
         f"The config's entry {name!r} is wrong: {error}."
       ) from error
   return entries
+
+
+def as_typed(value: Any) -> str | None:
+  """A config's value as one would type it after the flag."""
+  if isinstance(value, list | tuple):
+    return ",".join(map(str, value))
+  return None if value is None else str(value)
 
 
 def render(
@@ -213,13 +220,6 @@ def _cell(value: Any) -> str:
   if value is None:
     return "-"
   return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _as_typed(value: Any) -> str | None:
-  """A config's value as one would type it after the flag."""
-  if isinstance(value, list | tuple):
-    return ",".join(map(str, value))
-  return None if value is None else str(value)
 
 
 def _git_revision() -> str | None:

@@ -115,7 +115,15 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
     raise JdeepvisError(
       f"A job of the config has {min(unknown)!r}; it can have {', '.join(job)}."
     )
-  return {**job, **entries}
+  for name, value in entries.items():
+    try:
+      parsed = flags.FLAGS[name].parser.parse(common.as_typed(value))
+    except (TypeError, ValueError) as error:
+      raise JdeepvisError(
+        f"The config has a job with {name}={value!r}: {error}."
+      ) from error
+    job[name] = ",".join(parsed) if isinstance(parsed, list) else parsed
+  return job
 
 
 def _requests(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from jdeepvis.types import JdeepvisError, Pixels
@@ -42,7 +43,8 @@ def write_image(path: Path | str, pixels: Pixels) -> None:
 
   Args:
     path: where to write.
-    pixels: uint8 `[h, w, 3]`, RGB, or `[h, w, 1]`, grey; 0..255.
+    pixels: uint8 `[h, w, c]`, 0..255: RGB where `c` is 3, else every channel
+      in grey, side by side.
 
   Raises:
     JdeepvisError: for any other suffix.
@@ -52,7 +54,9 @@ def write_image(path: Path | str, pixels: Pixels) -> None:
       f"Cannot write the picture {str(path)!r}: its name must end in "
       f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}."
     )
-  image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+  if pixels.shape[-1] != 3:
+    pixels = np.concatenate(np.moveaxis(pixels, -1, 0), axis=1)
+  image = Image.fromarray(pixels)
   with atomic(path) as temporary:
     image.save(temporary, quality=95)
 

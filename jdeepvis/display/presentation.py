@@ -9,7 +9,7 @@ from PIL import Image
 
 from jdeepvis.types import Pixels
 
-_SMALLEST_SIDE = 96
+_SMALLEST_SIDE = 192
 
 
 def headroom(image: np.ndarray) -> float:
@@ -37,8 +37,9 @@ def thumbnail(path: Path, side: int) -> Pixels:
   with Image.open(path) as image:
     image = image.convert("RGB")
     image.thumbnail((side, side))
-    # A unit of a low layer sees a few pixels: shown as such, but larger.
-    if enlarged := _SMALLEST_SIDE // max(image.size):
+    # A unit of a low layer sees a few pixels: shown as such, but larger, as
+    # far as a sheet of many has room.
+    if enlarged := min(side, _SMALLEST_SIDE) // max(image.size):
       image = image.resize(
         (image.width * enlarged, image.height * enlarged),
         Image.Resampling.NEAREST,

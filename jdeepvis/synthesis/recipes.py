@@ -115,6 +115,20 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       steps=256,
       keep="last",
     ),
+    # For images of some thirty pixels, whose strokes are two or three wide:
+    # a narrow blur, and a decay towards the mean, LeNet's black paper.
+    "small": Recipe(
+      rate=8.0,
+      decay=0.02,
+      blur=1.0,
+      blur_end=0.4,
+      shift=0.05,
+      scale=1.3,
+      policy="rms",
+      blur_every=4,
+      steps=256,
+      keep="last",
+    ),
     # The rows of table 1, from the top left of the figure's gorillas.
     "paper_a": Recipe(
       rate=2.0,

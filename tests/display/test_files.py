@@ -47,6 +47,20 @@ with files.atomic({str(path)!r}) as temporary:
   assert path.read_text() == "old"
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_other_channels_stand_side_by_side(tmp_path, channels):
+  """Two are no grey with alpha, four are no colours with alpha."""
+  pixels = np.random.default_rng(0).integers(
+    0, 256, (5, 7, channels), dtype=np.uint8
+  )
+  path = tmp_path / "planes.png"
+  files.write_image(path, pixels)
+  with Image.open(path) as image:
+    assert image.mode == "L"
+    planes = np.split(np.asarray(image), channels, axis=1)
+  np.testing.assert_array_equal(np.stack(planes, axis=-1), pixels)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_png_keeps_every_pixel(tmp_path, channels):
   pixels = np.random.default_rng(0).integers(

@@ -358,6 +358,25 @@ def test_finish_leaves_what_shows_all_and_no_scraps(tmp_path):
   assert "A title" in page and "fc8/unit_0002/default/seed_0.png" in page
 
 
+def test_small_pictures_are_enlarged_as_far_as_there_is_room(
+  tmp_path, monkeypatch
+):
+  """Each pixel becomes a square of whole pixels."""
+  for largest, block in ((4096, 32), (99, 16)):
+    monkeypatch.setattr(folder, "_LARGEST_SIDE", largest)
+    pictures = PictureFolder.open(tmp_path / str(largest), SETTINGS)
+    record, pixels, image, history = made(1)
+    add(pictures, (record, pixels, 100 * image, history))
+    pictures.finish("Test")
+    with Image.open(tmp_path / str(largest) / "montage.png") as sheet:
+      sheet = np.asarray(sheet)
+    enlarged = pixels.repeat(block, 0).repeat(block, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, enlarged.shape)
+    found = (windows[..., ::block, ::block, :] == pixels).all((-3, -2, -1))
+    place = np.argwhere(found).min(0)
+    np.testing.assert_array_equal(windows[tuple(place)], enlarged)
+
+
 def test_numbers_that_are_none_survive_another_run(tmp_path):
   """JSON has no NaN: the next run reads null and must still caption it."""
   nan = float("nan")

@@ -14,7 +14,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from experiments import common, render_units
-from jdeepvis.networks import zoo
+from jdeepvis.networks import convert, weights, zoo
 
 ROOT = Path(__file__).parents[2]
 # How ml_collections loads a config.
@@ -141,6 +141,11 @@ def test_wrong_folders_are_named_and_left_alone(refusal, script, tmp_path):
     ({"direction": 2}, "'direction' is wrong"),
     ({"jobs": ({"units": 3, "keep": "last"},)}, "job of the config has 'keep'"),
     ({"jobs": ({"layer": "conv2"},)}, "'conv2'"),
+    ({"jobs": ({"steps": "many"},)}, "a job with steps='many'"),
+    ({"jobs": ({"steps": 0},)}, "a job with steps=0"),
+    ({"jobs": ({"units": None},)}, "a job with units=None"),
+    ({"jobs": ({"seeds": "two"},)}, "a job with seeds='two'"),
+    ({"jobs": ({"recipe": ("none", "nome")},)}, "no recipe 'nome'"),
   ],
 )
 def test_wrong_configs_are_one_sentence(refusal, tmp_path, entries, told):
@@ -349,6 +354,94 @@ def test_killed_and_started_again_gives_the_same_pictures(tmp_path):
       for key in ours:
         np.testing.assert_array_equal(ours[key], theirs[key])
   assert not (killed / ".unfinished").exists()
+
+
+_NET = """
+input: "data" input_dim: 1 input_dim: %d input_dim: 20 input_dim: 33
+layer {
+  name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 4 kernel_size: 5 stride: 2 }
+}
+layer {
+  name: "fc" type: "InnerProduct" bottom: "conv1" top: "fc"
+  inner_product_param { num_output: 3 }
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("mean", ["none", "channel", "pixel"])
+def test_inputs_of_any_form_become_pictures(script, tmp_path, channels, mean):
+  """Grey or of four channels, not square, any mean or none."""
+  prototxt, net = tmp_path / "net.prototxt", tmp_path / "net.safetensors"
+  prototxt.write_text(_NET % channels)
+  generator = np.random.default_rng(0)
+  value = {
+    "none": None,
+    "channel": generator.uniform(0, 255, channels),
+    "pixel": generator.uniform(0, 255, (channels, 20, 33)),
+  }[mean]
+  network, _ = convert.read_caffe(prototxt, "random", mean=value)
+  weights.write_network(
+    net, network, architecture=None, origin=weights.Origin("random", "")
+  )
+  out = tmp_path / "out"
+  shared = (f"--net={net}", "--steps=3", "--recipe=none", "--units=1")
+  script(*shared, f"--out={out}")
+  corner = ("--layer=conv1", "--position=7,14", f"--out={tmp_path / 'corner'}")
+  script(*shared, *corner)
+  planes = 1 if channels == 3 else channels
+  for folder, height, width, spec_mean in (
+    (out, 20, 33, network.input.mean),
+    (tmp_path / "corner", 5, 5, _corner(network.input.mean)),
+  ):
+    (record,) = json.loads((folder / "manifest.json").read_text())["records"]
+    assert record["status"] == "ok"
+    with np.load(folder / "images.npz") as images:
+      (image,) = images.values()
+    assert image.shape == (height, width, channels)
+    with Image.open(folder / record["file"]) as picture:
+      assert picture.mode == ("RGB" if channels == 3 else "L")
+      assert picture.size == (planes * width, height)
+      seen = np.asarray(picture)
+    if channels != 3:
+      seen = np.stack(np.split(seen, channels, axis=1), axis=-1)
+    np.testing.assert_allclose(seen, image + spec_mean, atol=0.51)
+    Image.open(folder / "montage.png").load()
+
+
+def _corner(mean):
+  """What of the mean lies under conv1's neuron at 7, 14."""
+  return mean[14:19, 28:33] if mean.ndim == 3 else mean
+
+
+@pytest.mark.slow
+def test_lenets_classes_look_like_its_digits(script, shared_data, tmp_path):
+  """Most pictures resemble the mean of their own digit most."""
+  network, _ = convert.read_caffe(
+    shared_data / "caffe/nets/lenet.prototxt",
+    shared_data / "caffe/models/lenet_v2.caffemodel",
+    scale=1 / 256,
+  )
+  net, out = tmp_path / "lenet.safetensors", tmp_path / "out"
+  weights.write_network(
+    net, network, architecture=None, origin=weights.Origin("lenet", "")
+  )
+  script(f"--net={net}", "--units=all", "--recipe=small", f"--out={out}")
+  with np.load(out / "images.npz") as images:
+    pictures = np.stack(
+      [images[f"ip2/unit_{digit:04d}/small/seed_0"] for digit in range(10)]
+    )
+  digits = np.float32(np.load(shared_data / "mnist200.npz")["images"][:100])
+  scores = network.apply(network.params, digits[..., None])["ip2"]
+  named = np.argmax(scores, -1)
+  means = np.stack([digits[named == digit].mean(0) for digit in range(10)])
+  # What sets a digit apart from the others, where it is.
+  means -= means.mean(0)
+  likeness = np.corrcoef(pictures.reshape(10, -1), means.reshape(10, -1))
+  nearest = likeness[:10, 10:].argmax(-1)
+  assert np.sum(nearest == np.arange(10)) >= 6
 
 
 @pytest.mark.slow
