@@ -31,7 +31,9 @@ from jdeepvis.synthesis.objectives import bind, neuron
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
-  "net", "squeezenet1.1", "A bundled network, or a .safetensors file."
+  "net",
+  "squeezenet1.1",
+  "The bundled network, a .safetensors file, or package.module:factory.",
 )
 _LAYER = flags.DEFINE_string(
   "layer", "output", "A layer by its Caffe name; output: the class scores."

@@ -44,11 +44,15 @@ class PictureFolder:
   def __init__(self, path: Path, manifest: dict[str, Any]):
     self.path = path
     self.manifest = manifest
-    # A picture that someone removed is made again.
+    images = self._members("images")
+    histories = {name.rpartition("/")[0] for name in self._members("history")}
+    # A picture that someone removed, or its arrays, is made again.
     self._records = {
       record["file"]: record
       for record in manifest.setdefault("records", [])
       if all((path / record[x]).exists() for x in _FILES if x in record)
+      and f"{_stem(record['file'])}.npy" in images
+      and _stem(record["file"]) in histories
     }
 
   @classmethod
@@ -199,6 +203,19 @@ class PictureFolder:
   def _parts(self, name: str) -> list[Path]:
     return sorted((self.path / _UNFINISHED).glob(f"{name}-*.npz"))
 
+  def _members(self, name: str) -> set[str]:
+    """What an archive holds, with the parts not yet merged into it."""
+    members: set[str] = set()
+    for file in (self.path / f"{name}.npz", *self._parts(name)):
+      try:
+        with zipfile.ZipFile(file) as archive:
+          members.update(archive.namelist())
+      except FileNotFoundError:
+        pass
+      except (OSError, zipfile.BadZipFile):
+        raise _damaged(file) from None
+    return members
+
   def _write_part(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
     with atomic(self.path / _UNFINISHED / f"{name}.npz") as path:
       np.savez(path, **arrays)
@@ -301,23 +318,33 @@ def _unit_folder(record: Mapping[str, Any]) -> str:
   return "/".join(record["file"].split("/")[:2])
 
 
+def _damaged(file: Path) -> JdeepvisError:
+  return JdeepvisError(
+    f"{str(file)!r} is damaged; remove it, and what it held is made again."
+  )
+
+
 def _thumbnail(path: Path, side: int) -> Pixels:
-  with Image.open(path) as image:
-    image = image.convert("RGB")
-    image.thumbnail((side, side))
-    # A unit of a low layer sees a few pixels: shown as such, but larger.
-    if enlarged := _SMALLEST_SIDE // max(image.size):
-      image = image.resize(
-        (image.width * enlarged, image.height * enlarged),
-        Image.Resampling.NEAREST,
-      )
-    return np.asarray(image)
+  try:
+    with Image.open(path) as file:
+      image = file.convert("RGB")
+  except (OSError, ValueError, SyntaxError):
+    raise _damaged(path) from None
+  image.thumbnail((side, side))
+  # A unit of a low layer sees a few pixels: shown as such, but larger.
+  if enlarged := _SMALLEST_SIDE // max(image.size):
+    image = image.resize(
+      (image.width * enlarged, image.height * enlarged),
+      Image.Resampling.NEAREST,
+    )
+  return np.asarray(image)
 
 
 def _caption(record: Mapping[str, Any]) -> str:
-  name = f"{record['unit']}"
   if record.get("label"):
-    name += f" {record['label'].split(',')[0]}"
+    name = f"{record['unit']} {record['label'].split(',')[0]}"
+  else:
+    name = f"{record['layer']} {record['unit']}"
   reached = ""
   if record.get("probability") is not None:
     reached = f" · p {record['probability']:.3f}"

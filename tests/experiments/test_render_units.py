@@ -30,10 +30,10 @@ def script(monkeypatch, squeezenet):
   monkeypatch.setattr(render_units, "load_network", load_once(squeezenet))
 
   def run(*arguments):
-    def parse_and_run(guarded):
+    def parse_and_run(guarded, flags_parser):
       with flagsaver.flagsaver():
         flags.FLAGS.unparse_flags()
-        guarded(flags.FLAGS(["render_units", *map(str, arguments)]))
+        guarded(flags_parser(["render_units", *map(str, arguments)]))
 
     monkeypatch.setattr(common.app, "run", parse_and_run)
     common.run(render_units.main)
@@ -86,6 +86,11 @@ WRONG = [
   (["--position=1,1"], ["(1, 1)", "'scores'"]),
   (["stray"], ["'stray'"]),
   (["--config=missing.py"], ["no config file 'missing.py'"]),
+  (["--steps=many"], ["Flag --steps=many", "--help"]),
+  (["--seeds=0"], ["Flag --seeds=0", "positive"]),
+  (["--keep=worst"], ["Flag --keep=worst", "<best|last>"]),
+  (["--stpes=3"], ["no flag --stpes", "nearest: steps"]),
+  ([f"--config={ROOT / 'README.md'}"], ["config cannot be used: SyntaxError"]),
 ]
 
 
