@@ -9,12 +9,15 @@
 Every file appears whole or not at all, a picture's record after its files.
 """
 
+import contextlib
+import fcntl
 import json
 import math
+import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -88,10 +91,7 @@ class PictureFolder:
       folder = cls(path, {"settings": settings, **more})
       folder._write_manifest()
     except OSError as error:
-      raise JdeepvisError(
-        f"{str(path)!r} cannot be a folder of pictures: {error.strerror}; "
-        "name another."
-      ) from error
+      raise _no_folder(path, error) from error
     return folder
 
   def __contains__(self, file: str) -> bool:
@@ -253,6 +253,40 @@ class PictureFolder:
     write_image(folder / "montage.png", sheet)
 
 
+@contextlib.contextmanager
+def only_run(path: Path | str) -> Iterator[None]:
+  """Keeps other runs out of a folder, as each writes the whole manifest.
+
+  Nothing stays behind, however the run ends; a folder that does not exist yet
+  is made.
+
+  Args:
+    path: the folder.
+
+  Raises:
+    JdeepvisError: another run writes to it now.
+  """
+  try:
+    Path(path).mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+  except OSError as error:
+    raise _no_folder(path, error) from error
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    os.close(handle)
+    raise JdeepvisError(
+      f"Another run writes to {str(path)!r}; wait for it or name another "
+      "folder."
+    ) from None
+  except OSError:
+    pass  # a file system without locks
+  try:
+    yield
+  finally:
+    os.close(handle)
+
+
 def picture_file(layer: str, unit: int, recipe: str, seed: int) -> str:
   """Where a picture lies in its folder, safe whatever the layer's name."""
   return (
@@ -316,6 +350,13 @@ def _stem(file: str) -> str:
 
 def _unit_folder(record: Mapping[str, Any]) -> str:
   return "/".join(record["file"].split("/")[:2])
+
+
+def _no_folder(path: Path | str, error: OSError) -> JdeepvisError:
+  return JdeepvisError(
+    f"{str(path)!r} cannot be a folder of pictures: {error.strerror}; name "
+    "another."
+  )
 
 
 def _damaged(file: Path) -> JdeepvisError:

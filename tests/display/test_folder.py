@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from jdeepvis.display import files, folder
-from jdeepvis.display.folder import PictureFolder, picture_file, safe_name
+from jdeepvis.display.folder import (
+  PictureFolder,
+  only_run,
+  picture_file,
+  safe_name,
+)
 from jdeepvis.types import JdeepvisError
 
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
@@ -125,6 +130,21 @@ def test_a_foreign_folder_is_refused_untouched(tmp_path):
   with pytest.raises(JdeepvisError, match="no folder of pictures"):
     PictureFolder.open(tmp_path, SETTINGS)
   assert contents(tmp_path) == before
+
+
+def test_one_run_at_a_time(tmp_path):
+  path = tmp_path / "pictures"
+  with only_run(path):
+    PictureFolder.open(path, SETTINGS)
+    with (
+      pytest.raises(JdeepvisError, match=r"^Another run writes to .*\.$"),
+      only_run(path),
+    ):
+      pass
+    with only_run(tmp_path):
+      pass
+  with only_run(path):
+    assert [file.name for file in path.iterdir()] == ["manifest.json"]
 
 
 def test_what_cannot_be_a_folder_is_one_sentence(tmp_path):

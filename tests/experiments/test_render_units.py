@@ -14,6 +14,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from experiments import common, render_units
+from jdeepvis.display.folder import only_run
 from jdeepvis.networks import zoo
 
 ROOT = Path(__file__).parents[2]
@@ -256,6 +257,11 @@ def test_other_settings_are_refused_by_name(
   Image.new("RGB", (9, 9), "red").save(photo)
   assert "init_sha256=" in refusal(*base.values(), out=out)
   assert (out / "manifest.json").read_bytes() == before
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(refusal, tmp_path):
+  with only_run(tmp_path / "out"):
+    assert "Another run" in refusal("--steps=1")
 
 
 def test_another_version_of_a_recipe_is_refused(
