@@ -28,7 +28,8 @@ _BUSY_CORE, _BUSY_ACCELERATOR = 1, 64
 def run(main: Callable[[], None]) -> None:
   """Runs a script's `main` once its flags are parsed.
 
-  Bad input ends with one sentence on standard error and exit status 1.
+  Bad input, or a file that the system refuses, ends with one sentence on
+  standard error and exit status 1.
   """
 
   def guarded(argv):
@@ -40,6 +41,8 @@ def run(main: Callable[[], None]) -> None:
       main()
     except JdeepvisError as error:
       _fail(str(error))
+    except OSError as error:
+      _fail(f"The system refuses {error.filename!r}: {error.strerror}.")
     except KeyboardInterrupt:
       sys.exit("\nStopped; the same command goes on from here.")
 

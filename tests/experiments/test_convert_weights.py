@@ -73,7 +73,8 @@ def test_wrong_files_are_one_sentence(release, tmp_path):
 
 @pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_one_sentence(release):
-  out = "/dev/null/net.safetensors"
+  out = "/proc/net.safetensors"
   done = convert("--net=squeezenet1.1", f"--weights={release}", f"--out={out}")
   (line,) = done.stderr.splitlines()
-  assert line.startswith("error: ") and line.endswith(".") and out in line
+  assert line.startswith("error: ") and line.endswith(".")
+  assert "cannot be written" in line

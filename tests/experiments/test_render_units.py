@@ -264,6 +264,15 @@ def test_a_folder_that_another_run_writes_to_is_refused(refusal, tmp_path):
     assert "Another run" in refusal("--steps=1")
 
 
+def test_a_file_that_the_system_refuses_is_named(script, monkeypatch, tmp_path):
+  def fail(*_):
+    raise PermissionError(13, "Permission denied", "seed_0.png")
+
+  monkeypatch.setattr(common, "render", fail)
+  with pytest.raises(SystemExit, match=r"^error: .*'seed_0.png': Permission"):
+    script(f"--out={tmp_path / 'out'}")
+
+
 def test_another_version_of_a_recipe_is_refused(
   requests, refusal, monkeypatch, tmp_path
 ):
