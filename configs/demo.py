@@ -3,7 +3,7 @@
   python -m experiments.render_units --config=configs/demo.py --out=out/demo
 
 Expected: 18 pictures, all `ok`, the six classes in the default recipe with a
-probability above 0.9; about 2,500 image-steps, some two minutes on two cores.
+probability above 0.9; 2,580 image-steps, one to two minutes on two cores.
 """
 
 from ml_collections import ConfigDict

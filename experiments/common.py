@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 from absl import app, flags, logging
@@ -17,6 +17,7 @@ from tqdm import tqdm
 import jdeepvis
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
+from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis.sweep import choose_batch
 from jdeepvis.types import Image, JdeepvisError
@@ -32,7 +33,8 @@ _CLIMB = "jit(_advance)"
 def run(main: Callable[[], None]) -> None:
   """Runs a script's `main` once its flags are parsed.
 
-  Bad input ends with one sentence on standard error and exit status 1.
+  Bad input, or a file that the system refuses, ends with one sentence on
+  standard error and exit status 1.
   """
 
   def guarded(argv):
@@ -44,10 +46,12 @@ def run(main: Callable[[], None]) -> None:
       main()
     except JdeepvisError as error:
       _fail(str(error))
+    except OSError as error:
+      _fail(f"The system refuses {error.filename!r}: {error.strerror}.")
     except KeyboardInterrupt:
       sys.exit("\nStopped; the same command goes on from here.")
 
-  app.run(guarded)
+  app.run(guarded, flags_parser=_parse)
 
 
 def use_all_cores() -> None:
@@ -192,8 +196,9 @@ def print_results(folder: PictureFolder) -> None:
   told = ", ".join(
     f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()
   )
+  plural = "s" * (len(records) != 1)
   print(
-    f"\n{len(records)} pictures ({told}). Look at\n"
+    f"\n{len(records)} picture{plural} ({told}). Look at\n"
     f"  {folder.path / 'index.html'}\n"
     f"  {folder.path / 'montage.png'}"
   )
@@ -222,6 +227,20 @@ def _cell(value: Any) -> str:
   return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _parse(argv: Sequence[str]) -> list[str]:
+  try:
+    return flags.FLAGS(argv)
+  except flags.UnrecognizedFlagError as error:
+    name = error.flagname
+    _fail(f"There is no flag --{name}; {nearest(name, flags.FLAGS)}.")
+  except flags.Error as error:
+    # One of several, if several are wrong.
+    told = str(error).splitlines()[0].rstrip(".")
+    _fail(f"{told[0].upper()}{told[1:]}; --help lists the flags.")
+  except Exception as error:  # a config is code, which can raise anything
+    _fail(f"The config cannot be used: {repr(error)[:200]}.")
+
+
 def _git_revision() -> str | None:
   folder = Path(__file__).parent
   command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
@@ -244,5 +263,5 @@ def _free_on(device: jax.Device) -> int:
   return stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str) -> NoReturn:
   sys.exit(f"error: {sentence}")

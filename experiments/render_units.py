@@ -20,7 +20,7 @@ from ml_collections import config_flags
 
 from experiments import common
 from jdeepvis import atlas
-from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks.convert import sha256, weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
@@ -33,7 +33,7 @@ from jdeepvis.types import JdeepvisError
 _NET = flags.DEFINE_string(
   "net",
   "squeezenet1.1",
-  "A bundled network, a .safetensors file, or package.module:factory.",
+  "The bundled network, a .safetensors file, or package.module:factory.",
 )
 _LAYER = flags.DEFINE_string(
   "layer", "output", "A layer by its Caffe name; output: the class scores."
@@ -92,14 +92,15 @@ def main() -> None:
     for request in _requests(network, _job(job))
   ]
   start = _start(network)
-  folder = PictureFolder.open(
-    _OUT.value, _settings(network), versions=common.versions()
-  )
-  for request in requests:
-    recipe = dataclasses.asdict(request.recipe)
-    folder.pin(f"recipe {request.recipe_name}", recipe)
-  common.render(folder, network, requests, start)
-  folder.finish(f"Units of {_NET.value}")
+  with only_run(_OUT.value):
+    folder = PictureFolder.open(
+      _OUT.value, _settings(network), versions=common.versions()
+    )
+    for request in requests:
+      recipe = dataclasses.asdict(request.recipe)
+      folder.pin(f"recipe {request.recipe_name}", recipe)
+    common.render(folder, network, requests, start)
+    folder.finish(f"Units of {_NET.value}")
   common.print_results(folder)
 
 

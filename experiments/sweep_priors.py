@@ -24,7 +24,7 @@ from experiments import common
 from jdeepvis import atlas, scoring
 from jdeepvis.display import plots
 from jdeepvis.display.files import write_csv
-from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
@@ -95,16 +95,19 @@ def main() -> None:
   requests = list(_requests(network, layer, combinations))
   judge = _judge(network, layer)
   settings = {**study, **_settings(network, layer)}
-  folder = PictureFolder.open(_OUT.value, settings, versions=common.versions())
-  for one in combinations:
-    folder.pin(f"recipe {one.name}", dataclasses.asdict(one.recipe))
-  with common.count_programs() as programs:
-    common.predict(folder, network, requests, _start(network))
-    common.render(folder, network, requests, _start(network))
-  folder.finish(f"Priors of {_NET.value}: {study['study']}")
-  common.print_results(folder)
-  print(f"Programs compiled: {len(programs)}.")
-  _write_results(folder, judge, [one.name for one in combinations])
+  with only_run(_OUT.value):
+    folder = PictureFolder.open(
+      _OUT.value, settings, versions=common.versions()
+    )
+    for one in combinations:
+      folder.pin(f"recipe {one.name}", dataclasses.asdict(one.recipe))
+    with common.count_programs() as programs:
+      common.predict(folder, network, requests, _start(network))
+      common.render(folder, network, requests, _start(network))
+    folder.finish(f"Priors of {_NET.value}: {study['study']}")
+    common.print_results(folder)
+    print(f"Programs compiled: {len(programs)}.")
+    _write_results(folder, judge, [one.name for one in combinations])
 
 
 def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:

@@ -47,5 +47,6 @@ class JdeepvisError(ValueError):
   """Bad input from outside: a file, a flag, a layer or unit name.
 
   The message is one sentence that names the culprit and says what would be
-  right. Scripts print it and exit with status 1; nothing else is caught.
+  right. Scripts print it and exit with status 1, as they do when the system
+  refuses a file; nothing else is caught.
   """

@@ -24,12 +24,12 @@ class Script:
   def run(self, monkeypatch, *arguments):
     """The script from its arguments up to its very end."""
 
-    def parse_and_run(guarded):
+    def parse_and_run(guarded, flags_parser):
       with _set_aside():
         _define(self._flags)
         with flagsaver.flagsaver():
           flags.FLAGS.unparse_flags()
-          guarded(flags.FLAGS([self.module.__name__, *map(str, arguments)]))
+          guarded(flags_parser([self.module.__name__, *map(str, arguments)]))
 
     monkeypatch.setattr(common, "use_all_cores", lambda: None)
     monkeypatch.setattr(common.app, "run", parse_and_run)

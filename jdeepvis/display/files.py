@@ -88,6 +88,13 @@ def write_csv(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
     writer.writerows(rows)
 
 
+def damaged(path: Path | str) -> JdeepvisError:
+  """What to raise of a file that this package wrote and cannot read."""
+  return JdeepvisError(
+    f"{str(path)!r} is damaged; remove it, and what it held is made again."
+  )
+
+
 def to_json(tree: Any, indent: int | None = None) -> str:
   """Spells a tree as strict JSON.
 

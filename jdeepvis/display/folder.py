@@ -9,19 +9,22 @@
 Every file appears whole or not at all, a picture's record after its files.
 """
 
+import contextlib
+import fcntl
 import json
 import math
+import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from jdeepvis.display.files import atomic, write_image, write_json
+from jdeepvis.display.files import atomic, damaged, write_image, write_json
 from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.montage import montage
 from jdeepvis.display.presentation import (
@@ -49,11 +52,15 @@ class PictureFolder:
   def __init__(self, path: Path, manifest: dict[str, Any]):
     self.path = path
     self.manifest = manifest
-    # A picture that someone removed is made again.
+    images = self._members("images")
+    histories = {name.rpartition("/")[0] for name in self._members("history")}
+    # A picture that someone removed, or its arrays, is made again.
     self._records = {
       record["file"]: record
       for record in manifest.setdefault("records", [])
       if all((path / record[x]).exists() for x in _FILES if x in record)
+      and f"{_stem(record['file'])}.npy" in images
+      and _stem(record["file"]) in histories
     }
 
   @classmethod
@@ -89,10 +96,7 @@ class PictureFolder:
       folder = cls(path, {"settings": settings, **more})
       folder._write_manifest()
     except OSError as error:
-      raise JdeepvisError(
-        f"{str(path)!r} cannot be a folder of pictures: {error.strerror}; "
-        "name another."
-      ) from error
+      raise _no_folder(path, error) from error
     return folder
 
   def __contains__(self, file: str) -> bool:
@@ -204,6 +208,19 @@ class PictureFolder:
   def _parts(self, name: str) -> list[Path]:
     return sorted((self.path / _UNFINISHED).glob(f"{name}-*.npz"))
 
+  def _members(self, name: str) -> set[str]:
+    """What an archive holds, with the parts not yet merged into it."""
+    members: set[str] = set()
+    for file in (self.path / f"{name}.npz", *self._parts(name)):
+      try:
+        with zipfile.ZipFile(file) as archive:
+          members.update(archive.namelist())
+      except FileNotFoundError:
+        pass
+      except (OSError, zipfile.BadZipFile):
+        raise damaged(file) from None
+    return members
+
   def _write_part(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
     with atomic(self.path / _UNFINISHED / f"{name}.npz") as path:
       np.savez(path, **arrays)
@@ -262,6 +279,40 @@ def read_manifest(file: Path | str) -> dict[str, Any]:
   )
 
 
+@contextlib.contextmanager
+def only_run(path: Path | str) -> Iterator[None]:
+  """Keeps other runs out of a folder, as each writes the whole manifest.
+
+  Nothing stays behind, however the run ends; a folder that does not exist yet
+  is made.
+
+  Args:
+    path: the folder.
+
+  Raises:
+    JdeepvisError: another run writes to it now.
+  """
+  try:
+    Path(path).mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+  except OSError as error:
+    raise _no_folder(path, error) from error
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    os.close(handle)
+    raise JdeepvisError(
+      f"Another run writes to {str(path)!r}; wait for it or name another "
+      "folder."
+    ) from None
+  except OSError:
+    pass  # a file system without locks
+  try:
+    yield
+  finally:
+    os.close(handle)
+
+
 def picture_file(layer: str, unit: int, recipe: str, seed: int) -> str:
   """Where a picture lies in its folder, safe whatever the layer's name."""
   return (
@@ -300,3 +351,10 @@ def _stem(file: str) -> str:
 
 def _unit_folder(record: Mapping[str, Any]) -> str:
   return "/".join(record["file"].split("/")[:2])
+
+
+def _no_folder(path: Path | str, error: OSError) -> JdeepvisError:
+  return JdeepvisError(
+    f"{str(path)!r} cannot be a folder of pictures: {error.strerror}; name "
+    "another."
+  )

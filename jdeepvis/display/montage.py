@@ -16,7 +16,7 @@ _WELL = 244
 _INK = "#222222"
 _MUTED = "#777777"
 _ALARM = "#c62828"
-_MIN_SIDE = 120  # pixels; below this a caption has no room
+_MIN_SIDE = 180  # pixels; below this a caption has no room
 _MIN_TEXT = 12
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from jdeepvis.display.files import damaged
 from jdeepvis.types import Pixels
 
 _SMALLEST_SIDE = 192
@@ -34,17 +35,20 @@ def stretch(image: np.ndarray, contrast: float) -> Pixels:
 
 def thumbnail(path: Path, side: int) -> Pixels:
   """A picture file as RGB, of at most `side` pixels, and not too small."""
-  with Image.open(path) as image:
-    image = image.convert("RGB")
-    image.thumbnail((side, side))
-    # A unit of a low layer sees a few pixels: shown as such, but larger, as
-    # far as a sheet of many has room.
-    if enlarged := min(side, _SMALLEST_SIDE) // max(image.size):
-      image = image.resize(
-        (image.width * enlarged, image.height * enlarged),
-        Image.Resampling.NEAREST,
-      )
-    return np.asarray(image)
+  try:
+    with Image.open(path) as file:
+      image = file.convert("RGB")
+  except (OSError, ValueError, SyntaxError):
+    raise damaged(path) from None
+  image.thumbnail((side, side))
+  # A unit of a low layer sees a few pixels: shown as such, but larger, as
+  # far as a sheet of many has room.
+  if enlarged := min(side, _SMALLEST_SIDE) // max(image.size):
+    image = image.resize(
+      (image.width * enlarged, image.height * enlarged),
+      Image.Resampling.NEAREST,
+    )
+  return np.asarray(image)
 
 
 def caption(record: Mapping[str, Any]) -> str:

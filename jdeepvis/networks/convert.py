@@ -1,6 +1,7 @@
 """Foreign files become networks, every shape checked."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -68,6 +69,8 @@ def read_caffe(
     JdeepvisError: a file is missing or damaged, a layer is unknown, or the
       weights do not fit.
   """
+  if not (math.isfinite(scale) and scale):
+    raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
   net = read_net(prototxt)
   layers, shape, output, shared = build_graph(net)
   notes = net.notes

@@ -75,9 +75,10 @@ def _find(
     first, last = int(match[1]), int(match[2] or match[1])
     if first <= last < count:
       return range(first, last + 1)
+  if re.fullmatch(r"[\d.-]+", entry):
     raise JdeepvisError(
-      f"Layer {layer!r} has units 0 to {count - 1}, so {entry!r} is not "
-      "among them."
+      f"Layer {layer!r} has units 0 to {count - 1}; {entry!r} is neither one "
+      "of them nor a range of them, such as 3-7."
     )
   found = _find_label(entry, labels)
   if len(found) == 1:

@@ -57,8 +57,8 @@ def write_network(
     origin: where the weights come from.
 
   Raises:
-    JdeepvisError: the weights' shapes are not the architecture's, or the
-      labels are not as many as its classes.
+    JdeepvisError: the weights' shapes are not the architecture's, the labels
+      are not as many as its classes, or the file cannot be written.
   """
   spec = network.input
   if architecture is None:
@@ -86,7 +86,12 @@ def write_network(
     about["layers"] = layer_table.to_plain(network.layers)
     about["output"] = network.output
   tensors[_MEAN] = np.ascontiguousarray(spec.mean, np.float32)
-  save_file(tensors, path, metadata={_KEY: json.dumps(about)})
+  try:
+    save_file(tensors, path, metadata={_KEY: json.dumps(about)})
+  except (OSError, SafetensorError) as error:
+    raise JdeepvisError(
+      f"The file {str(path)!r} cannot be written: {error}."
+    ) from error
 
 
 def read_network(path: Path | str) -> Network:

@@ -54,7 +54,8 @@ def load_network(
     if weights is None:
       raise JdeepvisError(
         f"{name!r} describes a network without its weights; give "
-        'weights="net.caffemodel", or weights="random".'
+        'weights="net.caffemodel", or weights="random", or make one file of '
+        "both with python -m experiments.convert_weights."
       )
     network, notes = convert.read_caffe(
       name, weights, mean=mean, labels=labels or (), scale=scale, bgr=bgr
@@ -101,7 +102,18 @@ def _call_factory(name: str) -> Network:
     raise JdeepvisError(
       f"There is no function {name!r} to make a network: {error}."
     ) from error
-  network = make()
+  except Exception as error:  # foreign code can raise anything
+    raise JdeepvisError(
+      f"The module {module!r} cannot be imported: {repr(error)[:200]}."
+    ) from error
+  try:
+    network = make()
+  except JdeepvisError:
+    raise
+  except Exception as error:
+    raise JdeepvisError(
+      f"The function {name!r} failed: {repr(error)[:200]}."
+    ) from error
   if not isinstance(network, Network):
     raise JdeepvisError(
       f"The function {name!r} must return a jdeepvis.Network; it returned "

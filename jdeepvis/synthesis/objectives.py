@@ -293,6 +293,12 @@ def _check_units(network: Network, objective: Objective) -> None:
     return
   layer = find_layer(network, objective.layer)
   shape = network.shapes[layer]
+  at_a_place = hasattr(objective, "position")
+  if not shape or (at_a_place and len(shape) not in (1, 3)):
+    raise JdeepvisError(
+      f"Layer {layer!r} has shape {shape} for an image; units are read from "
+      "(h, w, c) or (c,)."
+    )
   unit = getattr(objective, "unit", 0)
   if isinstance(unit, int) and not 0 <= unit < shape[-1]:
     raise JdeepvisError(

@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from jdeepvis.display import files, folder
-from jdeepvis.display.folder import PictureFolder, picture_file, safe_name
+from jdeepvis.display.folder import (
+  PictureFolder,
+  only_run,
+  picture_file,
+  safe_name,
+)
 from jdeepvis.types import JdeepvisError
 
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
@@ -161,6 +166,21 @@ def test_a_foreign_folder_is_refused_untouched(tmp_path):
   assert contents(tmp_path) == before
 
 
+def test_one_run_at_a_time(tmp_path):
+  path = tmp_path / "pictures"
+  with only_run(path):
+    PictureFolder.open(path, SETTINGS)
+    with (
+      pytest.raises(JdeepvisError, match=r"^Another run writes to .*\.$"),
+      only_run(path),
+    ):
+      pass
+    with only_run(tmp_path):
+      pass
+  with only_run(path):
+    assert [file.name for file in path.iterdir()] == ["manifest.json"]
+
+
 def test_what_cannot_be_a_folder_is_one_sentence(tmp_path):
   (tmp_path / "file").write_text("years of work")
   for name in ("file", "file/below", "x" * 300):
@@ -275,6 +295,55 @@ def test_a_removed_picture_is_made_again(tmp_path):
   again.finish("Test")
   add(again, made(1))
   assert {r["unit"] for r in facts(tmp_path)["records"]} == {1, 2}
+
+
+@pytest.mark.parametrize("archive", ["images.npz", "history.npz"])
+def test_removed_arrays_are_made_again(tmp_path, archive):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  add(pictures, made(1))
+  pictures.finish("Test")
+  assert made(1)[0]["file"] in PictureFolder.open(tmp_path, SETTINGS)
+  (tmp_path / archive).unlink()
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert made(1)[0]["file"] not in again
+  add(again, made(1))
+  again.finish("Test")
+  assert len(np.load(tmp_path / archive)) == len(made(1)[3]) ** (
+    archive == "history.npz"
+  )
+
+
+@pytest.mark.parametrize(
+  "file", ["images.npz", "history.npz", made(1)[0]["file"]]
+)
+def test_damaged_files_are_named_and_left_alone(tmp_path, file):
+  pictures = PictureFolder.open(tmp_path, SETTINGS)
+  add(pictures, made(1))
+  pictures.finish("Test")
+  whole = (tmp_path / file).read_bytes()
+  for content in (b"", b"junk", whole[:-30]):
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(JdeepvisError, match=r"is damaged; .*\.$") as error:
+      PictureFolder.open(tmp_path, SETTINGS).finish("Test")
+    assert file in str(error.value)
+    assert (tmp_path / file).read_bytes() == content
+
+
+def test_a_montage_tells_units_without_a_name_by_their_layer(
+  tmp_path, monkeypatch
+):
+  told = []
+  monkeypatch.setattr(
+    folder, "montage", lambda images, captions, *_, **__: told.extend(captions)
+  )
+  monkeypatch.setattr(folder, "write_image", lambda *_: None)
+  records = [
+    made(1, layer="conv1")[0],
+    made(1, layer="fc8", label="goldfish, Carassius auratus")[0],
+  ]
+  monkeypatch.setattr(folder, "thumbnail", lambda *_: None)
+  PictureFolder(tmp_path, {})._write_montage(tmp_path, records, 1)
+  assert [text.splitlines()[0] for text in told] == ["conv1 1", "1 goldfish"]
 
 
 def test_arrays_of_two_runs_are_merged(tmp_path):

@@ -135,6 +135,11 @@ def test_the_browser_shows_every_picture_by_unit(browse, tmp_path):
   ]
 
 
+def test_a_stretched_picture_tells_its_factor(browse):
+  page = browse([record(contrast=18.3, view="pictures/130_stretched.png")])
+  assert page.captions == ["sharp · seed 0 · contrast x18.3score 40"]
+
+
 @pytest.mark.parametrize(
   ("address", "captions"),
   [

@@ -4,7 +4,7 @@ import pytest
 from jdeepvis.display import montage
 from jdeepvis.types import JdeepvisError
 
-GREY = np.full((140, 150, 3), 128, np.uint8)
+GREY = np.full((190, 200, 3), 128, np.uint8)
 
 
 def test_tile_puts_each_picture_in_its_place():
@@ -62,11 +62,18 @@ def test_montage_writes_captions():
   both = montage.montage([GREY], ["fc8 130\nscore 5"], ["ok"])
   (top, _), *_ = _find(first, GREY)
   assert blank.shape == first.shape == both.shape
-  assert (blank[top + 140 :] == 255).all()
-  assert (first[top + 140 :] < 100).any()
+  assert (blank[top + 190 :] == 255).all()
+  assert (first[top + 190 :] < 100).any()
   changed = np.nonzero((first != both).any(axis=(1, 2)))[0]
   written = np.nonzero((first != blank).any(axis=(1, 2)))[0]
   assert changed.min() > written.max()
+
+
+def test_a_small_picture_has_room_for_all_that_is_told():
+  small = np.full((11, 11, 3), 128, np.uint8)
+  told = "paper_c · seed 1 · 1939."
+  sheets = [montage.montage([small], [told + end], ["ok"]) for end in "12"]
+  assert (sheets[0] != sheets[1]).any()
 
 
 def test_a_long_caption_ends_in_its_own_cell():
@@ -74,7 +81,7 @@ def test_a_long_caption_ends_in_its_own_cell():
   long = montage.montage([GREY] * 2, ["m" * 200, "b"], ["ok"] * 2, 2)
   (_, left), *_ = _find(long, GREY)
   assert (short != long).any()
-  np.testing.assert_array_equal(short[:, left + 150 :], long[:, left + 150 :])
+  np.testing.assert_array_equal(short[:, left + 200 :], long[:, left + 200 :])
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,12 @@ def test_wrong_files_are_one_sentence(release, tmp_path):
     assert done.returncode == 1 and not out.exists()
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and line.endswith(".") and told in line
+
+
+@pytest.mark.slow
+def test_a_file_that_cannot_be_written_is_one_sentence(release):
+  out = "/proc/net.safetensors"
+  done = convert("--net=squeezenet1.1", f"--weights={release}", f"--out={out}")
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: ") and line.endswith(".")
+  assert "cannot be written" in line

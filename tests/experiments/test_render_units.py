@@ -14,6 +14,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from experiments import common, render_units
+from jdeepvis.display.folder import only_run
 from jdeepvis.networks import convert, weights, zoo
 
 ROOT = Path(__file__).parents[2]
@@ -30,10 +31,10 @@ def script(monkeypatch, squeezenet):
   monkeypatch.setattr(render_units, "load_network", load_once(squeezenet))
 
   def run(*arguments):
-    def parse_and_run(guarded):
+    def parse_and_run(guarded, flags_parser):
       with flagsaver.flagsaver():
         flags.FLAGS.unparse_flags()
-        guarded(flags.FLAGS(["render_units", *map(str, arguments)]))
+        guarded(flags_parser(["render_units", *map(str, arguments)]))
 
     monkeypatch.setattr(common.app, "run", parse_and_run)
     common.run(render_units.main)
@@ -86,6 +87,11 @@ WRONG = [
   (["--position=1,1"], ["(1, 1)", "'scores'"]),
   (["stray"], ["'stray'"]),
   (["--config=missing.py"], ["no config file 'missing.py'"]),
+  (["--steps=many"], ["Flag --steps=many", "--help"]),
+  (["--seeds=0"], ["Flag --seeds=0", "positive"]),
+  (["--keep=worst"], ["Flag --keep=worst", "<best|last>"]),
+  (["--stpes=3"], ["no flag --stpes", "nearest: steps"]),
+  ([f"--config={ROOT / 'README.md'}"], ["config cannot be used: SyntaxError"]),
 ]
 
 
@@ -259,6 +265,20 @@ def test_other_settings_are_refused_by_name(
   Image.new("RGB", (9, 9), "red").save(photo)
   assert "init_sha256=" in refusal(*base.values(), out=out)
   assert (out / "manifest.json").read_bytes() == before
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(refusal, tmp_path):
+  with only_run(tmp_path / "out"):
+    assert "Another run" in refusal("--steps=1")
+
+
+def test_a_file_that_the_system_refuses_is_named(script, monkeypatch, tmp_path):
+  def fail(*_):
+    raise PermissionError(13, "Permission denied", "seed_0.png")
+
+  monkeypatch.setattr(common, "render", fail)
+  with pytest.raises(SystemExit, match=r"^error: .*'seed_0.png': Permission"):
+    script(f"--out={tmp_path / 'out'}")
 
 
 def test_another_version_of_a_recipe_is_refused(

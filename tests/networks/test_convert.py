@@ -81,6 +81,13 @@ def test_pixels_are_folded_exactly(caffe_files):
   assert folded.layers == plain.layers
 
 
+@pytest.mark.parametrize("scale", [0, float("nan"), float("inf")])
+def test_a_scale_that_is_none_is_refused(caffe_files, scale):
+  net = caffe_files.net(_NET % 3)
+  with pytest.raises(JdeepvisError, match="scale is a number other than 0"):
+    convert.read_caffe(net, caffe_files.weights(net), scale=scale)
+
+
 def test_pixels_are_a_layer_where_not_only_weights_read_them(caffe_files):
   text = (
     (_NET % 3)

@@ -61,12 +61,14 @@ def test_all_units(squeezenet):
     ("conv1", "64", "0 to 63"),
     ("conv1", "60-64", "0 to 63"),
     ("conv1", "5-3", "0 to 63"),
-    ("conv1", "-1", "numbers only"),
+    ("conv1", "-1", "0 to 63"),
+    ("scores", "-1", "0 to 999"),
+    ("scores", "1.5", "0 to 999"),
     ("conv1", "flamingo", "numbers only"),
     ("conv1", "", "No unit"),
     ("conv1", ",", "No unit"),
     ("scores", "flamingoes", "flamingo"),
-    ("scores", "1234567890", "no unit"),
+    ("scores", "1234567890", "0 to 999"),
   ],
 )
 def test_wrong_units_are_one_sentence(squeezenet, layer, units, told):

@@ -18,6 +18,7 @@ from jdeepvis.networks.own import (
   from_nnx,
 )
 from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis.objectives import bind, neuron
 from jdeepvis.types import JdeepvisError
 
 DOC = Path(__file__).parents[2] / "docs" / "own_models.md"
@@ -257,10 +258,38 @@ def test_factories_by_name(monkeypatch):
   module = types.ModuleType("my_models")
   module.make = lambda: _example(EXAMPLES[0])
   module.wrong = lambda: 3
+  module.needs_more = lambda size: size
+  module.no_function = 3
+  module.refuses = lambda: load_network("absent")
   monkeypatch.setitem(__import__("sys").modules, "my_models", module)
   assert load_network("my_models:make").output == "scores"
   with pytest.raises(JdeepvisError, match=r"must return .* returned int"):
     load_network("my_models:wrong")
+  for name in ("my_models:needs_more", "my_models:no_function"):
+    with pytest.raises(JdeepvisError, match=r"^The function .* failed: TypeE"):
+      load_network(name)
+  with pytest.raises(JdeepvisError, match=r"^There is no network 'absent'"):
+    load_network("my_models:refuses")
   for name in ("my_models:absent", "no_such_module_x:make", ":make", "a:"):
     with pytest.raises(JdeepvisError, match="There is no function"):
       load_network(name)
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "def broken("])
+def test_a_module_that_fails_is_one_sentence(monkeypatch, tmp_path, code):
+  (tmp_path / "failing_models.py").write_text(code)
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(JdeepvisError, match="'failing_models' cannot") as error:
+    load_network("failing_models:make")
+  assert "\n" not in str(error.value) and str(error.value).endswith(".")
+
+
+def test_units_are_read_where_there_is_a_channel_axis():
+  def tokens(params, images):
+    del params
+    tokens = images.reshape(len(images), -1, SPEC.shape[-1])
+    return {"tokens": tokens, "scores": tokens.mean(axis=1)}
+
+  network = from_function(tokens, {}, SPEC, output="scores")
+  with pytest.raises(JdeepvisError, match=r"'tokens' has shape .* \(h, w, c\)"):
+    bind(network, neuron("tokens", 0))
