@@ -270,7 +270,7 @@ def _render_batch(
 def _picture(request: Request, canvas: _Canvas, image: Image) -> sweep.Picture:
   objective = recipes.objective(
     request.recipe,
-    request.layer,
+    request.layer if canvas.labels is None else "output",
     request.unit,
     canvas.position,
     direction=float(request.direction),

@@ -67,8 +67,9 @@ class Recipe:
     shift: standard deviation of the views' shift, a share of the side.
     scale: largest magnification of the views.
     rotation: largest rotation of the views, degrees.
-    rivals: weight of the unit's log-probability among its layer's channels,
-      which is added to its value: the unit must beat the others too.
+    rivals: weight of a class's log-probability, which is added to its score:
+      it must beat the others too. Values of other layers are no logits, so
+      there it does nothing.
     cool_down: share of the steps, at the end, over which the step shrinks
       evenly to nothing.
     policy: `constant`, `progress` or `rms`; static.
@@ -209,17 +210,17 @@ def objective(
   *,
   direction: Scalar = 1.0,
 ) -> Objective:
-  """What the recipe asks of a unit: its value, and to beat its rivals.
+  """What the recipe asks of a unit: its value; of a class, to win as well.
 
   Args:
     recipe: any recipe.
-    layer: a blob's name; `output` stands for the class scores.
+    layer: a blob's name; the class scores must be called `output`.
     unit: the channel.
     position: row and column, cells; None is the centre.
     direction: 1 looks for what excites the unit, -1 for what inhibits it.
   """
   asked = neuron(layer, unit, position, direction=direction)
-  if recipe.rivals is None:
+  if recipe.rivals is None or layer != "output":
     return asked
   share = log_probability(unit, layer, position, direction=direction)
   return asked + recipe.rivals * share

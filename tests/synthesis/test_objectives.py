@@ -98,6 +98,20 @@ def test_is_largest_looks_at_the_whole_layer(small, image):
   assert not bind(small, log_probability(smallest))(KEY, image)[1]["is_largest"]
 
 
+def test_a_recipe_pits_classes_against_their_rivals(small, image):
+  """Value plus ten log-probabilities; in a hidden layer the value alone."""
+  logits = blobs_of(small, image)["scores"].reshape(-1).astype(np.float64)
+  logs = logits - np.log(np.exp(logits).sum())
+  recipe = jdeepvis.Recipe(rate=1.0, rivals=10.0)
+  asked = bind(small, jdeepvis.objective(recipe, "output", 4))
+  np.testing.assert_allclose(
+    asked(KEY, image)[0], logits[4] + 10 * logs[4], rtol=1e-4
+  )
+  hidden = bind(small, jdeepvis.objective(recipe, "fire4/concat", 3))
+  plain = bind(small, neuron("fire4/concat", 3))
+  np.testing.assert_array_equal(hidden(KEY, image)[0], plain(KEY, image)[0])
+
+
 def test_another_unit_or_weight_compiles_nothing(small, image):
   traces = []
 
