@@ -26,8 +26,9 @@ from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import recipes
-from jdeepvis.synthesis.objectives import bind, neuron
+from jdeepvis.synthesis import recipes, starts
+from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
@@ -53,7 +54,7 @@ _STEPS = flags.DEFINE_integer(
 _INIT = flags.DEFINE_string(
   "init",
   "noise",
-  f"{', '.join(recipes.STARTS)}, original (its very noise), or an image.",
+  f"{', '.join(starts.STARTS)}, original (its very noise), or an image.",
 )
 _POSITION = flags.DEFINE_list(
   "position", None, "Row,column of the neuron in its map; else the centre."
@@ -168,15 +169,15 @@ def _start(network: Network):
   """From a request to the image that its picture starts from."""
   spec = network.input
   if _INIT.value == "original":
-    return lambda request: recipes.original_start(request.seed, spec)
-  if _INIT.value in recipes.STARTS:
-    return lambda request: recipes.start(
+    return lambda request: starts.original_start(request.seed, spec)
+  if _INIT.value in starts.STARTS:
+    return lambda request: starts.start(
       jax.random.fold_in(request.key, 0), spec, _INIT.value
     )
   if not Path(_INIT.value).exists():
     raise JdeepvisError(
       f"--init={_INIT.value} is neither an image file nor one of "
-      f"{', '.join(recipes.STARTS)}, original."
+      f"{', '.join(starts.STARTS)}, original."
     )
   image = preprocess(read_picture(_INIT.value), spec)
   return lambda request: image

@@ -29,7 +29,7 @@ from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import ablation, recipes, summary
+from jdeepvis.synthesis import ablation, recipes, starts, summary
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
@@ -154,7 +154,7 @@ def _requests(
 
 
 def _start(network: Network):
-  return lambda request: recipes.start(
+  return lambda request: starts.start(
     jax.random.fold_in(request.key, 0), network.input
   )
 

@@ -43,7 +43,6 @@ _HOMES = {
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
   "jdeepvis.synthesis.objectives": (
-    "bind",
     "channel",
     "direction",
     "log_probability",
@@ -55,8 +54,6 @@ _HOMES = {
     "Recipe",
     "find_recipe",
     "objective",
-    "original_start",
-    "start",
     "transform",
     "with_views",
   ),
@@ -65,6 +62,8 @@ _HOMES = {
     "recognisability",
   ),
   "jdeepvis.synthesis.render": ("Rendering", "render"),
+  "jdeepvis.synthesis.score": ("bind",),
+  "jdeepvis.synthesis.starts": ("original_start", "start"),
   "jdeepvis.synthesis.sweep": ("Picture", "climb"),
   "jdeepvis.synthesis.transforms": (
     "every",

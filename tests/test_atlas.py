@@ -24,7 +24,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.tables import conv, layer, max_pool
-from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis import recipes, starts
 
 LABELS = tuple(f"thing {i}, or so" for i in range(9))
 RECIPE = recipes.Recipe(rate=4.0, decay=1e-3, policy="rms", steps=24)
@@ -72,7 +72,7 @@ def run(network, path, requests, report=lambda report: None):
     network,
     requests,
     batch=lambda layer: jax.local_device_count(),
-    start=lambda one: recipes.start(one.key, network.input),
+    start=lambda one: starts.start(one.key, network.input),
     report=lambda one: (news.append(one), report(one)),
   )
   folder.finish("Test")
@@ -179,7 +179,7 @@ def test_scores_begin_at_the_start_image(network, rendered):
   for file, wanted in requests.items():
     if wanted.recipe is SHIFTED:  # seen through a random view
       continue
-    image = recipes.start(wanted.key, network.input)
+    image = starts.start(wanted.key, network.input)
     score = jdeepvis.bind(
       network, jdeepvis.neuron(wanted.layer, wanted.unit, wanted.position)
     )
@@ -351,7 +351,7 @@ def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
       network,
       wanted,
       batch=lambda layer: jax.local_device_count(),
-      start=lambda one: recipes.start(one.key, network.input),
+      start=lambda one: starts.start(one.key, network.input),
     )
 
   told = forecast()
@@ -369,7 +369,7 @@ def test_a_picture_wanted_twice_is_made_once(network, tmp_path):
 
 
 def test_units_start_from_noise_of_their_own(network):
-  first, second = (recipes.start(request(u).key, network.input) for u in (1, 2))
+  first, second = (starts.start(request(u).key, network.input) for u in (1, 2))
   assert np.abs(first - second).mean() > 5
 
 

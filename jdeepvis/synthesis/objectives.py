@@ -1,4 +1,4 @@
-"""What is asked of a network, and its binding to one: the score.
+"""What is asked of a network.
 
 An objective turns one image's activations into a scalar. It is a pytree: unit,
 position and weights are leaves, so that another unit is another argument of
@@ -10,30 +10,20 @@ original does: a unit at 0 still gets a gradient.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from jdeepvis.networks.cells import locate
-from jdeepvis.networks.names import find_layer
-from jdeepvis.networks.network import Network
 from jdeepvis.types import (
   Activations,
   AnyArray,
   Flag,
-  Image,
   Index,
-  JdeepvisError,
   Leaf,
   Scalar,
 )
-
-Score = Callable[..., tuple[Scalar, dict[str, Array]]]
-"""`score(key, image)` gives a scalar to raise, and more scalars to record."""
 
 
 class Objective:
@@ -53,10 +43,10 @@ class Objective:
     return None
 
   def __add__(self, other: "Objective") -> "Objective":
-    return _Sum((1.0, 1.0), (self, other))
+    return WeightedSum((1.0, 1.0), (self, other))
 
   def __mul__(self, weight: Scalar) -> "Objective":
-    return _Sum((weight,), (self,))
+    return WeightedSum((weight,), (self,))
 
   __rmul__ = __mul__
 
@@ -136,7 +126,7 @@ class LogProbability(Objective):
 
 
 @_objective
-class _Sum(Objective):
+class WeightedSum(Objective):
   """Weighted sum; the largest of its layer where all its terms are."""
 
   weights: tuple[Leaf, ...]
@@ -220,52 +210,6 @@ def log_probability(
   return LogProbability(layer, unit, position, direction)
 
 
-def bind(network: Network, objective: Objective) -> Score:
-  """The score of an image: an objective asked of a network.
-
-  Args:
-    network: any network.
-    objective: any objective.
-
-  Returns:
-    `score(key, image)` for one centred image `[h, w, c]`: the value and a
-    dict, with `is_largest` where the objective knows it. The score is a
-    pytree whose leaves are the weights and the objective's own: hand it to
-    jit as an argument, and nothing is baked into the program. The key is not
-    used; wrappers that show the network random views use theirs.
-
-  Raises:
-    JdeepvisError: the network has no such layer, unit or position.
-  """
-  for layer in objective.layers:
-    find_layer(network, layer)
-  _check_units(network, objective)
-  return Partial(
-    BoundScore(network.apply, network.output), network.params, objective
-  )
-
-
-@dataclasses.dataclass(frozen=True)
-class BoundScore:
-  """What is static of a score; equal ones share a compilation."""
-
-  apply: Callable
-  output: str
-
-  def __call__(self, params, objective, key, image: Image):
-    del key
-    names = [self._blob(layer) for layer in objective.layers]
-    blobs = self.apply(params, image[None], until=tuple(names))
-    blobs = {name: blob[0] for name, blob in blobs.items()}
-    blobs["output"] = blobs.get(self.output)
-    flag = objective.is_largest(blobs)
-    more = {} if flag is None else {"is_largest": flag}
-    return objective(blobs), more
-
-  def _blob(self, layer: str) -> str:
-    return self.output if layer == "output" else layer
-
-
 def _values(blobs: Activations, layer: str) -> Array:
   """A layer's values, with the gradient of what comes before its ReLU."""
   values, before = blobs[layer], blobs.get(f"{layer}/pre")
@@ -283,27 +227,3 @@ def _at(values: Array, position: tuple[Index, Index] | None) -> Array:
 
 def _channel_means(values: Array) -> Array:
   return jnp.mean(values.reshape(-1, values.shape[-1]), axis=0)
-
-
-def _check_units(network: Network, objective: Objective) -> None:
-  """Out of range, JAX would silently read the nearest unit."""
-  if isinstance(objective, _Sum):
-    for term in objective.terms:
-      _check_units(network, term)
-    return
-  layer = find_layer(network, objective.layer)
-  shape = network.shapes[layer]
-  at_a_place = hasattr(objective, "position")
-  if not shape or (at_a_place and len(shape) not in (1, 3)):
-    raise JdeepvisError(
-      f"Layer {layer!r} has shape {shape} for an image; units are read from "
-      "(h, w, c) or (c,)."
-    )
-  unit = getattr(objective, "unit", 0)
-  if isinstance(unit, int) and not 0 <= unit < shape[-1]:
-    raise JdeepvisError(
-      f"Layer {layer!r} has units 0 to {shape[-1] - 1}, so not {unit}."
-    )
-  position = getattr(objective, "position", None)
-  if position is not None and all(isinstance(x, int) for x in position):
-    locate(layer, shape, position)

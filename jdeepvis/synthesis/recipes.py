@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jdeepvis.networks.names import nearest
@@ -19,15 +18,11 @@ from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import priors, transforms, views
 from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
 from jdeepvis.types import (
-  Image,
   Index,
   JdeepvisError,
   Leaf,
-  PRNGKey,
   Scalar,
 )
-
-STARTS = ("noise", "uniform", "mean")
 
 _PRIORS = (
   # The original's order, which matters; total variation is ours.
@@ -235,52 +230,6 @@ def with_views(recipe: Recipe, score: Callable) -> Callable:
   }
   told = {name: value for name, value in told.items() if value is not None}
   return views.random_views(score, **told) if told else score
-
-
-def start(key: PRNGKey, spec: InputSpec, init: str = "noise") -> Image:
-  """The image to start from, within the box.
-
-  Args:
-    key: of the noise.
-    spec: the network's input.
-    init: `noise`, the mean plus Gaussian noise of 10 grey levels (the
-      original's default); `uniform`, each pixel uniform over 0..255; `mean`.
-
-  Raises:
-    JdeepvisError: there is no such start.
-  """
-  lower, upper = spec.bounds
-  match init:
-    case "noise":
-      image = 10 * jax.random.normal(key, spec.shape)
-    case "uniform":
-      image = jax.random.uniform(key, spec.shape, maxval=255.0) + lower
-    case "mean":
-      image = jnp.zeros(spec.shape)
-    case _:
-      raise JdeepvisError(
-        f"There is no start {init!r}; use {', '.join(STARTS)}."
-      )
-  return priors.box(image, lower, upper)
-
-
-def original_start(seed: int, spec: InputSpec) -> np.ndarray:
-  """The very start image of the original program for a seed.
-
-  Its generator is NumPy's of old, its layout channels first and BGR; seed 0
-  at 227x227 has norm 3921.52.
-
-  Args:
-    seed: `rand_seed` of `optimize_image.py`.
-    spec: a network's input with three channels.
-
-  Returns:
-    float32 `[h, w, 3]`, centred, RGB, within the box.
-  """
-  height, width, channels = spec.shape
-  noise = np.random.RandomState(seed).normal(0, 10, (channels, height, width))
-  image = noise.transpose(1, 2, 0)[:, :, ::-1]
-  return np.clip(image, *spec.bounds).astype(np.float32)
 
 
 def _policy(recipe: Recipe) -> optax.GradientTransformation:

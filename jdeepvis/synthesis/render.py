@@ -68,7 +68,7 @@ def render(
 
   Args:
     score: `score(key, image)`, a scalar or a scalar with a dict of more
-      scalars to record; see `objectives.bind`.
+      scalars to record; see `score.bind`.
     transform: an optax chain, given `value=` and `grad=` of -score and
       `step=`; see `recipes.transform`.
     image: the start, any pytree that score and transform agree on.

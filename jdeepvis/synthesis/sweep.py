@@ -19,8 +19,9 @@ from jax.tree_util import Partial
 
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.synthesis import priors, recipes, render
-from jdeepvis.synthesis.objectives import BoundScore, Objective, bind
+from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.score import BoundScore, bind
 from jdeepvis.types import Image, PRNGKey
 
 _CHUNK = 16

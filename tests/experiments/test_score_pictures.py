@@ -15,7 +15,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks import zoo
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.pictures import preprocess
-from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis import recipes, starts
 
 SCRIPT = Script("experiments.score_pictures")
 JUDGE = "--net=small_networks:judge"
@@ -42,7 +42,7 @@ def pictures(tmp_path_factory):
     network,
     [atlas.Request(*one, SHORT) for one in wanted],
     batch=lambda layer: 2,
-    start=lambda one: recipes.start(one.key, network.input),
+    start=lambda one: starts.start(one.key, network.input),
   )
   return path
 

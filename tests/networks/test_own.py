@@ -18,7 +18,8 @@ from jdeepvis.networks.own import (
   from_nnx,
 )
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis.objectives import bind, neuron
+from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
 DOC = Path(__file__).parents[2] / "docs" / "own_models.md"

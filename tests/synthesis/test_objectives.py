@@ -10,12 +10,12 @@ from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.synthesis import render
 from jdeepvis.synthesis.objectives import (
-  bind,
   channel,
   direction,
   log_probability,
   neuron,
 )
+from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy_reference import optimize
 
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.synthesis import recipes, render
+from jdeepvis.synthesis import recipes, render, starts
 
 SPEC = InputSpec((24, 20, 3), np.array([123, 117, 104], np.float32))
 STEPS = 20
@@ -59,7 +59,7 @@ PAPER = [name for name in recipes.RECIPES if name.startswith("paper")]
 @pytest.mark.parametrize("name", [*PAPER, *EXTRA])
 def test_twenty_steps_agree_with_the_original(name):
   recipe = {**recipes.RECIPES, **EXTRA}[name]
-  start = np.asarray(recipes.start(jax.random.key(7), SPEC))
+  start = np.asarray(starts.start(jax.random.key(7), SPEC))
   settings = {
     key: value
     for key, value in dataclasses.asdict(recipe).items()
@@ -85,7 +85,7 @@ def test_twenty_steps_agree_with_the_original(name):
 def test_the_originals_start_image():
   """Figures from the original's README, in its own layout."""
   spec = InputSpec((227, 227, 3), np.array([123, 117, 104], np.float32))
-  image = recipes.original_start(0, spec)
+  image = starts.original_start(0, spec)
   theirs = image[:, :, ::-1].transpose(2, 0, 1)
   np.testing.assert_allclose(np.linalg.norm(theirs), 3921.5236, atol=1e-3)
   np.testing.assert_allclose(

@@ -10,8 +10,9 @@ import pytest
 import jdeepvis
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
-from jdeepvis.synthesis import recipes, render, sweep
-from jdeepvis.synthesis.objectives import bind, neuron
+from jdeepvis.synthesis import recipes, render, starts, sweep
+from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.score import bind
 from jdeepvis.synthesis.sweep import Picture, climb
 
 STEPS = 12
@@ -40,7 +41,7 @@ def network():
 
 def picture(network, unit, recipe=RECIPE):
   key = jax.random.fold_in(jax.random.key(0), unit)
-  start = recipes.start(key, network.input)
+  start = starts.start(key, network.input)
   return Picture(neuron("output", unit), recipe, key, start)
 
 
