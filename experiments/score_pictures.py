@@ -20,7 +20,7 @@ from absl import flags
 from experiments import common
 from jdeepvis import scoring
 from jdeepvis.display.files import write_csv, write_json
-from jdeepvis.display.folder import read_manifest
+from jdeepvis.display.manifest import read_manifest
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jdeepvis.display.folder import PictureFolder, picture_file
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.network import Network

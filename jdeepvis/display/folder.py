@@ -14,18 +14,17 @@ import fcntl
 import json
 import math
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from jdeepvis.display.files import atomic, damaged, write_image, write_json
 from jdeepvis.display.gallery import write_gallery
+from jdeepvis.display.manifest import read_manifest, refuse_other
 from jdeepvis.display.montage import montage
 from jdeepvis.display.presentation import (
   caption,
@@ -85,7 +84,7 @@ class PictureFolder:
       path.mkdir(parents=True, exist_ok=True)
       if file.exists():
         manifest = read_manifest(file)
-        _refuse_other(path, manifest["settings"], settings)
+        refuse_other(path, manifest["settings"], settings)
         return cls(path, manifest)
       # A run killed at its very start leaves a half-written manifest.
       if not all(entry.match(".manifest-*.json") for entry in path.iterdir()):
@@ -118,7 +117,7 @@ class PictureFolder:
     """
     value = json.loads(json.dumps(value))
     kept = self.settle(name, lambda: value)
-    _refuse_other(self.path, {name: kept}, {name: value})
+    refuse_other(self.path, {name: kept}, {name: value})
 
   def add(
     self,
@@ -258,27 +257,6 @@ class PictureFolder:
     write_image(folder / "montage.png", sheet)
 
 
-def read_manifest(file: Path | str) -> dict[str, Any]:
-  """What a folder's `manifest.json` holds: `settings`, `records` and more.
-
-  Raises:
-    JdeepvisError: the file is missing or no manifest.
-  """
-  try:
-    manifest = json.loads(Path(file).read_text(encoding="utf-8"))
-    files = [record["file"] for record in manifest["records"]]
-    parts = manifest["settings"], manifest.get("kept", {})
-    if all(isinstance(file, str) for file in files) and all(
-      isinstance(part, dict) for part in parts
-    ):
-      return manifest
-  except (OSError, ValueError, KeyError, TypeError):
-    pass
-  raise JdeepvisError(
-    f"{str(file)!r} is no manifest of ours; name another folder."
-  )
-
-
 @contextlib.contextmanager
 def only_run(path: Path | str) -> Iterator[None]:
   """Keeps other runs out of a folder, as each writes the whole manifest.
@@ -311,38 +289,6 @@ def only_run(path: Path | str) -> Iterator[None]:
     yield
   finally:
     os.close(handle)
-
-
-def picture_file(layer: str, unit: int, recipe: str, seed: int) -> str:
-  """Where a picture lies in its folder, safe whatever the layer's name."""
-  return (
-    f"{safe_name(layer)}/unit_{unit:04d}/{safe_name(recipe)}/seed_{seed}.png"
-  )
-
-
-def safe_name(name: str) -> str:
-  """A name as a file's, another for every name: slashes become dashes.
-
-  What is left of letters other than ASCII, of dashes and of a dot in front is
-  spelled as in a URL.
-  """
-  parts = (quote(part, safe=" +,=@") for part in name.split("/"))
-  safe = "-".join(part.replace("-", "%2D") for part in parts)
-  return re.sub(r"^\.", "%2E", safe) or "%"
-
-
-def _refuse_other(
-  path: Path, old: Mapping[str, Any], new: Mapping[str, Any], of: str = ""
-) -> None:
-  for name in sorted(old.keys() | new.keys()):
-    before, now = old.get(name), new.get(name)
-    if isinstance(before, dict) and isinstance(now, dict):
-      _refuse_other(path, before, now, f"{of}{name}: ")
-    elif before != now:
-      raise JdeepvisError(
-        f"{str(path)!r} was made with {of}{name}={before!r}, not {now!r}; use "
-        "the same settings or another folder."
-      )
 
 
 def _stem(file: str) -> str:

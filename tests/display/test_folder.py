@@ -8,12 +8,8 @@ import pytest
 from PIL import Image
 
 from jdeepvis.display import files, folder
-from jdeepvis.display.folder import (
-  PictureFolder,
-  only_run,
-  picture_file,
-  safe_name,
-)
+from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.manifest import picture_file, safe_name
 from jdeepvis.types import JdeepvisError
 
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
