@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
+from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Float
 
 from jdeepvis.types import AnyArray
@@ -87,20 +89,50 @@ def convolution(
   inputs = jnp.split(x, parts, axis=-1) if parts > 1 else [x]
   kernels = jnp.split(kernel, parts, axis=-1) if parts > 1 else [kernel]
   outputs = [
-    lax.conv_general_dilated(
-      part,
-      weights,
-      stride,
-      padding,
-      rhs_dilation=dilation,
-      dimension_numbers=("NHWC", "HWIO", "NHWC"),
-      feature_group_count=groups // parts,
-      precision=_PRECISION,
-    )
+    _convolve(part, weights, stride, padding, dilation, groups // parts)
     for part, weights in zip(inputs, kernels, strict=True)
   ]
   out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
   return out if bias is None else out + bias
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5))
+def _convolve(x, kernel, *settings):
+  return _conv(x, kernel, "HWIO", *settings)
+
+
+@functools.partial(_convolve.defjvp, symbolic_zeros=True)
+def _convolve_jvp(*args):
+  *settings, (x, kernel), (dx, dkernel) = args
+  dy = []
+  if not isinstance(dx, SymbolicZero):
+    # The transpose of this reads its kernel in the one order in which XLA's
+    # CPU convolutions are fast; within loops XLA does not see to that itself.
+    swapped = jnp.swapaxes(kernel, 2, 3)
+    dy.append(_conv(dx, swapped, "HWOI", *settings))
+  if not isinstance(dkernel, SymbolicZero):
+    dy.append(_conv(x, dkernel, "HWIO", *settings))
+  return _convolve(x, kernel, *settings), sum(dy)
+
+
+def _conv(x, kernel, order, stride, padding, dilation, groups):
+  alone = kernel.shape[:2] == stride == (1, 1) and groups == 1
+  if alone and not any(map(any, padding)):
+    # Each cell by itself: a matrix product, which is faster.
+    inputs = order.index("I")
+    return lax.dot_general(
+      x, kernel[0, 0], (((3,), (inputs - 2,)), ((), ())), precision=_PRECISION
+    )
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    stride,
+    padding,
+    rhs_dilation=dilation,
+    dimension_numbers=("NHWC", order, "NHWC"),
+    feature_group_count=groups,
+    precision=_PRECISION,
+  )
 
 
 def deconvolution(
@@ -164,24 +196,34 @@ def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
   XLA's own is slow on CPU; it is linear in the tangent, so vmap, jvp, vjp and
   hessian all work.
   """
-  return lax.reduce_window(
-    x, -jnp.inf, lax.max, (1, *kernel, 1), (1, *stride, 1), _nhwc(padding)
-  )
+  cells = _window_cells(x, kernel, stride, padding)
+  return functools.reduce(jnp.maximum, cells)
 
 
 @max_pool.defjvp
 def _max_pool_jvp(kernel, stride, padding, primals, tangents):
   (x,), (dx,) = primals, tangents
-  y = max_pool(x, kernel, stride, padding)
-  cells = _window_cells(x, y.shape, kernel, stride, padding, -jnp.inf)
-  tangents = _window_cells(dx, y.shape, kernel, stride, padding, 0)
-  seen = jnp.zeros(y.shape, bool)
-  dy = jnp.zeros_like(y)
-  for cell, tangent in zip(cells, tangents, strict=True):
-    first = (cell == y) & ~seen
-    dy += jnp.where(first, tangent, 0)
-    seen |= first
+  y, place = _apart(_max_and_place, x, windows=(kernel, stride, padding))
+  dy = _apart(_values_at, place, dx, windows=(kernel, stride, padding))
   return y, dy
+
+
+@functools.partial(jax.jit, static_argnames="windows")
+def _max_and_place(x, windows):
+  """The largest of each window, and which of its cells is the first such."""
+  y, *others = _window_cells(x, *windows)
+  place = jnp.zeros(y.shape, jnp.uint8)
+  for number, cell in enumerate(others, start=1):
+    place = jnp.where(cell > y, jnp.uint8(number), place)
+    y = jnp.maximum(y, cell)
+  return y, place
+
+
+@functools.partial(jax.jit, static_argnames="windows")
+def _values_at(place, x, windows):
+  """The cell of each window that stands at its place; linear in x."""
+  cells = enumerate(_window_planes(x, *windows))
+  return sum(jnp.where(place == number, cell, 0) for number, cell in cells)
 
 
 def average_pool(
@@ -267,22 +309,85 @@ def lrn_within_channel(
   return centres * (1 + alpha * mean) ** -beta
 
 
+def _apart(function, *arrays, **static):
+  """`function(*arrays, **static)`, which a CPU's XLA compiles on its own.
+
+  Fused into its readers it would be worked out anew for each of them: for a
+  pooling's derivative ten times the whole of it.
+  """
+  function = functools.partial(function, **static)
+
+  def alone(*arrays):
+    with set_xla_metadata(inlineable="false"):
+      return function(*arrays)
+
+  return lax.platform_dependent(*arrays, cpu=alone, default=function)
+
+
 def _nhwc(padding: Padding) -> list[Pair]:
   return [(0, 0), *padding, (0, 0)]
 
 
-def _window_cells(x, shape, kernel, stride, padding, fill):
+def _window_cells(x, kernel, stride, padding):
   """For each cell of a window, that cell of all windows: `[n, h, w, c]`."""
-  fill = jnp.asarray(fill, x.dtype)
-  padded = lax.pad(x, fill, [(*edge, 0) for edge in _nhwc(padding)])
-  n, h, w, c = shape
+  if any(map(any, padding)):
+    fill = jnp.asarray(-jnp.inf, x.dtype)
+    x = lax.pad(x, fill, [(*edges, 0) for edges in _nhwc(padding)])
+  n, *size, c = x.shape
+  spans = [
+    (extent - window) // step * step + 1
+    for extent, window, step in zip(size, kernel, stride, strict=True)
+  ]
   for row in range(kernel[0]):
     for column in range(kernel[1]):
       yield lax.slice(
-        padded,
+        x,
         (0, row, column, 0),
-        (n, row + stride[0] * (h - 1) + 1, column + stride[1] * (w - 1) + 1, c),
+        (n, row + spans[0], column + spans[1], c),
         (1, *stride, 1),
+      )
+
+
+def _window_planes(x, kernel, stride, padding):
+  """The same cells, with zeros as padding, by a way that transposes well.
+
+  The map is first dealt out into `stride` planes an axis, of which the cells
+  are plain slices: a strided slice's transpose would scatter.
+  """
+  count = [
+    (size + sum(edges) - window) // step + 1
+    for size, edges, window, step in zip(
+      x.shape[1:3], padding, kernel, stride, strict=True
+    )
+  ]
+  # Whole periods of the stride, enough for the last window's last cell.
+  periods = [
+    number + (window - 1) // step
+    for number, window, step in zip(count, kernel, stride, strict=True)
+  ]
+  extra = [
+    (before, period * step - size - before, 0)
+    for (before, _), period, step, size in zip(
+      padding, periods, stride, x.shape[1:3], strict=True
+    )
+  ]
+  n, _, _, c = x.shape
+  x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *extra, (0, 0, 0)])
+  x = x.reshape(n, periods[0], stride[0], periods[1], stride[1], c)
+  planes = [
+    [
+      lax.squeeze(plane, (2, 4))
+      for plane in lax.split(rows, (1,) * stride[1], axis=4)
+    ]
+    for rows in lax.split(x, (1,) * stride[0], axis=2)
+  ]
+  for row in range(kernel[0]):
+    for column in range(kernel[1]):
+      top, left = row // stride[0], column // stride[1]
+      yield lax.slice(
+        planes[row % stride[0]][column % stride[1]],
+        (0, top, left, 0),
+        (n, top + count[0], left + count[1], c),
       )
 
 
