@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jdeepvis.networks import axes, ops, pointwise
+from jdeepvis.networks import axes, normalisation, ops, pointwise, pooling
 from jdeepvis.networks.network import LayerInfo
 
 Shape = tuple[int, ...]
@@ -104,23 +104,23 @@ def _bias(layer, features):
 def _max_pooling(layer, weights, inputs, relu):
   (x,) = inputs
   where = padding(layer, x.shape[1:3], ceil=layer.option("ceil", True))
-  return ops.max_pool(x, layer.kernel, layer.stride, where)
+  return pooling.max_pool(x, layer.kernel, layer.stride, where)
 
 
 def _average_pooling(layer, weights, inputs, relu):
   (x,) = inputs
   size = x.shape[1:3]
   where = padding(layer, size, ceil=layer.option("ceil", True))
-  divisor = ops.average_divisor(
+  divisor = pooling.average_divisor(
     size, layer.kernel, layer.stride, layer.pad, where
   )
-  return ops.average_pool(x, layer.kernel, layer.stride, where, divisor)
+  return pooling.average_pool(x, layer.kernel, layer.stride, where, divisor)
 
 
 def _stochastic_pooling(layer, weights, inputs, relu):
   (x,) = inputs
   where = padding(layer, x.shape[1:3], ceil=layer.option("ceil", True))
-  return ops.stochastic_pool(x, layer.kernel, layer.stride, where)
+  return pooling.stochastic_pool(x, layer.kernel, layer.stride, where)
 
 
 def _global_average(layer, weights, inputs, relu):
@@ -130,17 +130,17 @@ def _global_average(layer, weights, inputs, relu):
 
 def _global_max(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.max_pool(x, x.shape[1:3], (1, 1), ((0, 0), (0, 0)))
+  return pooling.max_pool(x, x.shape[1:3], (1, 1), ((0, 0), (0, 0)))
 
 
 def _lrn(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.local_response_normalisation(x, **dict(layer.options))
+  return normalisation.local_response_normalisation(x, **dict(layer.options))
 
 
 def _lrn_within(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.lrn_within_channel(
+  return normalisation.lrn_within_channel(
     x,
     layer.kernel[0],
     padding(layer, x.shape[1:3]),
