@@ -42,6 +42,8 @@ _HOMES = {
   ),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
+  "jdeepvis.synthesis.assembly": ("objective", "transform", "with_views"),
+  "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
   "jdeepvis.synthesis.objectives": (
     "channel",
     "direction",
@@ -53,9 +55,6 @@ _HOMES = {
     "RECIPES",
     "Recipe",
     "find_recipe",
-    "objective",
-    "transform",
-    "with_views",
   ),
   "jdeepvis.synthesis.recognisability": (
     "probability_under_views",
@@ -67,6 +66,7 @@ _HOMES = {
   "jdeepvis.synthesis.sweep": ("Picture", "climb"),
   "jdeepvis.synthesis.transforms": (
     "every",
+    "precondition",
     "project",
     "scale_by_progress",
     "scale_to_rms",
