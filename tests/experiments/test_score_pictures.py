@@ -119,7 +119,8 @@ def test_hidden_units_are_compared_with_the_best_photograph(
   )
   network = small_networks.classifier()
   centred = np.stack([preprocess(photo, network.input) for photo in photos])
-  most = np.max(network.apply(network.params, centred)["conv2"][..., 2])
+  values = network.apply(network.params, centred)["conv2"]
+  most = float(np.max(values[..., 2]))
   assert most > 0
   told = json.loads((path / "hidden.json").read_text())
   (marked,), (row,) = told["pictures"], told["layers"]
