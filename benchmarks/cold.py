@@ -1,4 +1,4 @@
-"""The first picture from a cold process, without and with a compiled program."""
+"""The first picture from a cold process: compiled now, or found compiled."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Whole renders against the PyTorch loop: 8 units, 50 steps, the same priors."""
+"""Whole renders against PyTorch: 8 units, 50 steps, the same priors."""
 
 import dataclasses
 import statistics

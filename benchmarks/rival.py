@@ -126,7 +126,7 @@ def _layer(network: Network, shapes: Mapping, layer: LayerInfo) -> Callable:
       )
     case "inner_product":
       # To read a map in the order in which PyTorch flattens it.
-      *map_, channels = shapes[layer.inputs[0]]
+      channels = shapes[layer.inputs[0]][-1]
       kernel = kernel.reshape(-1, channels, len(bias)).transpose(0, 1)
       kernel = kernel.reshape(-1, len(bias)).T.contiguous()
       return lambda x: F.linear(x.flatten(1), kernel, bias)
