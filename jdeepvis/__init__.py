@@ -26,8 +26,10 @@ _HOMES = {
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
   "jdeepvis.networks.crop": ("crop",),
+  "jdeepvis.networks.graph": ("with_precision",),
   "jdeepvis.networks.kinds": ("KINDS", "Kind"),
   "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
+  "jdeepvis.networks.operations": ("count_operations",),
   "jdeepvis.networks.own": (
     "from_equinox",
     "from_function",

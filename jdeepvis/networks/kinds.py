@@ -48,6 +48,7 @@ def _convolution(layer, weights, inputs, relu):
     padding=padding(layer, x.shape[1:3]),
     dilation=layer.dilation,
     groups=layer.option("groups", 1),
+    precision=_precision(layer),
   )
 
 
@@ -68,6 +69,7 @@ def _deconvolution(layer, weights, inputs, relu):
     pad=layer.pad,
     dilation=layer.dilation,
     groups=layer.option("groups", 1),
+    precision=_precision(layer),
   )
 
 
@@ -82,8 +84,8 @@ def _inner_product(layer, weights, inputs, relu):
   kernel, bias = weights["kernel"], weights.get("bias")
   axis = axes.positive_axis(layer.option("axis", 1), x.ndim)
   if axis == 1:
-    return ops.inner_product(x, kernel, bias)
-  out = axes.inner_product(x, kernel, axis)
+    return ops.inner_product(x, kernel, bias, precision=_precision(layer))
+  out = axes.inner_product(x, kernel, axis, precision=_precision(layer))
   if bias is None:
     return out
   return axes.from_caffe(axes.to_caffe(out) + bias)
@@ -95,6 +97,10 @@ def _inner_product_weights(layer, shapes):
   return {"kernel": (math.prod(shape[axis - 1 :]), features)} | _bias(
     layer, features
   )
+
+
+def _precision(layer):
+  return layer.option("precision", "highest")
 
 
 def _bias(layer, features):

@@ -21,8 +21,6 @@ Map = Float[AnyArray, "n _ _ _"]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
-_PRECISION = lax.Precision.HIGHEST
-
 
 class Windows(NamedTuple):
   """Where the windows of one axis lie: how many, and zeros at either end."""
@@ -73,6 +71,7 @@ def convolution(
   padding: Padding = ((0, 0), (0, 0)),
   dilation: Pair = (1, 1),
   groups: int = 1,
+  precision: str = "highest",
 ) -> Map:
   """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO."""
   if min(min(edges) for edges in padding) < 0:
@@ -86,15 +85,16 @@ def convolution(
   parts = groups if groups <= 8 else 1
   inputs = jnp.split(x, parts, axis=-1) if parts > 1 else [x]
   kernels = jnp.split(kernel, parts, axis=-1) if parts > 1 else [kernel]
+  settings = (stride, padding, dilation, groups // parts, precision)
   outputs = [
-    _convolve(part, weights, stride, padding, dilation, groups // parts)
+    _convolve(part, weights, *settings)
     for part, weights in zip(inputs, kernels, strict=True)
   ]
   out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
   return out if bias is None else out + bias
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5, 6))
 def _convolve(x, kernel, *settings):
   return _conv(x, kernel, "HWIO", *settings)
 
@@ -113,13 +113,13 @@ def _convolve_jvp(*args):
   return _convolve(x, kernel, *settings), sum(dy)
 
 
-def _conv(x, kernel, order, stride, padding, dilation, groups):
+def _conv(x, kernel, order, stride, padding, dilation, groups, precision):
   alone = kernel.shape[:2] == stride == (1, 1) and groups == 1
   if alone and not any(map(any, padding)):
     # Each cell by itself: a matrix product, which is faster.
     inputs = order.index("I")
     return lax.dot_general(
-      x, kernel[0, 0], (((3,), (inputs - 2,)), ((), ())), precision=_PRECISION
+      x, kernel[0, 0], (((3,), (inputs - 2,)), ((), ())), precision=precision
     )
   return lax.conv_general_dilated(
     x,
@@ -129,7 +129,7 @@ def _conv(x, kernel, order, stride, padding, dilation, groups):
     rhs_dilation=dilation,
     dimension_numbers=("NHWC", order, "NHWC"),
     feature_group_count=groups,
-    precision=_PRECISION,
+    precision=precision,
   )
 
 
@@ -142,6 +142,7 @@ def deconvolution(
   pad: Pair = (0, 0),
   dilation: Pair = (1, 1),
   groups: int = 1,
+  precision: str = "highest",
 ) -> Map:
   """Caffe's Deconvolution: the transpose of a convolution.
 
@@ -155,6 +156,7 @@ def deconvolution(
     pad: cells cut off the output on each side.
     dilation: distance between the kernel's cells.
     groups: channel groups that do not mix.
+    precision: of the products, as `jax.lax.Precision` names it.
   """
   flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
   flipped = jnp.concatenate(jnp.split(flipped, groups, axis=2), axis=3)
@@ -170,7 +172,7 @@ def deconvolution(
     rhs_dilation=dilation,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
     feature_group_count=groups,
-    precision=_PRECISION,
+    precision=precision,
   )
   return out if bias is None else out + bias
 
@@ -179,9 +181,11 @@ def inner_product(
   x: Float[AnyArray, "n *dims"],
   kernel: Float[AnyArray, "i o"],
   bias: Float[AnyArray, " o"] | None = None,
+  *,
+  precision: str = "highest",
 ) -> Float[AnyArray, "n o"]:
   """Caffe's InnerProduct; a map is read in height, width, channel order."""
-  out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=_PRECISION)
+  out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=precision)
   return out if bias is None else out + bias
 
 
