@@ -120,7 +120,7 @@ def _maker(settings: dict[str, Any]) -> Network:
 
 
 def _photos() -> list:
-  if _PHOTOS.value is None:
+  if not _PHOTOS.value:
     return []
   files = [
     file
