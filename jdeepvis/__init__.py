@@ -7,7 +7,7 @@
 >>> flamingo = jdeepvis.objective(recipe, "output", 130)
 >>> score = jdeepvis.bind(network, flamingo)
 >>> picture = jdeepvis.render(
-...   jdeepvis.with_views(recipe, score),
+...   jdeepvis.with_views(recipe, score, network.input),
 ...   jdeepvis.transform(recipe, network.input),
 ...   jdeepvis.start(jax.random.key(0), network.input),
 ...   key=jax.random.key(1),
@@ -44,7 +44,12 @@ _HOMES = {
   ),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
-  "jdeepvis.synthesis.assembly": ("objective", "transform", "with_views"),
+  "jdeepvis.synthesis.assembly": (
+    "decoder",
+    "objective",
+    "transform",
+    "with_views",
+  ),
   "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
   "jdeepvis.synthesis.objectives": (
     "channel",

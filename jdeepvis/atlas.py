@@ -288,8 +288,10 @@ def _write(
   seconds: float,
 ) -> None:
   network = canvas.network
-  kept = getattr(progress.states, requests[0].recipe.keep)
-  images = np.asarray(kept.image)
+  recipe = requests[0].recipe
+  kept = getattr(progress.states, recipe.keep)
+  decode = assembly.decoder(recipe, network.input).decode
+  images = np.asarray(jax.vmap(decode)(kept.image))
   pixels = [to_pixels(image, network.input) for image in images]
   # The batch is whole here too, padding and all: one program, one rounding.
   plain = np.stack(pixels).astype(np.float32) - network.input.mean

@@ -22,6 +22,8 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 AnyArray = Array | np.ndarray | np.generic
 Image = Float[AnyArray, "h w c"]
 Images = Float[AnyArray, "n h w c"]
+Climbed = Float[AnyArray, "..."]
+"""What synthesis climbs: an image, or parameters that decode to one."""
 Pixels = UInt8[np.ndarray, "_ _ _"]
 """A picture as in a file: RGB, 0..255."""
 Pictures = Sequence[Pixels] | UInt8[np.ndarray, "n _ _ _"]

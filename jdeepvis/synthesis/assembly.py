@@ -1,13 +1,16 @@
 """From a recipe to the functions that `render` takes."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
 import jax.numpy as jnp
 import optax
+from jax.tree_util import Partial
 
+from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.synthesis import gradients, priors, transforms, views
+from jdeepvis.synthesis import decoders, gradients, priors, transforms, views
 from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.types import Index, JdeepvisError, Scalar
@@ -54,9 +57,11 @@ def transform(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
     link = transforms.project(prior, extra=("step", *extra))
     often = recipe.blur_every if name == "blur" else 1
     chain.append(transforms.every(often, link))
-  lower, upper = spec.bounds
-  box = functools.partial(priors.box, lower=lower, upper=upper)
-  return optax.chain(*chain, transforms.project(box))
+  if recipe.decoder == "pixels":
+    lower, upper = spec.bounds
+    box = functools.partial(priors.box, lower=lower, upper=upper)
+    chain.append(transforms.project(box))
+  return optax.chain(*chain)
 
 
 def objective(
@@ -83,15 +88,50 @@ def objective(
   return asked + recipe.rivals * share
 
 
-def with_views(recipe: Recipe, score: Callable) -> Callable:
-  """The score as the recipe looks at it: through random views, or straight."""
+def decoder(recipe: Recipe, spec: InputSpec) -> decoders.Decoder:
+  """From images to what the recipe climbs, and back.
+
+  Raises:
+    JdeepvisError: the recipe's decoder is none of `decoders.DECODERS`.
+  """
+  if recipe.decoder not in decoders.DECODERS:
+    raise JdeepvisError(
+      f"There is no decoder {recipe.decoder!r}; "
+      f"{nearest(recipe.decoder, decoders.DECODERS)}."
+    )
+  return decoders.DECODERS[recipe.decoder](spec)
+
+
+def with_views(recipe: Recipe, score: Callable, spec: InputSpec) -> Callable:
+  """A score of what the recipe climbs: decoded, and seen through its views.
+
+  Args:
+    recipe: any recipe.
+    score: of an image.
+    spec: the network's input.
+  """
   told = {
     "shift": recipe.shift,
     "scale": recipe.scale,
     "rotation": recipe.rotation,
   }
   told = {name: value for name, value in told.items() if value is not None}
-  return views.random_views(score, **told) if told else score
+  seen = views.random_views(score, **told) if told else score
+  if recipe.decoder == "pixels":
+    return seen
+  return Partial(_Decoded(recipe.decoder, spec.shape), spec.mean, seen)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decoded:
+  """What is static of a score behind a decoder; equals share a compilation."""
+
+  name: str
+  shape: tuple[int, int, int]
+
+  def __call__(self, mean, score, key, parameters):
+    spec = InputSpec(self.shape, mean)
+    return score(key, decoders.DECODERS[self.name](spec).decode(parameters))
 
 
 def _policy(recipe: Recipe) -> optax.GradientTransformation:
@@ -102,8 +142,11 @@ def _policy(recipe: Recipe) -> optax.GradientTransformation:
       return transforms.scale_by_progress(recipe.rate, recipe.max_rate)
     case "rms":
       return transforms.scale_to_rms(recipe.rate)
+    case "adam":
+      return optax.adam(recipe.rate)
   raise JdeepvisError(
-    f"There is no step policy {recipe.policy!r}; use constant, progress or rms."
+    f"There is no step policy {recipe.policy!r}; use constant, progress, rms "
+    "or adam."
   )
 
 

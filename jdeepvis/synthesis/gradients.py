@@ -14,9 +14,9 @@ from jdeepvis.types import Image, Scalar
 
 _OCTAVES = 5
 
-# Covariance of the colours within a photograph, its trace 3: mean of a hundred
-# of ImageNet's. Light varies about ten times as much as colour does.
-_COLOURS = ((1.01, 0.88, 0.77), (0.88, 0.97, 0.92), (0.77, 0.92, 1.02))
+COLOURS = ((1.01, 0.88, 0.77), (0.88, 0.97, 0.92), (0.77, 0.92, 1.02))
+"""Covariance of the colours within a photograph, its trace 3: the mean of a
+hundred of ImageNet's. Light varies about ten times as much as colour does."""
 
 
 def mix_colours(grad: Image, strength: Scalar) -> Image:
@@ -33,7 +33,7 @@ def mix_colours(grad: Image, strength: Scalar) -> Image:
   if grad.shape[-1] != 3:
     return grad
   mixed = jnp.einsum(
-    "hwc,cd->hwd", grad, np.float32(_COLOURS), precision="highest"
+    "hwc,cd->hwd", grad, np.float32(COLOURS), precision="highest"
   )
   return grad + strength * (mixed - grad)
 

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jdeepvis.synthesis.percentile import percentile as percentile_of
-from jdeepvis.types import AnyArray, Image, Scalar
+from jdeepvis.types import AnyArray, Climbed, Image, Scalar
 
 
-def decay(image: Image, rate: Scalar) -> Image:
+def decay(image: Climbed, rate: Scalar) -> Climbed:
   """Shrinks towards the mean colour: `(1 - rate) x` (L2 decay, θ_decay).
 
   Args:

@@ -26,7 +26,7 @@ class Recipe:
   Attributes:
     rate: for policy `constant` the learning rate, for `progress` the wanted
       rise of the score a step, for `rms` the step's root mean square in grey
-      levels.
+      levels, for `adam` its learning rate.
     max_rate: largest learning rate of policy `progress`.
     colour: how far the gradient is mixed into colours that vary as those of
       photographs do, 0..1.
@@ -51,7 +51,9 @@ class Recipe:
       there it does nothing.
     cool_down: share of the steps, at the end, over which the step shrinks
       evenly to nothing.
-    policy: `constant`, `progress` or `rms`; static.
+    policy: `constant`, `progress`, `rms` or `adam`; static.
+    decoder: what is climbed, `pixels`, `fourier` or `maco`; static. Priors act
+      on what is climbed, so beyond pixels decay alone has a meaning.
     blur_every: steps from blur to blur; static.
     steps: how many; static.
     keep: which image is the picture, `best` or `last`; static.
@@ -77,6 +79,7 @@ class Recipe:
   rivals: Leaf = None
   cool_down: Leaf = None
   policy: str = _static("constant")
+  decoder: str = _static("pixels")
   blur_every: int = _static(1)
   steps: int = _static(500)
   keep: str = _static("best")
@@ -97,6 +100,32 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       rivals=10.0,
       cool_down=0.2,
       policy="rms",
+      steps=256,
+      keep="last",
+    ),
+    # Other styles, in something like a landscape: a spectrum is climbed.
+    "fourier": Recipe(
+      rate=0.05,
+      decay=0.01,
+      shift=0.1,
+      scale=2.0,
+      rotation=10.0,
+      rivals=10.0,
+      cool_down=0.5,
+      policy="adam",
+      decoder="fourier",
+      steps=256,
+      keep="last",
+    ),
+    "maco": Recipe(
+      rate=0.1,
+      shift=0.1,
+      scale=2.0,
+      rotation=10.0,
+      rivals=10.0,
+      cool_down=0.5,
+      policy="adam",
+      decoder="maco",
       steps=256,
       keep="last",
     ),

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from jdeepvis.types import Image, PRNGKey, Scalar
+from jdeepvis.types import Climbed, PRNGKey, Scalar
 
 
 class Snapshot(NamedTuple):
   """An image with the score it reached and the step it was seen at."""
 
-  image: Image
+  image: Climbed
   score: Scalar
   step: Int[Array, ""]
 
@@ -31,7 +31,7 @@ class State(NamedTuple):
   """
 
   key: PRNGKey
-  image: Image
+  image: Climbed
   opt_state: optax.OptState
   last: Snapshot
   best: Snapshot
@@ -55,7 +55,7 @@ class Rendering(NamedTuple):
 def render(
   score: Callable,
   transform: optax.GradientTransformation,
-  image: Image,
+  image: Climbed,
   *,
   key: PRNGKey,
   steps: int,
@@ -71,7 +71,7 @@ def render(
       scalars to record; see `score.bind`.
     transform: an optax chain, given `value=` and `grad=` of -score and
       `step=`; see `assembly.transform`.
-    image: the start, any pytree that score and transform agree on.
+    image: the start: an image, or parameters that decode to one.
     key: for scores that are random.
     steps: how often to look; static.
 
@@ -84,7 +84,7 @@ def render(
 
 
 def init(
-  transform: optax.GradientTransformation, image: Image, key: PRNGKey
+  transform: optax.GradientTransformation, image: Climbed, key: PRNGKey
 ) -> State:
   """The state before the first step."""
   nothing = Snapshot(image, jnp.float32(-jnp.inf), jnp.int32(-1))

@@ -188,9 +188,10 @@ class _Program:
 def _start(program, mean, pictures):
   def one(mean, picture):
     spec = InputSpec(program.shape, mean)
+    start = priors.box(picture.image, *spec.bounds)
     return render.init(
       assembly.transform(picture.recipe, spec),
-      priors.box(picture.image, *spec.bounds),
+      assembly.decoder(picture.recipe, spec).encode(start),
       jax.random.fold_in(picture.key, 1),
     )
 
@@ -206,7 +207,7 @@ def _advance(program, params, mean, pictures, states, steps):
       BoundScore(program.apply, program.output), params, picture.objective
     )
     return render.advance(
-      assembly.with_views(picture.recipe, score),
+      assembly.with_views(picture.recipe, score, spec),
       assembly.transform(picture.recipe, spec),
       state,
       steps,

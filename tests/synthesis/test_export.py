@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import small_networks
 
-from jdeepvis.synthesis import recipes, render, starts
+from jdeepvis.synthesis import assembly, recipes, render, starts
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
 
@@ -27,8 +27,8 @@ def picture(network):
   def make(params, image, seed):
     score = bind(network._replace(params=params), neuron("output", 1))
     made = render.render(
-      recipes.with_views(RECIPE, score),
-      recipes.transform(RECIPE, network.input),
+      assembly.with_views(RECIPE, score, network.input),
+      assembly.transform(RECIPE, network.input),
       image,
       key=jax.random.key(seed),
       steps=RECIPE.steps,

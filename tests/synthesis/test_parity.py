@@ -53,6 +53,9 @@ EXTRA = {
     rate=50.0, small_value=30.0, small_benefit=25.0, decay=0.01
   ),
 }
+NOT_THE_ORIGINALS = (
+  "steps", "keep", "shift", "scale", "blur_end", "total_variation", "decoder",
+)  # fmt: skip
 PAPER = [name for name in recipes.RECIPES if name.startswith("paper")]
 
 
@@ -63,9 +66,7 @@ def test_twenty_steps_agree_with_the_original(name):
   settings = {
     key: value
     for key, value in dataclasses.asdict(recipe).items()
-    if value is not None
-    and key
-    not in ("steps", "keep", "shift", "scale", "blur_end", "total_variation")
+    if value is not None and key not in NOT_THE_ORIGINALS
   }
   expected, values, masks = optimize(
     original_value_and_grad,

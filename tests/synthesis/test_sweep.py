@@ -66,7 +66,7 @@ def test_a_batch_is_what_render_makes_of_each(network):
   made = images(network, pictures)
   for one, image in zip(pictures, made, strict=True):
     alone = render.render(
-      assembly.with_views(recipe, bind(network, one.objective)),
+      assembly.with_views(recipe, bind(network, one.objective), network.input),
       assembly.transform(recipe, network.input),
       one.image,
       key=jax.random.fold_in(one.key, 1),

@@ -1,0 +1,148 @@
+"""What is climbed, if not pixels: parameters that decode to an image.
+
+Climbing the spectrum of an image instead of its pixels changes which pictures
+are near: a step of equal size in every frequency is a large change of what is
+coarse and a small one of what is fine, and of light more than of hue.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from jdeepvis.networks.network import InputSpec
+from jdeepvis.synthesis.gradients import COLOURS
+from jdeepvis.types import Climbed, Image
+
+# Standard deviation of a photograph's values before the sigmoid squashes them
+# into what a file can hold: about 55 grey levels.
+_CONTRAST = 0.9
+# How near to black or white the mean colour may be, as a share of the range.
+_EDGE = 0.02
+
+
+class Decoder(NamedTuple):
+  """A way from parameters to an image and back.
+
+  Attributes:
+    encode: the parameters of a centred image `[h, w, c]`, or of what is
+      nearest to it.
+    decode: the centred image, within the box.
+  """
+
+  encode: Callable[[Image], Climbed]
+  decode: Callable[[Climbed], Image]
+
+
+def pixels(spec: InputSpec) -> Decoder:
+  """The image itself."""
+  del spec
+  return Decoder(lambda image: image, lambda image: image)
+
+
+def fourier(spec: InputSpec) -> Decoder:
+  """Fourier coefficients, scaled by 1/f, of decorrelated colours.
+
+  Olah, Mordvintsev and Schubert 2017, "Feature visualization",
+  "Preconditioning and parameterization". Coefficients of unit variance decode
+  to the contrast of a photograph; a sigmoid keeps the box.
+
+  Args:
+    spec: the network's input.
+
+  Returns:
+    A decoder of real and imaginary parts, `[2, h, w // 2 + 1, c]`; it encodes
+    what lies within the box exactly.
+  """
+  height, width, _ = spec.shape
+  falloff = _falloff(height, width)
+  # The variance of a pixel is the sum of all frequencies' powers.
+  scale = _CONTRAST * falloff / np.sqrt(2 * np.sum(falloff**2))
+  scale = scale[..., None] * height * width
+
+  def encode(image):
+    spectrum = jnp.fft.rfft2(_unsquash(image, spec), axes=(0, 1)) / scale
+    return jnp.stack([spectrum.real, spectrum.imag])
+
+  def decode(parts):
+    spectrum = (parts[0] + 1j * parts[1]) * scale
+    values = jnp.fft.irfft2(spectrum, (height, width), axes=(0, 1))
+    return _squash(values, spec)
+
+  return Decoder(encode, decode)
+
+
+def maco(spec: InputSpec) -> Decoder:
+  """Phases alone, under the fixed 1/f spectrum of photographs.
+
+  Fel et al. 2023, "Unlocking feature visualization for deeper networks with
+  magnitude constrained optimization" (MACO), §3. Here the spectrum is the
+  power law and not the mean of a data set, and the contrast is fixed too.
+
+  Args:
+    spec: the network's input.
+
+  Returns:
+    A decoder of phases in radians, `[h, w // 2 + 1, c]`; of an image it keeps
+    the phases.
+  """
+  height, width, _ = spec.shape
+  falloff = _falloff(height, width)
+  falloff[0, 0] = 0
+
+  def encode(image):
+    return jnp.angle(jnp.fft.rfft2(_unsquash(image, spec), axes=(0, 1)))
+
+  def decode(phases):
+    spectrum = falloff[..., None] * jnp.exp(1j * phases)
+    values = jnp.fft.irfft2(spectrum, (height, width), axes=(0, 1))
+    return _squash(_CONTRAST * values / jnp.std(values), spec)
+
+  return Decoder(encode, decode)
+
+
+DECODERS: Mapping[str, Callable[[InputSpec], Decoder]] = MappingProxyType(
+  {"pixels": pixels, "fourier": fourier, "maco": maco}
+)
+
+
+def _falloff(height: int, width: int) -> Float[np.ndarray, "h f"]:
+  """1 over each frequency, in cycles a pixel; the mean has the lowest's."""
+  frequency = np.hypot(
+    np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
+  ).astype(np.float32)
+  frequency[0, 0] = 1 / max(height, width)
+  return 1 / frequency
+
+
+def _squash(values: Image, spec: InputSpec) -> Image:
+  """Any values to the box, 0 to the mean colour (or nearly, at its edge)."""
+  lower, upper = spec.bounds
+  mixed = values @ _mixing(spec, 0.5)
+  return lower + (upper - lower) * jax.nn.sigmoid(mixed + _middle(spec))
+
+
+def _unsquash(image: Image, spec: InputSpec) -> Image:
+  lower, upper = spec.bounds
+  share = jnp.clip((image - lower) / (upper - lower), 1e-3, 1 - 1e-3)
+  logits = jnp.log(share / (1 - share)) - _middle(spec)
+  return logits @ _mixing(spec, -0.5)
+
+
+def _middle(spec: InputSpec):
+  lower, upper = spec.bounds
+  share = jnp.clip(-lower / (upper - lower), _EDGE, 1 - _EDGE)
+  return jnp.log(share / (1 - share))
+
+
+def _mixing(spec: InputSpec, power: float) -> Float[np.ndarray, "c c"]:
+  """A power of the colours' covariance; nothing where there are not three."""
+  channels = spec.shape[-1]
+  if channels != 3:
+    return np.eye(channels, dtype=np.float32)
+  variances, axes = np.linalg.eigh(COLOURS)
+  return np.float32(axes * variances**power @ axes.T)
