@@ -9,7 +9,7 @@ how a stream is cut into batches, or dealt out to devices and put together
 again. After the original's `find_max_acts.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -20,10 +20,10 @@ from jaxtyping import Float, Int
 from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.network import Network
 from jdeepvis.probing.backprop import origin
-from jdeepvis.types import Activations, AnyArray
+from jdeepvis.types import Activations, AnyArray, Images, Params
 
 # u: units, of all layers one after another; k: images kept of each.
-Images = Int[AnyArray, " n"]
+Numbers = Int[AnyArray, " n"]
 
 _FEWEST, _STEPS = -16, 64  # the first octave of the histogram; half octaves
 BINS = 2 * _STEPS + 1
@@ -66,16 +66,35 @@ class Survey(NamedTuple):
   histogram: Int[AnyArray, "u bins"]
 
 
+class Probe(NamedTuple):
+  """Whose units are asked; hashable.
+
+  Attributes:
+    apply: the network's.
+    layers: their names, in the order in which their units are told.
+    origins: of each layer the side before its ReLU, if it has one.
+  """
+
+  apply: Callable[..., Activations]
+  layers: tuple[str, ...]
+  origins: tuple[str, ...]
+
+
+def make_probe(network: Network, layers: Sequence[str]) -> Probe:
+  """Asks all units of some layers."""
+  origins = tuple(origin(network, name) for name in layers)
+  return Probe(network.apply, tuple(layers), origins)
+
+
 def probed_layers(network: Network) -> tuple[str, ...]:
   """Every blob but the images, and of a rectified layer the side after.
 
   In order of computation, where the network tells it.
   """
-  shapes = network.shapes
   made = [name for info in network.layers for name in info.outputs]
   return tuple(
     name
-    for name in made or shapes
+    for name in made or network.shapes
     if name != INPUT and not name.endswith("/pre")
   )
 
@@ -103,23 +122,26 @@ def begin(units: int, k: int, bottom: int = 0) -> Survey:
 
 
 def look(
-  network: Network, layers: Sequence[str], survey: Survey, pixels, images
+  probe: Probe, params: Params, survey: Survey, pixels: Images, images: Numbers
 ) -> Survey:
   """Shows the network one batch and notes what its units say.
 
   Args:
-    network: any network.
-    layers: whose units, in the order of `layer_slices`. Static.
+    probe: whose units. Static.
+    params: the network's weights.
     survey: what is known so far.
-    pixels: centred images, `[n, h, w, c]`.
-    images: their numbers, larger than all seen before and growing; -1 marks
-      padding, which is left out. `[n]`.
+    pixels: centred images.
+    images: their numbers, growing, and larger than all seen before; -1 marks
+      padding, which is left out.
   """
-  wants_bottom = survey.bottom.score.shape[1] > 0
-  origins = [origin(network, name) for name in layers] if wants_bottom else []
-  blobs = network.apply(network.params, pixels, until=(*layers, *origins))
-  lows = peaks(blobs, origins, sign=-1) if wants_bottom else None
-  return update(survey, peaks(blobs, layers), lows, images)
+  lows = None
+  if survey.bottom.score.shape[1]:
+    wanted = (*probe.layers, *probe.origins)
+    blobs = probe.apply(params, pixels, until=wanted)
+    lows = peaks(blobs, probe.origins, sign=-1)
+  else:
+    blobs = probe.apply(params, pixels, until=probe.layers)
+  return update(survey, peaks(blobs, probe.layers), lows, images)
 
 
 def peaks(blobs: Activations, layers: Sequence[str], sign: int = 1) -> Peaks:
@@ -135,7 +157,7 @@ def peaks(blobs: Activations, layers: Sequence[str], sign: int = 1) -> Peaks:
 
 
 def update(
-  survey: Survey, tops: Peaks, lows: Peaks | None, images: Images
+  survey: Survey, tops: Peaks, lows: Peaks | None, images: Numbers
 ) -> Survey:
   """Adds one batch, see `look`; `lows` may lack where none are kept.
 
@@ -195,7 +217,7 @@ def _peak(values) -> Peaks:
   return Peaks(score, cell)
 
 
-def _insert(kept: Extremes, new: Peaks, images: Images) -> Extremes:
+def _insert(kept: Extremes, new: Peaks, images: Numbers) -> Extremes:
   out = (images < 0)[:, None] | jnp.isnan(new.score)
   score = jnp.where(out, -jnp.inf, new.score).T
   numbers = jnp.broadcast_to(images, score.shape)

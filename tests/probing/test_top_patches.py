@@ -170,12 +170,9 @@ def test_a_networks_units_are_those_of_its_activations():
 
 
 def _look(network, layers, survey, pixels, images):
-  def look(params, survey, pixels, images):
-    return top_patches.look(
-      network._replace(params=params), layers, survey, pixels, images
-    )
-
-  return jax.jit(look)(network.params, survey, pixels, images)
+  probe = top_patches.make_probe(network, layers)
+  look = jax.jit(top_patches.look, static_argnums=0)
+  return look(probe, network.params, survey, pixels, images)
 
 
 def test_one_unit_that_never_fires_has_scores_of_zero():
