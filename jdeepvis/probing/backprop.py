@@ -66,7 +66,7 @@ def backward(
       f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
     )
   start = origin(network, find_layer(network, layer))
-  return _backward(network.apply, start, rule, network.params, images, seed)
+  return pull_back(network.apply, start, rule, network.params, images, seed)
 
 
 def gradient_times_input(
@@ -156,9 +156,11 @@ def origin(network: Network, layer: str) -> str:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _backward(apply, layer, rule, params, images, seed):
+def pull_back(apply, blob, rule, params, images, seed):
+  """`backward` from a blob that is there, by a rule that is there."""
+
   def values(images):
-    return apply(params, images, until=layer, relu=RULES[rule])[layer]
+    return apply(params, images, until=blob, relu=RULES[rule])[blob]
 
   return jax.vjp(values, images)[1](seed)[0]
 

@@ -1,5 +1,6 @@
 """A folder or a list of image files, read ahead of whoever looks at them."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,11 @@ class ImageList(NamedTuple):
 
   root: Path
   names: tuple[str, ...]
+
+  @property
+  def sha256(self) -> str:
+    """A digest of the names, by which a run knows its list again."""
+    return hashlib.sha256("\n".join(self.names).encode()).hexdigest()
 
 
 class Batch(NamedTuple):

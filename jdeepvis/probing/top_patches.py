@@ -201,6 +201,24 @@ def bin_edges() -> Float[np.ndarray, " edges"]:
   return 2.0 ** (_FEWEST + steps // 2) * np.where(steps % 2, 1.5, 1.0)
 
 
+def spell_histogram(
+  counts: Int[np.ndarray, " bins"],
+) -> list[tuple[float, float, int]]:
+  """One unit's histogram as rows: from, to, how many images; empty bins not.
+
+  The bin that is exactly 0 goes from 0 to 0; others have one end of their own.
+  """
+  above = bin_edges()
+  ends = np.append(above[1:], np.inf)
+  above[0] = 0  # the lowest takes in all that is smaller
+  lows = np.concatenate([-ends[::-1], [0], above])
+  highs = np.concatenate([-above[::-1], [0], ends])
+  return [
+    (float(lows[i]), float(highs[i]), int(counts[i]))
+    for i in np.flatnonzero(counts)
+  ]
+
+
 def _empty(units: int, k: int) -> Extremes:
   none = np.full((units, k), -1, np.int32)
   return Extremes(np.full((units, k), -np.inf, np.float32), none, none)

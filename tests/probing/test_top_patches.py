@@ -142,6 +142,21 @@ def test_the_histogram_is_numpys():
   assert (survey.histogram.sum(1) == 500).all()
 
 
+def test_a_histogram_in_words():
+  counts = np.asarray(
+    jax.numpy.zeros(top_patches.BINS, int)
+    .at[top_patches.bin_of(np.float32([0, 1.7, 1.5, -3, 1e9, 1e-9]))]
+    .add(1)
+  )
+  assert top_patches.spell_histogram(counts) == [
+    (-4, -3, 1),
+    (0, 0, 1),
+    (0, 1.5 * 2**-16, 1),
+    (1.5, 2, 2),
+    (1.5 * 2**15, np.inf, 1),
+  ]
+
+
 def test_a_networks_units_are_those_of_its_activations():
   network = small_networks.classifier()
   layers = top_patches.probed_layers(network)
