@@ -67,8 +67,8 @@ def to_position(shape: tuple[int, ...], cell: int) -> tuple[int, int]:
 
 
 def cut(
-  image: Shaped[np.ndarray, "h w c"], patch: Patch, fill: float
-) -> Shaped[np.ndarray, "height width c"]:
+  image: Shaped[np.ndarray, "_ _ c"], patch: Patch, fill: float | int
+) -> Shaped[np.ndarray, "_ _ c"]:
   """Cuts a patch from an image, or from anything of an image's size.
 
   Args:
@@ -120,8 +120,9 @@ class Viewer:
     missing = self.batch - len(images)
     images = np.pad(images, [(0, missing)] + [(0, 0)] * 3)
     units, cells = (np.pad(one, (0, missing)) for one in (units, cells))
-    rows, columns = to_position(self._shape, cells)
-    positions = np.stack(np.broadcast_arrays(rows, columns, cells)[:2], axis=1)
+    positions = np.array(
+      [to_position(self._shape, cell) for cell in cells.tolist()]
+    )
     seed = point_seed(jnp.zeros((self.batch, *self._shape)), units, positions)
     network = self._network
     views = pull_back(
