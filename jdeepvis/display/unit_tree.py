@@ -103,6 +103,28 @@ class UnitTree(ManifestFolder):
       if pictures and view != "minim":
         self._write_grid(layer, unit, view, pictures)
 
+  def add_folder(
+    self,
+    records: Sequence[Mapping[str, Any]],
+    root: Path,
+    units: Mapping[str, int],
+  ) -> None:
+    """Takes in a whole folder of rendered pictures.
+
+    Args:
+      records: the folder's, see `add_rendered`, with `layer` and `unit`.
+      root: the folder.
+      units: how many units each layer has.
+    """
+    groups: dict[tuple[str, int], list] = {}
+    for record in records:
+      groups.setdefault((record["layer"], record["unit"]), []).append(record)
+    for (layer, unit), group in groups.items():
+      self.add_rendered(layer, unit, group, root)
+    for layer in dict.fromkeys(layer for layer, _ in groups):
+      self.add_layer(layer, units[layer])
+      self.write_whole_layer(layer, units[layer])
+
   def add_rendered(
     self,
     layer: str,

@@ -21,7 +21,10 @@ from jdeepvis.probing import images
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Script("experiments.find_top_patches")
+RENDER = Script("experiments.render_units")
 NET = "--net=small_networks:classifier"
+# How ml_collections loads a config.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
 ENV = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
 # States every moment rather than every 20 seconds, and time to be killed in.
 _EAGER = """
@@ -172,6 +175,46 @@ def test_two_processes_find_what_one_does(photos, tmp_path):
     assert process.returncode == 0, told
   subprocess.run([*command, f"--out={one}"], cwd=ROOT, env=ENV, check=True)
   assert results(one) == results(two)
+
+
+def test_renderings_go_into_the_same_tree(monkeypatch, photos, tmp_path):
+  tree = tmp_path / "tree"
+  render = "--units=2,5", "--steps=2", "--seeds=2", "--recipe=none"
+  RENDER.run(
+    monkeypatch,
+    NET,
+    *render,
+    f"--tree={tree}",
+    "--layer=conv2",
+    f"--out={tmp_path / 'low'}",
+  )
+  SCRIPT.run(
+    monkeypatch, NET, f"--images={photos}", f"--out={tree}",
+    "--layers=conv2,output",
+  )  # fmt: skip
+  RENDER.run(
+    monkeypatch, NET, *render, f"--tree={tree}", f"--out={tmp_path / 'high'}"
+  )
+  for layer, count in (("conv2", 12), ("scores", 9)):
+    info = json.loads((tree / layer / "unit_0005/info.json").read_text())
+    assert [one["seed"] for one in info["rendered"]] == [0, 1]
+    assert len(info["top"]) == 9
+    assert (tree / layer / "unit_0005" / "opt_none_1.png").exists()
+    original = tree / "regularized_opt" / layer
+    assert (original / f"{layer}_0005_montage.jpg").exists()
+    with Image.open(original / "whole_layer.jpg") as sheet:
+      width, height = sheet.size
+    side = int(np.ceil(np.sqrt(count)))
+    assert width == height and width % side == 0
+    units = (tree / layer / "units.js").read_text()
+    assert units.count("opt_none_0.png") == 2
+  assert len(json.loads((tree / "manifest.json").read_text())["records"]) == 2
+  with pytest.raises(SystemExit) as stop:
+    RENDER.run(
+      monkeypatch, "--net=small_networks:judge", *render, f"--tree={tree}",
+      f"--out={tmp_path / 'other'}",
+    )  # fmt: skip
+  assert "was made with net=" in stop.value.code
 
 
 WRONG = [
