@@ -17,7 +17,9 @@ A slash in a layer's name becomes a dash.
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +99,16 @@ class UnitTree(ManifestFolder):
       facts: of each patch; written into its pictures.
     """
     folder = self.unit_folder(layer, unit)
+    files = [
+      (folder / f"{view}_{rank:03d}.png", picture, told)
+      for view, pictures in views.items()
+      for rank, (picture, told) in enumerate(zip(pictures, facts, strict=True))
+    ]
+    # Most of the time goes into packing PNGs, which needs no lock of Python's.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+      for _ in pool.map(lambda file: write_image(*file), files):
+        pass
     for view, pictures in views.items():
-      for rank, (picture, told) in enumerate(zip(pictures, facts, strict=True)):
-        write_image(folder / f"{view}_{rank:03d}.png", picture, told)
       if pictures and view != "minim":
         self._write_grid(layer, unit, view, pictures)
 
