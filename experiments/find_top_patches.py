@@ -75,6 +75,7 @@ def main() -> None:
   # Pillow's limit of pixels shall refuse a file, not only speak of it.
   warnings.simplefilter("error", Image.DecompressionBombWarning)
   common.use_all_cores()
+  images.require_loaders()
   if not _OUT.value or not _IMAGES.value:
     raise JdeepvisError("Say what to look at: --images=FOLDER --out=FOLDER.")
   views = [view for view in _VIEWS.value if view]

@@ -22,6 +22,7 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
+  "jdeepvis.display.filters": ("FILTERS",),
   "jdeepvis.networks.alexnet": ("AlexNet", "CaffeNet", "TorchvisionAlexNet"),
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
@@ -42,6 +43,17 @@ _HOMES = {
   ),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
+  "jdeepvis.probing.backprop": (
+    "backward",
+    "gradient_times_input",
+    "map_seed",
+    "pass_normalisation",
+    "point_seed",
+    "saliency",
+  ),
+  "jdeepvis.probing.images": ("list_images",),
+  "jdeepvis.probing.scan": ("scan",),
+  "jdeepvis.probing.top_patches": ("layer_slices", "probed_layers"),
   "jdeepvis.synthesis.objectives": (
     "channel",
     "direction",

@@ -53,6 +53,21 @@ class Batch(NamedTuple):
   faults: UInt8[np.ndarray, " n"]
 
 
+def require_loaders() -> None:
+  """Says at once, before anything is begun, that files cannot be scanned.
+
+  Raises:
+    JdeepvisError: a package that only scans need is not installed.
+  """
+  try:
+    import grain  # noqa: F401
+    import orbax.checkpoint  # noqa: F401
+  except ImportError as error:
+    raise JdeepvisError(
+      f"Scanning images needs {error.name}: pip install 'jdeepvis[probe]'."
+    ) from error
+
+
 def list_images(path: Path | str) -> ImageList:
   """The images that a folder or a text file names.
 

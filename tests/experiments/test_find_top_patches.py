@@ -245,6 +245,13 @@ def test_wrong_arguments_are_one_sentence(
   assert not out.exists()
 
 
+def test_missing_packages_are_one_sentence(monkeypatch, photos, tmp_path):
+  monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+  with pytest.raises(SystemExit) as stop:
+    SCRIPT.run(monkeypatch, NET, f"--images={photos}", f"--out={tmp_path}")
+  assert "orbax.checkpoint: pip install 'jdeepvis[probe]'" in stop.value.code
+
+
 def test_other_settings_are_refused(monkeypatch, photos, tmp_path):
   base = NET, f"--images={photos}", f"--out={tmp_path / 'out'}", "--views="
   SCRIPT.run(monkeypatch, *base, "--layers=output", "--k=2")
