@@ -12,14 +12,15 @@ from jdeepvis.display.unit_tree import PATCHES, UnitTree
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.probing import patches, top_patches
-from jdeepvis.probing.images import ImageList, read_image
+from jdeepvis.probing.images import FAULTS, ImageList, read_image
 from jdeepvis.probing.patches import Patch, cut, find_patches
 from jdeepvis.probing.top_patches import Survey
-from jdeepvis.types import Pixels
+from jdeepvis.types import JdeepvisError, Pixels
 
 _UNITS = 16  # whose patches are made together
 _KEPT = 128  # images that are kept at hand
 _GREY = 127
+_NAMES = {"gradient": "backprop"}  # as the original calls it
 
 
 class _Item(NamedTuple):
@@ -62,14 +63,13 @@ def write_patches(
     rules: which backward views to make of each patch.
     batch: views to make at once.
     report: called with the number of units just written.
+
+  Raises:
+    JdeepvisError: an image can no longer be read.
   """
   find = find_patches(network, layer)
   viewer = patches.Viewer(network, layer, batch)
-
-  @functools.lru_cache(_KEPT)
-  def load(number):
-    return read_image(images, number, network.input)[0]
-
+  load = functools.lru_cache(_KEPT)(functools.partial(_load, images, network))
   shape = network.shapes[layer]
   units = range(shape[-1])
   missing = [unit for unit in units if "top" not in tree.read_info(layer, unit)]
@@ -79,26 +79,37 @@ def write_patches(
     tops = {unit: list(_items(survey.top, unit, find)) for unit in members}
     signals = {rule: _signals(viewer, rule, tops, load) for rule in rules}
     for unit in members:
-      bottoms = list(_items(survey.bottom, unit, find))
-      views = {PATCHES: [_picture(item, load, network) for item in tops[unit]]}
+      pictures = {
+        PATCHES: [_picture(item, load, network) for item in tops[unit]]
+      }
       for rule in rules:
-        views[_NAMES.get(rule, rule)] = [
+        pictures[_NAMES.get(rule, rule)] = [
           _view(signals[rule][item]) for item in tops[unit]
         ]
       facts = _facts(shape, images, tops[unit])
-      tree.add_patches(layer, unit, views, facts)
-      low = [_picture(item, load, network) for item in bottoms]
+      tree.add_patches(layer, unit, pictures, facts)
+      bottoms = list(_items(survey.bottom, unit, find))
       lows = _facts(shape, images, bottoms, sign=-1)
-      tree.add_patches(layer, unit, {"minim": low}, lows)
-      told = _unit_facts(network, unit, survey)
-      views = [name for name in views if name != PATCHES]
-      more = {"views": views, "top": facts, "bottom": lows}
-      tree.add_info(layer, unit, told | more)
+      tree.add_patches(
+        layer,
+        unit,
+        {"minim": [_picture(item, load, network) for item in bottoms]},
+        lows,
+      )
+      views = [name for name in pictures if name != PATCHES]
+      told = {"views": views, "top": facts, "bottom": lows}
+      tree.add_info(layer, unit, _unit_facts(network, unit, survey) | told)
     report(len(members))
 
 
-# The original calls the plain gradient so.
-_NAMES = {"gradient": "backprop"}
+def _load(images: ImageList, network: Network, number: int) -> np.ndarray:
+  image, fault = read_image(images, number, network.input)
+  if fault:
+    raise JdeepvisError(
+      f"{str(images.root / images.names[number])!r} {FAULTS[fault]} now, "
+      "though it was looked at before; put it back."
+    )
+  return image
 
 
 def _items(extremes, unit: int, find) -> Iterator[_Item]:

@@ -18,6 +18,7 @@ from scripts import Script
 
 from jdeepvis.networks.pictures import preprocess, read_picture
 from jdeepvis.probing import images
+from jdeepvis.probing.states import ScanStates
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Script("experiments.find_top_patches")
@@ -243,6 +244,26 @@ def test_wrong_arguments_are_one_sentence(
   assert sentence.startswith("error: ") and "\n" not in sentence
   assert all(words in sentence for words in told)
   assert not out.exists()
+
+
+def test_an_image_that_went_away_is_named(monkeypatch, tmp_path):
+  folder = tmp_path / "photos"
+  folder.mkdir()
+  for name in ("a.png", "b.png"):
+    Image.new("RGB", (9, 9), "red").save(folder / name)
+  save = ScanStates.save
+
+  def save_and_lose(self, found):
+    save(self, found)
+    (folder / "b.png").unlink()
+
+  monkeypatch.setattr(ScanStates, "save", save_and_lose)
+  with pytest.raises(SystemExit) as stop:
+    SCRIPT.run(
+      monkeypatch, NET, f"--images={folder}", "--layers=output",
+      f"--out={tmp_path / 'out'}",
+    )  # fmt: skip
+  assert "b.png' is missing now" in stop.value.code
 
 
 def test_missing_packages_are_one_sentence(monkeypatch, photos, tmp_path):
