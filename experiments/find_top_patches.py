@@ -121,7 +121,7 @@ def _open(
     common.tree_settings(_NET.value, network),
     versions=common.versions(),
   )
-  tree.pin("images", str(listing.root))
+  tree.settle("images", lambda: str(listing.root))
   tree.pin("images_sha256", listing.sha256)
   tree.pin("k", _K.value)
   tree.pin("bottom", _BOTTOM.value)

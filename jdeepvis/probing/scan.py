@@ -94,14 +94,14 @@ def scan(
   faults = np.zeros(len(images.names), np.uint8)
   faults[:seen] = resume.faults if resume else 0
   numbers = _deal(seen, len(images.names), mine)
-  for batch in read_batches(
+  batches = read_batches(
     images, numbers.ravel(), network.input, batch=mine, workers=workers
-  ):
+  )
+  for own, batch in zip(numbers, batches, strict=True):
     jax.block_until_ready(survey)  # one round at work, one at the door
     survey = _look(probe, mesh, params, survey, batch.pixels, batch.numbers)
-    round_numbers, numbers = numbers[0], numbers[1:]
-    real = round_numbers >= 0
-    faults[round_numbers[real]] = batch.faults[real]
+    real = own >= 0
+    faults[own[real]] = batch.faults[real]
     seen = min(seen + mine * jax.process_count(), len(images.names))
     yield Progress(seen, functools.partial(_collect, seen, faults, survey))
 
