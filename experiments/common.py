@@ -17,6 +17,7 @@ from tqdm import tqdm
 import jdeepvis
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
+from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis.sweep import choose_batch
@@ -203,6 +204,11 @@ def print_results(folder: PictureFolder) -> None:
     f"  {folder.path / 'index.html'}\n"
     f"  {folder.path / 'montage.png'}"
   )
+
+
+def tree_settings(net: str, network: Network) -> dict[str, str]:
+  """What all that is in a unit tree shares: the network."""
+  return {"net": net, "weights_sha256": weights_sha256(network.params)}
 
 
 def versions() -> dict[str, str | None]:

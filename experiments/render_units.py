@@ -21,6 +21,8 @@ from ml_collections import config_flags
 from experiments import common
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.unit_page import write_page
+from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.convert import sha256, weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
@@ -75,6 +77,9 @@ _KEEP = flags.DEFINE_enum(
   "Which image is kept; each recipe has its own.",
 )
 _OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
+_TREE = flags.DEFINE_string(
+  "tree", None, "A unit tree, as of find_top_patches, that gets them too."
+)
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Flags from a file; see configs/demo.py."
 )
@@ -102,7 +107,21 @@ def main() -> None:
       folder.pin(f"recipe {request.recipe_name}", recipe)
     common.render(folder, network, requests, start)
     folder.finish(f"Units of {_NET.value}")
+    if _TREE.value:
+      _add_to_tree(folder, network)
   common.print_results(folder)
+
+
+def _add_to_tree(folder: PictureFolder, network: Network) -> None:
+  with only_run(_TREE.value):
+    tree = UnitTree.open(
+      _TREE.value,
+      common.tree_settings(_NET.value, network),
+      versions=common.versions(),
+    )
+    units = {name: shape[-1] for name, shape in network.shapes.items()}
+    tree.add_folder(folder.manifest["records"], folder.path, units)
+    write_page(tree, title=f"Units of {_NET.value}")
 
 
 def _job(entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
+  "jdeepvis.display.filters": ("FILTERS",),
   "jdeepvis.networks.alexnet": ("AlexNet", "CaffeNet", "TorchvisionAlexNet"),
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
@@ -51,6 +52,17 @@ _HOMES = {
     "with_views",
   ),
   "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
+  "jdeepvis.probing.backprop": (
+    "backward",
+    "gradient_times_input",
+    "map_seed",
+    "pass_normalisation",
+    "point_seed",
+    "saliency",
+  ),
+  "jdeepvis.probing.images": ("list_images",),
+  "jdeepvis.probing.scan": ("scan",),
+  "jdeepvis.probing.top_patches": ("layer_slices", "probed_layers"),
   "jdeepvis.synthesis.objectives": (
     "channel",
     "direction",

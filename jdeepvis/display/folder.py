@@ -11,20 +11,19 @@ Every file appears whole or not at all, a picture's record after its files.
 
 import contextlib
 import fcntl
-import json
 import math
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jdeepvis.display.files import atomic, damaged, write_image, write_json
+from jdeepvis.display.files import atomic, damaged, write_image
 from jdeepvis.display.gallery import write_gallery
-from jdeepvis.display.manifest import read_manifest, refuse_other
+from jdeepvis.display.manifest import ManifestFolder, no_folder
 from jdeepvis.display.montage import montage
 from jdeepvis.display.presentation import (
   caption,
@@ -40,7 +39,7 @@ _LARGEST_SIDE = 4096
 _FAINT = 4
 
 
-class PictureFolder:
+class PictureFolder(ManifestFolder):
   """The folder that one or several runs write to.
 
   Attributes:
@@ -49,75 +48,20 @@ class PictureFolder:
   """
 
   def __init__(self, path: Path, manifest: dict[str, Any]):
-    self.path = path
-    self.manifest = manifest
+    super().__init__(path, manifest)
     images = self._members("images")
     histories = {name.rpartition("/")[0] for name in self._members("history")}
     # A picture that someone removed, or its arrays, is made again.
     self._records = {
       record["file"]: record
-      for record in manifest.setdefault("records", [])
+      for record in manifest["records"]
       if all((path / record[x]).exists() for x in _FILES if x in record)
       and f"{_stem(record['file'])}.npy" in images
       and _stem(record["file"]) in histories
     }
 
-  @classmethod
-  def open(
-    cls, path: Path | str, settings: Mapping[str, Any], **more: Any
-  ) -> "PictureFolder":
-    """Begins a folder, or goes on with one made with the same settings.
-
-    Args:
-      path: the folder; made where it is missing.
-      settings: what every picture in it shares; plain values.
-      **more: further entries of a new manifest.
-
-    Raises:
-      JdeepvisError: the folder cannot be made, holds something else, or
-        pictures made with other settings; the first that differs is named.
-    """
-    path = Path(path)
-    file = path / "manifest.json"
-    settings = json.loads(json.dumps(settings))
-    try:
-      path.mkdir(parents=True, exist_ok=True)
-      if file.exists():
-        manifest = read_manifest(file)
-        refuse_other(path, manifest["settings"], settings)
-        return cls(path, manifest)
-      # A run killed at its very start leaves a half-written manifest.
-      if not all(entry.match(".manifest-*.json") for entry in path.iterdir()):
-        raise JdeepvisError(
-          f"{str(path)!r} exists and is no folder of pictures; name a new or "
-          "an empty one."
-        )
-      folder = cls(path, {"settings": settings, **more})
-      folder._write_manifest()
-    except OSError as error:
-      raise _no_folder(path, error) from error
-    return folder
-
   def __contains__(self, file: str) -> bool:
     return file in self._records
-
-  def settle(self, name: str, value: Callable[[], Any]) -> Any:
-    """A value that the first run to need it settles on, kept from then on."""
-    kept = self.manifest.setdefault("kept", {})
-    if name not in kept:
-      kept[name] = value()
-      self._write_manifest()
-    return kept[name]
-
-  def pin(self, name: str, value: Any) -> None:
-    """Settles a value, or refuses one that is not what it was.
-
-    Raises:
-      JdeepvisError: an earlier run settled on another.
-    """
-    value = json.loads(json.dumps(value))
-    kept = self.settle(name, lambda: value)
-    refuse_other(self.path, {name: kept}, {name: value})
 
   def add(
     self,
@@ -224,9 +168,6 @@ class PictureFolder:
     with atomic(self.path / _UNFINISHED / f"{name}.npz") as path:
       np.savez(path, **arrays)
 
-  def _write_manifest(self) -> None:
-    write_json(self.path / "manifest.json", self.manifest)
-
   def _merge(self, name: str) -> None:
     """Adds the parts to the one archive, member by member."""
     target, parts = self.path / f"{name}.npz", self._parts(name)
@@ -274,7 +215,7 @@ def only_run(path: Path | str) -> Iterator[None]:
     Path(path).mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
   except OSError as error:
-    raise _no_folder(path, error) from error
+    raise no_folder(path, error) from error
   try:
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
@@ -297,10 +238,3 @@ def _stem(file: str) -> str:
 
 def _unit_folder(record: Mapping[str, Any]) -> str:
   return "/".join(record["file"].split("/")[:2])
-
-
-def _no_folder(path: Path | str, error: OSError) -> JdeepvisError:
-  return JdeepvisError(
-    f"{str(path)!r} cannot be a folder of pictures: {error.strerror}; name "
-    "another."
-  )

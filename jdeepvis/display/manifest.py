@@ -2,12 +2,84 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from jdeepvis.display.files import write_json
 from jdeepvis.types import JdeepvisError
+
+
+class ManifestFolder:
+  """A folder whose manifest tells with which settings it was made.
+
+  Attributes:
+    path: where it is.
+    manifest: what `manifest.json` holds.
+  """
+
+  def __init__(self, path: Path, manifest: dict[str, Any]):
+    self.path = path
+    self.manifest = manifest
+    self.manifest.setdefault("records", [])
+
+  @classmethod
+  def open(
+    cls, path: Path | str, settings: Mapping[str, Any], **more: Any
+  ) -> "ManifestFolder":
+    """Begins a folder, or goes on with one made with the same settings.
+
+    Args:
+      path: the folder; made where it is missing.
+      settings: what every picture in it shares; plain values.
+      **more: further entries of a new manifest.
+
+    Raises:
+      JdeepvisError: the folder cannot be made, holds something else, or
+        pictures made with other settings; the first that differs is named.
+    """
+    path = Path(path)
+    file = path / "manifest.json"
+    settings = json.loads(json.dumps(settings))
+    try:
+      path.mkdir(parents=True, exist_ok=True)
+      if file.exists():
+        manifest = read_manifest(file)
+        refuse_other(path, manifest["settings"], settings)
+        return cls(path, manifest)
+      # A run killed at its very start leaves a half-written manifest.
+      if not all(entry.match(".manifest-*.json") for entry in path.iterdir()):
+        raise JdeepvisError(
+          f"{str(path)!r} exists and is no folder of pictures; name a new or "
+          "an empty one."
+        )
+      folder = cls(path, {"settings": settings, **more})
+      folder._write_manifest()
+    except OSError as error:
+      raise no_folder(path, error) from error
+    return folder
+
+  def settle(self, name: str, value: Callable[[], Any]) -> Any:
+    """A value that the first run to need it settles on, kept from then on."""
+    kept = self.manifest.setdefault("kept", {})
+    if name not in kept:
+      kept[name] = value()
+      self._write_manifest()
+    return kept[name]
+
+  def pin(self, name: str, value: Any) -> None:
+    """Settles a value, or refuses one that is not what it was.
+
+    Raises:
+      JdeepvisError: an earlier run settled on another.
+    """
+    value = json.loads(json.dumps(value))
+    kept = self.settle(name, lambda: value)
+    refuse_other(self.path, {name: kept}, {name: value})
+
+  def _write_manifest(self) -> None:
+    write_json(self.path / "manifest.json", self.manifest)
 
 
 def read_manifest(file: Path | str) -> dict[str, Any]:
@@ -72,3 +144,11 @@ def safe_name(name: str) -> str:
   parts = (quote(part, safe=" +,=@") for part in name.split("/"))
   safe = "-".join(part.replace("-", "%2D") for part in parts)
   return re.sub(r"^\.", "%2E", safe) or "%"
+
+
+def no_folder(path: Path | str, error: OSError) -> JdeepvisError:
+  """What to raise where the system refuses a folder."""
+  return JdeepvisError(
+    f"{str(path)!r} cannot be a folder of pictures: {error.strerror}; name "
+    "another."
+  )

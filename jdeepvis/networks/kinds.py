@@ -144,6 +144,13 @@ def _lrn(layer, weights, inputs, relu):
   return normalisation.local_response_normalisation(x, **dict(layer.options))
 
 
+def _lrn_passed(layer, weights, inputs, relu):
+  """The same values, but the derivative of the identity."""
+  (x,) = inputs
+  values = _lrn(layer, weights, inputs, relu)
+  return jax.lax.stop_gradient(values) + (x - jax.lax.stop_gradient(x))
+
+
 def _lrn_within(layer, weights, inputs, relu):
   (x,) = inputs
   return normalisation.lrn_within_channel(
@@ -231,6 +238,7 @@ KINDS: dict[str, Kind] = {
   "global_average": Kind(_global_average),
   "global_max": Kind(_global_max),
   "lrn": Kind(_lrn, reach="cell"),
+  "lrn_passed": Kind(_lrn_passed, reach="cell"),
   "lrn_within": Kind(_lrn_within, reach="window"),
   "mvn": Kind(_mvn),
   "relu": Kind(pointwise.rectify, reach="cell"),

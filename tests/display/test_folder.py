@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jdeepvis.display import files, folder
+from jdeepvis.display import files, folder, manifest
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file, safe_name
 from jdeepvis.types import JdeepvisError
@@ -187,7 +187,7 @@ def test_what_cannot_be_a_folder_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-  "manifest",
+  "content",
   [
     "",
     '{"settings": {"net": "ti',
@@ -202,9 +202,9 @@ def test_what_cannot_be_a_folder_is_one_sentence(tmp_path):
     "\udcff",
   ],
 )
-def test_a_damaged_manifest_is_one_sentence(tmp_path, manifest):
+def test_a_damaged_manifest_is_one_sentence(tmp_path, content):
   file = tmp_path / "manifest.json"
-  file.write_bytes(manifest.encode(errors="surrogateescape"))
+  file.write_bytes(content.encode(errors="surrogateescape"))
   before = contents(tmp_path)
   with pytest.raises(JdeepvisError, match=r"manifest\.json.*another folder\."):
     PictureFolder.open(tmp_path, {})
@@ -227,8 +227,8 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
   writes = []
   healthy = 99
 
-  def spied(name):
-    function = getattr(folder, name)
+  def spied(home, name):
+    function = getattr(home, name)
 
     def write(*args, **more):
       if len(writes) == healthy:
@@ -239,8 +239,9 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
     return write
 
   pictures = PictureFolder.open(tmp_path, SETTINGS)
-  for name in ("write_image", "write_json", "atomic"):
-    monkeypatch.setattr(folder, name, spied(name))
+  for name in ("write_image", "atomic"):
+    monkeypatch.setattr(folder, name, spied(folder, name))
+  monkeypatch.setattr(manifest, "write_json", spied(manifest, "write_json"))
   # Two pictures, their two views, two archives, the manifest.
   for number in range(7):
     healthy = number

@@ -1,11 +1,10 @@
-import html.parser
 import json
 import re
-import shutil
-import subprocess
 
+import browser
 import numpy as np
 import pytest
+from browser import Page
 
 from jdeepvis.display import files, gallery
 from jdeepvis.types import JdeepvisError
@@ -79,34 +78,12 @@ def test_a_record_that_lacks_a_fact_is_refused(tmp_path):
 
 @pytest.fixture(name="browse")
 def fixture_browse(tmp_path):
-  chromium = shutil.which("chromium")
-  if not chromium:
-    pytest.skip("needs a browser: apt-get install chromium")
+  browser.require()
 
   def browse(records, address=""):
     path = tmp_path / "index.html"
     gallery.write_gallery(path, records, title="A <i>run</i>", settings={})
-    command = [
-      chromium,
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--enable-logging=stderr",
-      f"--user-data-dir={tmp_path / 'profile'}",
-      "--virtual-time-budget=3000",
-      "--dump-dom",
-      path.as_uri() + address,
-    ]
-    result = subprocess.run(
-      command, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert "CONSOLE" not in result.stderr, result.stderr
-    return Page(result.stdout)
+    return browser.visit(path.as_uri() + address, tmp_path / "profile")
 
   return browse
 
@@ -168,42 +145,3 @@ def test_the_address_holds_the_view(browse, address, captions):
   assert [text.removeprefix("sharp · ") for text in page.captions] == captions
   assert page.texts["nothing"].startswith("Nothing matches")
   assert ("hidden" in page.attributes["nothing"]) == bool(captions)
-
-
-class Page(html.parser.HTMLParser):
-  """What the tests ask of a page: its tags, and the text in some of them."""
-
-  def __init__(self, page):
-    super().__init__()
-    self.tags, self.sources, self.attributes = [], [], {}
-    self.headings, self.captions, self.texts = [], [], {}
-    self._open = []
-    self.feed(page)
-
-  def handle_starttag(self, tag, attrs):
-    attributes = dict(attrs)
-    self.tags.append(tag)
-    if tag == "img" and "loading" in attributes:
-      self.sources.append(attributes["src"])
-    if "id" in attributes:
-      self.texts[attributes["id"]] = ""
-      self.attributes[attributes["id"]] = attributes
-    if tag == "h2" and "id" not in attributes:
-      self.headings.append("")
-    if tag == "figcaption":
-      self.captions.append("")
-    if tag not in ("meta", "link", "img", "input", "br"):
-      self._open.append((tag, attributes.get("id")))
-
-  def handle_endtag(self, tag):
-    while self._open and self._open.pop()[0] != tag:
-      pass
-
-  def handle_data(self, data):
-    for tag, name in self._open:
-      if name:
-        self.texts[name] += data
-      if tag == "h2" and not name:
-        self.headings[-1] += data
-      if tag == "figcaption":
-        self.captions[-1] += data

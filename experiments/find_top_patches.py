@@ -1,0 +1,217 @@
+r"""Finds the images, and the places in them, that excite each unit most.
+
+  python -m experiments.find_top_patches --images=photos --out=out/tree
+  python -m experiments.find_top_patches --images=photos --out=out/tree \
+    --layers=conv1,fire5/concat,output --bottom=9 --views=deconv,guided
+
+IMAGES is a folder, read however deep, or a text file with one image a line.
+A run that is killed and started again goes on where it was, to the same bits.
+Several processes, on one machine or on many that share --out, look together:
+the same command for each with --coordinator=HOST:PORT --processes=N and its
+own --process, 0 to N-1. Open OUT/index.html to look at what was found.
+"""
+
+import collections
+import contextlib
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from absl import flags
+from jax.experimental import multihost_utils
+from PIL import Image
+from tqdm import tqdm
+
+from experiments import common
+from jdeepvis import patches
+from jdeepvis.display.folder import only_run
+from jdeepvis.display.unit_page import write_page
+from jdeepvis.display.unit_tree import UnitTree
+from jdeepvis.networks.names import find_layer, nearest
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.probing import images, scan, top_patches
+from jdeepvis.probing.backprop import RULES
+from jdeepvis.probing.states import ScanStates
+from jdeepvis.types import JdeepvisError
+
+_NET = flags.DEFINE_string(
+  "net",
+  "squeezenet1.1",
+  "The bundled network, a .safetensors file, or package.module:factory.",
+)
+_IMAGES = flags.DEFINE_string(
+  "images", None, "A folder of images, or a text file with one a line."
+)
+_LAYERS = flags.DEFINE_list(
+  "layers", "all", "Layers by their Caffe names; output: the class scores."
+)
+_K = flags.DEFINE_integer(
+  "k", 9, "Patches to keep for each unit.", lower_bound=1
+)
+_BOTTOM = flags.DEFINE_integer(
+  "bottom", 0, "Patches to keep of what inhibits each unit.", lower_bound=0
+)
+_VIEWS = flags.DEFINE_list(
+  "views", "deconv", f"Backward views of each patch: {', '.join(RULES)}."
+)
+_OUT = flags.DEFINE_string("out", None, "The tree of files to write to.")
+_WORKERS = flags.DEFINE_integer(
+  "workers", 2, "Threads that decode images.", lower_bound=1
+)
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator", None, "HOST:PORT of process 0, where there are several."
+)
+_PROCESSES = flags.DEFINE_integer("processes", 1, "How many.", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process", 0, "Which this is.", lower_bound=0)
+
+_SECONDS_BETWEEN_STATES = 20
+
+
+def main() -> None:
+  """Flags to a scan, a scan to a tree of files."""
+  # Pillow's limit of pixels shall refuse a file, not only speak of it.
+  warnings.simplefilter("error", Image.DecompressionBombWarning)
+  common.use_all_cores()
+  images.require_loaders()
+  if not _OUT.value or not _IMAGES.value:
+    raise JdeepvisError("Say what to look at: --images=FOLDER --out=FOLDER.")
+  views = [view for view in _VIEWS.value if view]
+  for view in views:
+    if view not in RULES:
+      raise JdeepvisError(f"There is no view {view!r}; {nearest(view, RULES)}.")
+  listing = images.list_images(_IMAGES.value)
+  _connect()
+  network = load_network(_NET.value)
+  layers = _layers(network)
+  leads = jax.process_index() == 0
+  with only_run(_OUT.value) if leads else contextlib.nullcontext():
+    tree = _open(network, listing, layers, views) if leads else None
+    found = _scan(tree, network, listing, layers)
+    if tree:
+      _write(tree, network, listing, layers, views, found)
+
+
+def _connect() -> None:
+  if _PROCESSES.value > 1:
+    if not _COORDINATOR.value:
+      raise JdeepvisError("Several processes need --coordinator=HOST:PORT.")
+    jax.distributed.initialize(
+      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+    )
+
+
+def _layers(network: Network) -> tuple[str, ...]:
+  if _LAYERS.value == ["all"]:
+    return top_patches.probed_layers(network)
+  names = (find_layer(network, name) for name in _LAYERS.value)
+  return tuple(dict.fromkeys(names))
+
+
+def _open(
+  network: Network,
+  listing: images.ImageList,
+  layers: Sequence[str],
+  views: Sequence[str],
+) -> UnitTree:
+  tree = UnitTree.open(
+    _OUT.value,
+    common.tree_settings(_NET.value, network),
+    versions=common.versions(),
+  )
+  tree.settle("images", lambda: str(listing.root))
+  tree.pin("images_sha256", listing.sha256)
+  tree.pin("k", _K.value)
+  tree.pin("bottom", _BOTTOM.value)
+  tree.pin("layers", layers)
+  tree.pin("views", views)
+  return tree
+
+
+def _scan(
+  tree: UnitTree | None,
+  network: Network,
+  listing: images.ImageList,
+  layers: Sequence[str],
+) -> scan.Found:
+  # Part of what decides about the last bits: settled once for a tree.
+  batch = tree.settle("images per device", scan.per_device) if tree else 0
+  batch = int(multihost_utils.broadcast_one_to_all(batch))
+  states = ScanStates(Path(_OUT.value) / ".scan")
+  found, saved = states.load(), time.monotonic()
+  seen = found.seen if found else 0
+  with tqdm(
+    total=len(listing.names),
+    initial=seen,
+    unit="image",
+    desc="Looking",
+    dynamic_ncols=True,
+    disable=tree is None,
+  ) as bar:
+    for progress in scan.scan(
+      network,
+      layers,
+      listing,
+      k=_K.value,
+      bottom=_BOTTOM.value,
+      per_device=batch,
+      workers=_WORKERS.value,
+      resume=found,
+    ):
+      bar.update(progress.seen - bar.n)
+      done = progress.seen == len(listing.names)
+      late = time.monotonic() - saved > _SECONDS_BETWEEN_STATES
+      # Process 0's clock counts, since all must save together.
+      if multihost_utils.broadcast_one_to_all(done or late):
+        found = progress.collect()
+        states.save(found)
+        saved = time.monotonic()
+  states.close()
+  return found
+
+
+def _write(
+  tree: UnitTree,
+  network: Network,
+  listing: images.ImageList,
+  layers: Sequence[str],
+  views: Sequence[str],
+  found: scan.Found,
+) -> None:
+  skipped = [
+    f"{name}: {images.FAULTS[fault]}"
+    for name, fault in zip(listing.names, found.faults, strict=True)
+    if fault
+  ]
+  (tree.path / "skipped.txt").write_text("".join(f"{x}\n" for x in skipped))
+  shapes = network.shapes
+  units = sum(shapes[layer][-1] for layer in layers)
+  with tqdm(
+    total=units, unit="unit", desc="Patches", dynamic_ncols=True
+  ) as bar:
+    for layer in layers:
+      tree.add_layer(layer, shapes[layer][-1])
+      patches.write_patches(
+        tree,
+        network,
+        layer,
+        patches.layer_survey(network, layers, found.survey, layer),
+        listing,
+        rules=views,
+        batch=scan.per_device(),
+        report=bar.update,
+      )
+  write_page(tree, title=f"Units of {_NET.value}")
+  reasons = collections.Counter(images.FAULTS[x] for x in found.faults if x)
+  for reason, count in reasons.items():
+    print(f"Skipped {count}, each of which {reason}: see skipped.txt.")
+  print(
+    f"\n{units} units on {found.seen - len(skipped)} images. Look at\n"
+    f"  {tree.path / 'index.html'}"
+  )
+
+
+if __name__ == "__main__":
+  common.run(main)

@@ -1,0 +1,191 @@
+r"""Makes the figures of the paper's page for any network.
+
+  python -m experiments.make_figures --figure=fc8 --out=out/fc8
+  python -m experiments.make_figures --figure=all_classes --out=out/classes
+  python -m experiments.make_figures --figure=all_layers --out=out/layers \
+    --tree=out/tree
+
+fc8: class units under the paper's four recipes, nine seeds each. all_classes:
+every class once, on one page. all_layers: units of every layer, four runs
+each, at the size of what they see, all layers to one scale; beside them the
+top patches and their deconv, if --tree names a tree of find_top_patches.
+
+Nobody chooses units: they are drawn by a fixed seed. A run that is stopped
+goes on where it was.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import flags
+
+from experiments import common
+from jdeepvis import atlas
+from jdeepvis.display.files import write_image
+from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.manifest import safe_name
+from jdeepvis.display.montage import montage, tile
+from jdeepvis.display.presentation import thumbnail
+from jdeepvis.display.unit_tree import PATCHES, grid_file, original_montage
+from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import read_picture
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis import recipes, starts
+from jdeepvis.types import JdeepvisError, Pixels
+
+_FIGURE = flags.DEFINE_enum(
+  "figure", None, ["fc8", "all_classes", "all_layers"], "Which to make."
+)
+_NET = flags.DEFINE_string(
+  "net",
+  "squeezenet1.1",
+  "The bundled network, a .safetensors file, or package.module:factory.",
+)
+_UNITS = flags.DEFINE_string(
+  "units", None, "As for render_units; else some drawn by lot, or all classes."
+)
+_LAYERS = flags.DEFINE_list(
+  "layers", None, "Of all_layers; else all that have a ReLU, and the classes."
+)
+_STEPS = flags.DEFINE_integer(
+  "steps", None, "Steps; each recipe has its own.", lower_bound=1
+)
+_TREE = flags.DEFINE_string("tree", None, "A tree with patches to show beside.")
+_OUT = flags.DEFINE_string("out", None, "The folder for the figure.")
+
+_PAPER = ("paper_a", "paper_b", "paper_c", "paper_d")
+_SEEDS = {"fc8": 9, "all_classes": 1, "all_layers": 4}
+_DRAWN = 6
+_SCALE = 2  # pixels of the figure for one of the network's
+
+
+def main() -> None:
+  """Flags to requests, requests to pictures, pictures to sheets."""
+  common.use_all_cores()
+  if not _FIGURE.value or not _OUT.value:
+    raise JdeepvisError("Say what to make: --figure=fc8 --out=FOLDER.")
+  network = load_network(_NET.value)
+  requests = list(_requests(network))
+  settings = common.tree_settings(_NET.value, network)
+  settings |= {"figure": _FIGURE.value, "steps": _STEPS.value}
+  with only_run(_OUT.value):
+    folder = PictureFolder.open(
+      _OUT.value, settings, versions=common.versions()
+    )
+    common.render(
+      folder,
+      network,
+      requests,
+      lambda request: starts.start(
+        jax.random.fold_in(request.key, 0), network.input, "noise"
+      ),
+    )
+    folder.finish(f"{_FIGURE.value} of {_NET.value}")
+    for path in _write_sheets(folder, requests):
+      print(path)
+  common.print_results(folder)
+
+
+def _requests(network: Network) -> Iterator[atlas.Request]:
+  output = find_layer(network, "output")
+  layers, names = (output,), ("default",)
+  if _FIGURE.value == "fc8":
+    names = _PAPER
+  if _FIGURE.value == "all_layers":
+    layers = _layers(network)
+  changes = {"steps": _STEPS.value} if _STEPS.value else {}
+  for layer in layers:
+    for unit in _units(network, layer):
+      for name in names:
+        recipe = dataclasses.replace(recipes.find_recipe(name), **changes)
+        for seed in range(_SEEDS[_FIGURE.value]):
+          yield atlas.Request(layer, unit, seed, name, recipe)
+
+
+def _layers(network: Network) -> tuple[str, ...]:
+  if _LAYERS.value:
+    return tuple(find_layer(network, name) for name in _LAYERS.value)
+  shapes = network.shapes
+  made = [name for info in network.layers for name in info.outputs] or shapes
+  rectified = [name for name in made if f"{name}/pre" in shapes]
+  return tuple(dict.fromkeys([*rectified, network.output]))
+
+
+def _units(network: Network, layer: str) -> Sequence[int]:
+  if _UNITS.value:
+    return find_units(network, layer, _UNITS.value)
+  count = network.shapes[layer][-1]
+  if _FIGURE.value == "all_classes":
+    return range(count)
+  drawn = np.random.default_rng(0).permutation(count)[:_DRAWN]
+  return sorted(drawn.tolist())
+
+
+def _write_sheets(
+  folder: PictureFolder, requests: Sequence[atlas.Request]
+) -> Iterator[Path]:
+  """One sheet a layer; all classes have their montage and page already."""
+  records = {record["file"]: record for record in folder.manifest["records"]}
+  layers: dict[str, dict[int, list]] = {}
+  for request in requests:
+    units = layers.setdefault(request.layer, {})
+    units.setdefault(request.unit, []).append(records[request.file])
+  if _FIGURE.value == "all_classes":
+    return
+  for layer, units in layers.items():
+    show = _blocks if _FIGURE.value == "fc8" else _runs
+    cells = [
+      show(folder.path, layer, unit, group) for unit, group in units.items()
+    ]
+    captions = [
+      f"{layer} {unit} {group[0]['label'] or ''}"
+      for unit, group in units.items()
+    ]
+    path = folder.path / f"{safe_name(layer)}.png"
+    write_image(path, montage(cells, captions, ["ok"] * len(cells)))
+    yield path
+
+
+def _blocks(root: Path, layer: str, unit: int, group) -> Pixels:
+  """A block of nine seeds for each recipe, as the original's montages."""
+  blocks: dict[str, list[Pixels]] = {}
+  for record in group:
+    picture = thumbnail(root / record.get("view", record["file"]), 512)
+    blocks.setdefault(record["recipe"], []).append(picture)
+  return original_montage(list(blocks.values()))
+
+
+def _runs(root: Path, layer: str, unit: int, group) -> Pixels:
+  """The runs to scale; beside them patches and deconv, where there are."""
+  pictures = [
+    _scaled(root / record.get("view", record["file"])) for record in group
+  ]
+  parts = [tile(np.stack(pictures), math.ceil(math.sqrt(len(pictures))))]
+  for view in (PATCHES, "deconv") if _TREE.value else ():
+    path = Path(_TREE.value) / grid_file(layer, unit, view)
+    if path.exists():
+      parts.append(_scaled(path))
+  height = max(part.shape[0] for part in parts)
+  padded = [
+    np.pad(
+      part,
+      ((0, height - part.shape[0]), (0, 4), (0, 0)),
+      constant_values=255,
+    )
+    for part in parts
+  ]
+  return np.concatenate(padded, axis=1)
+
+
+def _scaled(path: Path) -> Pixels:
+  pixels = read_picture(path)
+  return pixels.repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
+
+
+if __name__ == "__main__":
+  common.run(main)

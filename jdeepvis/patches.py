@@ -1,0 +1,179 @@
+"""What real images say of a layer's units, written into a tree of files."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jdeepvis.display.filters import centred
+from jdeepvis.display.unit_tree import PATCHES, UnitTree
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import to_pixels
+from jdeepvis.probing import patches, top_patches
+from jdeepvis.probing.images import FAULTS, ImageList, read_image
+from jdeepvis.probing.patches import Patch, cut, find_patches
+from jdeepvis.probing.top_patches import Survey
+from jdeepvis.types import JdeepvisError, Pixels
+
+_UNITS = 16  # whose patches are made together
+_KEPT = 128  # images that are kept at hand
+_GREY = 127
+_NAMES = {"gradient": "backprop"}  # as the original calls it
+
+
+class _Item(NamedTuple):
+  """One patch of one unit."""
+
+  unit: int
+  score: float
+  image: int
+  cell: int
+  patch: Patch
+
+
+def layer_survey(
+  network: Network, layers: Sequence[str], survey: Survey, layer: str
+) -> Survey:
+  """The part of a survey that is of one layer's units."""
+  part = top_patches.layer_slices(network, layers)[layer]
+  return jax.tree.map(lambda leaf: leaf[part], survey)
+
+
+def write_patches(
+  tree: UnitTree,
+  network: Network,
+  layer: str,
+  survey: Survey,
+  images: ImageList,
+  *,
+  rules: Sequence[str],
+  batch: int,
+  report: Callable[[int], Any] = lambda units: None,
+) -> None:
+  """Writes the patches of those units of a layer that do not have them yet.
+
+  Args:
+    tree: where they go; a unit's facts are written last.
+    network: the network that was asked.
+    layer: whose units.
+    survey: of this layer alone.
+    images: where the patches are from.
+    rules: which backward views to make of each patch.
+    batch: views to make at once.
+    report: called with the number of units just written.
+
+  Raises:
+    JdeepvisError: an image can no longer be read.
+  """
+  find = find_patches(network, layer)
+  viewer = patches.Viewer(network, layer, batch)
+  load = functools.lru_cache(_KEPT)(functools.partial(_load, images, network))
+  shape = network.shapes[layer]
+  units = range(shape[-1])
+  missing = [unit for unit in units if "top" not in tree.read_info(layer, unit)]
+  report(len(units) - len(missing))
+  for first in range(0, len(missing), _UNITS):
+    members = missing[first : first + _UNITS]
+    tops = {unit: list(_items(survey.top, unit, find)) for unit in members}
+    signals = {rule: _signals(viewer, rule, tops, load) for rule in rules}
+    for unit in members:
+      pictures = {
+        PATCHES: [_picture(item, load, network) for item in tops[unit]]
+      }
+      for rule in rules:
+        pictures[_NAMES.get(rule, rule)] = [
+          _view(signals[rule][item]) for item in tops[unit]
+        ]
+      facts = _facts(shape, images, tops[unit])
+      tree.add_patches(layer, unit, pictures, facts)
+      bottoms = list(_items(survey.bottom, unit, find))
+      lows = _facts(shape, images, bottoms, sign=-1)
+      tree.add_patches(
+        layer,
+        unit,
+        {"minim": [_picture(item, load, network) for item in bottoms]},
+        lows,
+      )
+      views = [name for name in pictures if name != PATCHES]
+      told = {"views": views, "top": facts, "bottom": lows}
+      tree.add_info(layer, unit, _unit_facts(network, unit, survey) | told)
+    report(len(members))
+
+
+def _load(images: ImageList, network: Network, number: int) -> np.ndarray:
+  image, fault = read_image(images, number, network.input)
+  if fault:
+    raise JdeepvisError(
+      f"{str(images.root / images.names[number])!r} {FAULTS[fault]} now, "
+      "though it was looked at before; put it back."
+    )
+  return image
+
+
+def _items(extremes, unit: int, find) -> Iterator[_Item]:
+  """What is kept of a unit; a rectified unit at 0 shows nothing."""
+  fields = zip(*(field[unit].tolist() for field in extremes), strict=True)
+  for score, image, cell in fields:
+    if image >= 0 and score != 0:
+      yield _Item(unit, score, image, cell, find(cell))
+
+
+def _signals(
+  viewer: patches.Viewer, rule: str, tops: Mapping[int, Sequence[_Item]], load
+) -> dict[_Item, np.ndarray]:
+  """The backward signal of each item, cut to its patch."""
+  items = [item for unit in tops.values() for item in unit]
+  items.sort(key=lambda item: item.image)
+  found = {}
+  for first in range(0, len(items), viewer.batch):
+    some = items[first : first + viewer.batch]
+    images = np.stack([load(item.image) for item in some])
+    units = np.array([item.unit for item in some])
+    cells = np.array([item.cell for item in some])
+    signals = viewer(rule, images, units, cells)
+    for item, signal in zip(some, signals, strict=True):
+      found[item] = cut(signal, item.patch, 0)
+  return found
+
+
+def _picture(item: _Item, load, network: Network) -> Pixels:
+  """The patch in the photograph's own colours, unlike the original's."""
+  return cut(to_pixels(load(item.image), network.input), item.patch, _GREY)
+
+
+def _view(signal: np.ndarray) -> Pixels:
+  return np.uint8(np.round(255 * centred(signal)))
+
+
+def _facts(
+  shape: tuple[int, ...],
+  images: ImageList,
+  items: Sequence[_Item],
+  sign: int = 1,
+) -> list[dict[str, Any]]:
+  return [
+    {
+      "score": sign * item.score,
+      "image": images.names[item.image],
+      "position": (
+        patches.to_position(shape, item.cell) if len(shape) == 3 else None
+      ),
+      "field": item.patch.field,
+    }
+    for item in items
+  ]
+
+
+def _unit_facts(network: Network, unit: int, survey: Survey) -> dict[str, Any]:
+  counts = survey.histogram[unit]
+  known = len(network.labels) == len(survey.histogram)
+  fires = np.any(survey.top.score[unit][survey.top.image[unit] >= 0])
+  return {
+    "label": network.labels[unit] if known else None,
+    "status": "ok" if fires else "never_fires",
+    "images": int(counts.sum()),
+    "fires_in": int(counts[len(counts) // 2 + 1 :].sum()),
+    "histogram": top_patches.spell_histogram(counts),
+  }

@@ -1,0 +1,207 @@
+"""Backward views of a unit: gradient, deconvnet, guided backpropagation.
+
+One function, `backward`; what a ReLU does to the signal that comes back is an
+argument, handed to `network.apply` as its rectifier. With x what the ReLU was
+given, and d the signal from above:
+
+    gradient   d where x > 0
+    deconv     d where d > 0                (Zeiler and Fergus 2014, §2.1)
+    guided     d where x > 0 and d > 0      (Springenberg et al. 2015, §3.4)
+
+All else is the plain derivative: a max pooling sends everything to the cell
+that won, the first of those alike. Since a deconvnet has no forward mask, a
+window of zeros sends its signal to its first cell, as in the original.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jdeepvis.networks.graph import GraphApply
+from jdeepvis.networks.names import find_layer, nearest
+from jdeepvis.networks.network import Network
+from jdeepvis.types import AnyArray, Images, JdeepvisError
+
+Maps = Float[AnyArray, "n *cells f"]
+Units = Int[AnyArray, " n"]
+Positions = Int[AnyArray, "n 2"]
+
+
+def backward(
+  network: Network,
+  images: Images,
+  layer: str,
+  seed: Maps,
+  *,
+  rule: str = "gradient",
+) -> Float[Array, "n h w c"]:
+  """What a layer's signal becomes on its way back to the images.
+
+  The layer's own ReLU is left out, as in the original: the signal starts at
+  `conv1/pre` where there is one, so that a unit at 0 has a view too.
+
+  Args:
+    network: any network; models of one's own need a `relu` argument for other
+      rules than `gradient`.
+    images: centred, `[n, h, w, c]`.
+    layer: a blob of it; `output` stands for the class scores. Static.
+    seed: the signal, shaped as the layer's values; see `point_seed` and
+      `map_seed`.
+    rule: a key of `RULES`. Static. Under other rules than `gradient` a leaky
+      ReLU counts as a plain one.
+
+  Returns:
+    Signals at the images, change of the seeded sum per grey level where the
+    rule is `gradient`.
+
+  Raises:
+    JdeepvisError: there is no such layer or rule.
+  """
+  if rule not in RULES:
+    raise JdeepvisError(
+      f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
+    )
+  start = origin(network, find_layer(network, layer))
+  return pull_back(network.apply, start, rule, network.params, images, seed)
+
+
+def gradient_times_input(
+  network: Network, images: Images, layer: str, seed: Maps
+) -> Float[Array, "n h w c"]:
+  """`image * gradient`: to first order what each value adds to the score.
+
+  `images` are centred, so a pixel of the mean colour adds nothing (Shrikumar
+  et al. 2016, arXiv:1605.01713). Arguments are those of `backward`.
+  """
+  return images * backward(network, images, layer, seed)
+
+
+def saliency(
+  network: Network, images: Images, classes: Units
+) -> Float[Array, "n h w"]:
+  """The class saliency map: the largest `|gradient|` among the channels.
+
+  Of the class score before softmax (Simonyan et al. 2013, arXiv:1312.6034,
+  §3.1).
+
+  Args:
+    network: any network.
+    images: centred, `[n, h, w, c]`.
+    classes: of each image.
+  """
+  shape = (len(images), *network.shapes[network.output])
+  seed = point_seed(jnp.zeros(shape), classes)
+  gradient = backward(network, images, network.output, seed)
+  return jnp.max(jnp.abs(gradient), axis=-1)
+
+
+def point_seed(
+  values: Maps, units: Units, positions: Positions | None = None
+) -> Float[Array, "n *cells f"]:
+  """1 at one cell of one unit of each image, 0 elsewhere.
+
+  Args:
+    values: anything of the layer's shape, `[n, h, w, c]` or `[n, c]`.
+    units: the channel for each image.
+    positions: row and column for each image, cells; None is the centre, and
+      vectors have none.
+  """
+  n, *size, _ = values.shape
+  if positions is None:
+    positions = jnp.broadcast_to(jnp.array(size) // 2, (n, len(size)))
+  cells = tuple(positions.T) if size else ()
+  return jnp.zeros(values.shape).at[(jnp.arange(n), *cells, units)].set(1)
+
+
+def map_seed(values: Maps, units: Units) -> Float[Array, "n *cells f"]:
+  """One unit's whole activation map for each image, 0 in the other channels.
+
+  What the original's interactive tool sends back.
+
+  Args:
+    values: the layer's activations, `[n, h, w, c]` or `[n, c]`.
+    units: the channel for each image.
+  """
+  chosen = jnp.arange(values.shape[-1]) == units[:, None]
+  middle = (1,) * (values.ndim - 2)
+  return values * chosen.reshape(len(units), *middle, -1)
+
+
+def pass_normalisation(network: Network) -> Network:
+  """The network whose LRN hands signals back as they come.
+
+  Forward nothing changes. This is the original's `deconv_ignore`; without it
+  LRN hands back its derivative under every rule.
+
+  Args:
+    network: one with a layer graph; another comes back as it is.
+  """
+  if not network.layers:
+    return network
+  layers = tuple(
+    layer._replace(kind="lrn_passed") if layer.kind == "lrn" else layer
+    for layer in network.layers
+  )
+  return network._replace(apply=GraphApply(layers), layers=layers)
+
+
+def origin(network: Network, layer: str) -> str:
+  """The blob at which the signal of `layer` starts: before its own ReLU."""
+  before = f"{layer}/pre"
+  return before if before in network.shapes else layer
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def pull_back(apply, blob, rule, params, images, seed):
+  """`backward` from a blob that is there, by a rule that is there."""
+
+  def values(images):
+    return apply(params, images, until=blob, relu=RULES[rule])[blob]
+
+  return jax.vjp(values, images)[1](seed)[0]
+
+
+@jax.custom_vjp
+def _deconv_relu(x):
+  return jax.nn.relu(x)
+
+
+def _deconv_forward(x):
+  return jax.nn.relu(x), None
+
+
+def _deconv_backward(_, d):
+  return (jax.nn.relu(d),)
+
+
+_deconv_relu.defvjp(_deconv_forward, _deconv_backward)
+
+
+@jax.custom_vjp
+def _guided_relu(x):
+  return jax.nn.relu(x)
+
+
+def _guided_forward(x):
+  return jax.nn.relu(x), x > 0
+
+
+def _guided_backward(on, d):
+  return (jnp.where(on, jax.nn.relu(d), 0),)
+
+
+_guided_relu.defvjp(_guided_forward, _guided_backward)
+
+
+RULES: Mapping[str, Callable] = MappingProxyType(
+  {
+    "gradient": jax.nn.relu,
+    "deconv": _deconv_relu,
+    "guided": _guided_relu,
+  }
+)
+"""The rectifier of each backward rule, by its name."""

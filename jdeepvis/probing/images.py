@@ -1,0 +1,190 @@
+"""A folder or a list of image files, read ahead of whoever looks at them."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from PIL import Image as PILImage
+
+from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.pictures import preprocess, read_picture
+from jdeepvis.types import JdeepvisError
+
+FAULTS = ("", "is no picture that can be read", "is missing", "is too large")
+"""What can be wrong with a file; its place here is the fault's number."""
+
+_UNREADABLE, _MISSING, _HUGE = 1, 2, 3
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_AHEAD = 2  # batches that are read beforehand
+
+
+class ImageList(NamedTuple):
+  """Image files in a fixed order; an image's number is its place in it.
+
+  Attributes:
+    root: the folder that names are relative to.
+    names: of the files, with slashes.
+  """
+
+  root: Path
+  names: tuple[str, ...]
+
+  @property
+  def sha256(self) -> str:
+    """A digest of the names, by which a run knows its list again."""
+    return hashlib.sha256("\n".join(self.names).encode()).hexdigest()
+
+
+class Batch(NamedTuple):
+  """Some images, ready for a network.
+
+  Attributes:
+    pixels: centred; zeros where a file has a fault.
+    numbers: places in the list; -1 for padding and for files with a fault.
+    faults: for each file in turn, its number in `FAULTS`; 0 is none.
+  """
+
+  pixels: Float[np.ndarray, "n h w c"]
+  numbers: Int[np.ndarray, " n"]
+  faults: UInt8[np.ndarray, " n"]
+
+
+def require_loaders() -> None:
+  """Says at once, before anything is begun, that files cannot be scanned.
+
+  Raises:
+    JdeepvisError: a package that only scans need is not installed.
+  """
+  try:
+    import grain  # noqa: F401
+    import orbax.checkpoint  # noqa: F401
+  except ImportError as error:
+    raise JdeepvisError(
+      f"Scanning images needs {error.name}: pip install 'jdeepvis[probe]'."
+    ) from error
+
+
+def list_images(path: Path | str) -> ImageList:
+  """The images that a folder or a text file names.
+
+  Args:
+    path: a folder, of which all JPEG, PNG and WebP files are taken, however
+      deep, by name; or a text file with one image a line, relative to its own
+      folder, and perhaps a class number behind it, as Caffe's lists have.
+
+  Raises:
+    JdeepvisError: there is no such folder or list, or no image in it.
+  """
+  path = Path(path)
+  if path.is_dir():
+    names = sorted(
+      str((Path(folder) / file).relative_to(path).as_posix())
+      for folder, _, files in os.walk(path)
+      for file in files
+      if file.lower().endswith(_SUFFIXES)
+    )
+    images = ImageList(path, tuple(names))
+  else:
+    images = ImageList(path.parent, tuple(_read_list(path)))
+  if not images.names:
+    raise JdeepvisError(
+      f"There is no image in {str(path)!r}: their names end in "
+      f"{', '.join(_SUFFIXES)}."
+    )
+  return images
+
+
+def read_image(
+  images: ImageList, number: int, spec: InputSpec
+) -> tuple[Float[np.ndarray, "h w c"], int]:
+  """One image as the network wants it, and what is wrong with its file.
+
+  Args:
+    images: the list.
+    number: the image's place in it.
+    spec: the network's `input`.
+
+  Returns:
+    The centred image, zeros if there is a fault; the fault's number.
+  """
+  path = images.root / images.names[number]
+  try:
+    return preprocess(read_picture(path), spec), 0
+  except PILImage.DecompressionBombWarning:
+    fault = _HUGE
+  except JdeepvisError as error:
+    bomb = isinstance(error.__cause__, PILImage.DecompressionBombError)
+    fault = _HUGE if bomb else _UNREADABLE
+  except Exception:  # a broken file makes its decoder raise anything
+    fault = _UNREADABLE
+  return np.zeros(spec.shape, np.float32), fault if path.exists() else _MISSING
+
+
+def read_batches(
+  images: ImageList,
+  numbers: Int[np.ndarray, " files"],
+  spec: InputSpec,
+  *,
+  batch: int,
+  workers: int,
+) -> Iterator[Batch]:
+  """Reads images in order, some batches ahead of where they are needed.
+
+  By grain, in threads: Pillow decodes and resizes outside Python's lock, so
+  that processes would add their start and a copy of each image, no speed.
+
+  Args:
+    images: the list.
+    numbers: which of them, in this order; -1 is padding.
+    spec: the network's `input`.
+    batch: images in a batch; must divide the count of `numbers`.
+    workers: threads that decode; what is read does not depend on it.
+  """
+  import grain
+
+  ahead = grain.ReadOptions(
+    num_threads=workers, prefetch_buffer_size=max(workers, _AHEAD * batch)
+  )
+  source = grain.MapDataset.source(_Source(images, numbers, spec))
+  return iter(source.to_iter_dataset(ahead).batch(batch, batch_fn=_stack))
+
+
+class _Source:
+  """The images as a sequence, which is what grain reads."""
+
+  def __init__(self, images: ImageList, numbers: np.ndarray, spec):
+    self._images = images
+    self._numbers = numbers
+    self._spec = spec
+
+  def __len__(self) -> int:
+    return len(self._numbers)
+
+  def __getitem__(self, place: int) -> tuple[np.ndarray, int, int]:
+    number = int(self._numbers[place])
+    if number < 0:
+      return np.zeros(self._spec.shape, np.float32), number, 0
+    pixels, fault = read_image(self._images, number, self._spec)
+    return pixels, -1 if fault else number, fault
+
+
+def _stack(rows) -> Batch:
+  pixels, numbers, faults = zip(*rows, strict=True)
+  return Batch(np.stack(pixels), np.int32(numbers), np.uint8(faults))
+
+
+def _read_list(path: Path) -> Iterator[str]:
+  try:
+    lines = path.read_text(encoding="utf-8").splitlines()
+  except (OSError, UnicodeDecodeError) as error:
+    raise JdeepvisError(
+      f"{str(path)!r} is neither a folder of images nor a list of them: "
+      f"{error}."
+    ) from error
+  for line in filter(None, map(str.strip, lines)):
+    name, _, label = line.rpartition(" ")
+    yield name.strip() if name and label.isdigit() else line

@@ -1,0 +1,158 @@
+"""Shows a network a list of images, on all devices of all processes.
+
+The list is cut into rounds; of each, every process takes its part and every
+device its own, always of the same shape. So neither the workers nor the
+devices nor the processes have a say in what comes out, and a run that was
+stopped may go on with others.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import UInt8
+
+from jdeepvis.networks.network import Network
+from jdeepvis.probing import top_patches
+from jdeepvis.probing.images import ImageList, read_batches
+from jdeepvis.probing.top_patches import Survey
+
+_DEVICE = "images"
+
+
+class Found(NamedTuple):
+  """What a scan has found.
+
+  Attributes:
+    seen: how many images of the list, from its start.
+    faults: for each of these what is wrong with it, see `images.FAULTS`.
+    survey: what the units say of them.
+  """
+
+  seen: int
+  faults: UInt8[np.ndarray, " seen"]
+  survey: Survey
+
+
+class Progress(NamedTuple):
+  """News after a round.
+
+  Attributes:
+    seen: how many images of the list, from its start.
+    collect: gives what was found so far; all processes must call it together.
+  """
+
+  seen: int
+  collect: Callable[[], Found]
+
+
+def scan(
+  network: Network,
+  layers: Sequence[str],
+  images: ImageList,
+  *,
+  k: int,
+  bottom: int = 0,
+  per_device: int,
+  workers: int,
+  resume: Found | None = None,
+) -> Iterator[Progress]:
+  """Looks at all images, round by round.
+
+  Args:
+    network: any network.
+    layers: whose units.
+    images: the list, the same for all processes.
+    k: images to keep for each unit.
+    bottom: how many of those that inhibit it most.
+    per_device: images that one device is shown at once.
+    workers: threads that decode, in each process.
+    resume: what an earlier run had found, to go on from.
+
+  Yields:
+    After each round how far it is. Nothing where nothing is left.
+  """
+  devices = jax.local_devices()
+  mesh = Mesh(np.array(devices), (_DEVICE,), axis_types=(AxisType.Auto,))
+  mine = per_device * len(devices)
+  units = top_patches.layer_slices(network, layers)[layers[-1]].stop
+  fresh = top_patches.begin(units, k, bottom)
+  first = resume.survey if resume and jax.process_index() == 0 else fresh
+  # An earlier part counts as seen by the first device: all that it will see
+  # comes later in the list.
+  surveys = [first] + [fresh] * (len(devices) - 1)
+  stacked = jax.tree.map(lambda *parts: np.stack(parts), *surveys)
+  survey = jax.device_put(stacked, NamedSharding(mesh, PartitionSpec(_DEVICE)))
+  params = jax.device_put(network.params, NamedSharding(mesh, PartitionSpec()))
+  probe = top_patches.make_probe(network, layers)
+
+  seen = resume.seen if resume else 0
+  faults = np.zeros(len(images.names), np.uint8)
+  faults[:seen] = resume.faults if resume else 0
+  numbers = _deal(seen, len(images.names), mine)
+  batches = read_batches(
+    images, numbers.ravel(), network.input, batch=mine, workers=workers
+  )
+  for own, batch in zip(numbers, batches, strict=True):
+    jax.block_until_ready(survey)  # one round at work, one at the door
+    survey = _look(probe, mesh, params, survey, batch.pixels, batch.numbers)
+    real = own >= 0
+    faults[own[real]] = batch.faults[real]
+    seen = min(seen + mine * jax.process_count(), len(images.names))
+    yield Progress(seen, functools.partial(_collect, seen, faults, survey))
+
+
+def per_device() -> int:
+  """Images for one device at once: what keeps one of this kind busy."""
+  return 8 if jax.local_devices()[0].platform == "cpu" else 128
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _look(probe, mesh, params, survey, pixels, numbers):
+  """Every device looks at its part, and keeps a survey of its own."""
+
+  def look(params, survey, pixels, numbers):
+    survey = jax.tree.map(lambda leaf: leaf[0], survey)
+    survey = top_patches.look(probe, params, survey, pixels, numbers)
+    return jax.tree.map(lambda leaf: leaf[None], survey)
+
+  split = PartitionSpec(_DEVICE)
+  return jax.shard_map(
+    look,
+    mesh=mesh,
+    in_specs=(PartitionSpec(), split, split, split),
+    out_specs=split,
+    check_vma=False,
+  )(params, survey, pixels, numbers)
+
+
+def _deal(seen: int, total: int, mine: int) -> np.ndarray:
+  """This process's numbers of each round, `[rounds, mine]`; -1 is none."""
+  everyone = mine * jax.process_count()
+  rounds = -(-(total - seen) // everyone)
+  numbers = seen + np.arange(rounds * everyone)
+  numbers = np.where(numbers < total, numbers, -1)
+  parts = numbers.reshape(rounds, jax.process_count(), mine)
+  return parts[:, jax.process_index()]
+
+
+def _collect(seen: int, faults: np.ndarray, survey: Survey) -> Found:
+  stacked = jax.device_get(survey)
+  count = len(stacked.histogram)
+  local = top_patches.merge(
+    [jax.tree.map(lambda leaf, i=i: leaf[i], stacked) for i in range(count)]
+  )
+  if jax.process_count() == 1:
+    return Found(seen, faults[:seen].copy(), local)
+  surveys, everyones = multihost_utils.process_allgather((local, faults[:seen]))
+  merged = top_patches.merge(
+    [
+      jax.tree.map(lambda leaf, i=i: np.asarray(leaf[i]), surveys)
+      for i in range(jax.process_count())
+    ]
+  )
+  return Found(seen, np.max(everyones, axis=0), merged)

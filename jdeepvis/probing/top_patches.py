@@ -1,0 +1,256 @@
+"""The images, and the places in them, that excite each unit most.
+
+A running top-k over a stream of batches, all units of all layers at once.
+
+Of each image a unit is asked for one number, the largest in its map; it stands
+at the first such cell in row-major order. Images are ranked by that number,
+the earlier one first where two are alike. So the ranking does not depend on
+how a stream is cut into batches, or dealt out to devices and put together
+again. After the original's `find_max_acts.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Float, Int
+
+from jdeepvis.networks.graph import INPUT
+from jdeepvis.networks.network import Network
+from jdeepvis.probing.backprop import origin
+from jdeepvis.types import Activations, AnyArray, Images, Params
+
+# u: units, of all layers one after another; k: images kept of each.
+Numbers = Int[AnyArray, " n"]
+
+_FEWEST, _STEPS = -16, 64  # the first octave of the histogram; half octaves
+BINS = 2 * _STEPS + 1
+
+
+class Extremes(NamedTuple):
+  """The k images with the largest scores for each of u units, best first.
+
+  Attributes:
+    score: the value, -inf where there is no image yet.
+    image: the image's number, -1 where there is none.
+    cell: where in the unit's map, in row-major order.
+  """
+
+  score: Float[AnyArray, "u k"]
+  image: Int[AnyArray, "u k"]
+  cell: Int[AnyArray, "u k"]
+
+
+class Peaks(NamedTuple):
+  """For each of n images and u units the largest value and its first cell."""
+
+  score: Float[AnyArray, "n u"]
+  cell: Int[AnyArray, "n u"]
+
+
+class Survey(NamedTuple):
+  """What a stream of images has said so far of u units.
+
+  Attributes:
+    top: where each unit's value is largest.
+    bottom: where its value before the ReLU is smallest, with the sign turned;
+      k may be 0.
+    histogram: how many images have their largest value in each of `BINS`
+      bins, see `bin_edges`.
+  """
+
+  top: Extremes
+  bottom: Extremes
+  histogram: Int[AnyArray, "u bins"]
+
+
+class Probe(NamedTuple):
+  """Whose units are asked; hashable.
+
+  Attributes:
+    apply: the network's.
+    layers: their names, in the order in which their units are told.
+    origins: of each layer the side before its ReLU, if it has one.
+  """
+
+  apply: Callable[..., Activations]
+  layers: tuple[str, ...]
+  origins: tuple[str, ...]
+
+
+def make_probe(network: Network, layers: Sequence[str]) -> Probe:
+  """Asks all units of some layers."""
+  origins = tuple(origin(network, name) for name in layers)
+  return Probe(network.apply, tuple(layers), origins)
+
+
+def probed_layers(network: Network) -> tuple[str, ...]:
+  """Every blob but the images, and of a rectified layer the side after.
+
+  In order of computation, where the network tells it.
+  """
+  made = [name for info in network.layers for name in info.outputs]
+  return tuple(
+    name
+    for name in made or network.shapes
+    if name != INPUT and not name.endswith("/pre")
+  )
+
+
+def layer_slices(network: Network, layers: Sequence[str]) -> dict[str, slice]:
+  """Where among all units of `layers` each layer's own are."""
+  shapes = network.shapes
+  ends = np.cumsum([shapes[name][-1] for name in layers]).tolist()
+  return {
+    name: slice(end - shapes[name][-1], end)
+    for name, end in zip(layers, ends, strict=True)
+  }
+
+
+def begin(units: int, k: int, bottom: int = 0) -> Survey:
+  """A survey that has seen nothing.
+
+  Args:
+    units: how many, of all layers together.
+    k: images to keep for each.
+    bottom: how many of the opposite kind.
+  """
+  histogram = np.zeros((units, BINS), np.int32)
+  return Survey(_empty(units, k), _empty(units, bottom), histogram)
+
+
+def look(
+  probe: Probe, params: Params, survey: Survey, pixels: Images, images: Numbers
+) -> Survey:
+  """Shows the network one batch and notes what its units say.
+
+  Args:
+    probe: whose units. Static.
+    params: the network's weights.
+    survey: what is known so far.
+    pixels: centred images.
+    images: their numbers, growing, and larger than all seen before; -1 marks
+      padding, which is left out.
+  """
+  lows = None
+  if survey.bottom.score.shape[1]:
+    wanted = (*probe.layers, *probe.origins)
+    blobs = probe.apply(params, pixels, until=wanted)
+    lows = peaks(blobs, probe.origins, sign=-1)
+  else:
+    blobs = probe.apply(params, pixels, until=probe.layers)
+  return update(survey, peaks(blobs, probe.layers), lows, images)
+
+
+def peaks(blobs: Activations, layers: Sequence[str], sign: int = 1) -> Peaks:
+  """Each unit's largest value in each image, and the first cell that has it.
+
+  Args:
+    blobs: activations, `[n, h, w, f]` or `[n, f]`.
+    layers: whose units.
+    sign: -1 looks for the smallest, and turns their signs.
+  """
+  found = [_peak(sign * blobs[name]) for name in layers]
+  return Peaks(*(jnp.concatenate(part, axis=1) for part in zip(*found)))  # noqa: B905
+
+
+def update(
+  survey: Survey, tops: Peaks, lows: Peaks | None, images: Numbers
+) -> Survey:
+  """Adds one batch, see `look`; `lows` may lack where none are kept.
+
+  Values that are no numbers count for nothing.
+  """
+  bottom = survey.bottom
+  if lows is not None:
+    bottom = _insert(bottom, lows, images)
+  counts = jnp.where(images < 0, 0, 1)[:, None]
+  units = jnp.arange(tops.score.shape[1])
+  histogram = survey.histogram.at[units, bin_of(tops.score)].add(counts)
+  return Survey(_insert(survey.top, tops, images), bottom, histogram)
+
+
+def merge(surveys: Sequence[Survey]) -> Survey:
+  """Surveys of parts of a stream as that of the whole; exact, in any order."""
+  return Survey(
+    _merge([survey.top for survey in surveys]),
+    _merge([survey.bottom for survey in surveys]),
+    np.sum([survey.histogram for survey in surveys], axis=0, dtype=np.int32),
+  )
+
+
+def bin_of(values: Float[AnyArray, "..."]) -> Int[AnyArray, "..."]:
+  """The bin that each float32 falls in: by sign, power of two, and its half.
+
+  Exact, being read off the number's own bits.
+  """
+  bits = lax.bitcast_convert_type(jnp.abs(values), jnp.int32) >> 22
+  step = jnp.clip(bits - 2 * (127 + _FEWEST), 0, _STEPS - 1) + 1
+  return _STEPS + jnp.where(values == 0, 0, jnp.where(values < 0, -step, step))
+
+
+def bin_edges() -> Float[np.ndarray, " edges"]:
+  """The lower ends of the bins above the one that is exactly 0.
+
+  1, 1.5, 2, 3, 4, 6 and so on, from 2**-16 up to 2**15 * 1.5. The bins below 0
+  mirror them; the outermost bins of either side take in all that lies beyond.
+  """
+  steps = np.arange(_STEPS)
+  return 2.0 ** (_FEWEST + steps // 2) * np.where(steps % 2, 1.5, 1.0)
+
+
+def spell_histogram(
+  counts: Int[np.ndarray, " bins"],
+) -> list[tuple[float, float, int]]:
+  """One unit's histogram as rows: from, to, how many images; empty bins not.
+
+  The bin that is exactly 0 goes from 0 to 0; others have one end of their own.
+  """
+  above = bin_edges()
+  ends = np.append(above[1:], np.inf)
+  above[0] = 0  # the lowest takes in all that is smaller
+  lows = np.concatenate([-ends[::-1], [0], above])
+  highs = np.concatenate([-above[::-1], [0], ends])
+  return [
+    (float(lows[i]), float(highs[i]), int(counts[i]))
+    for i in np.flatnonzero(counts)
+  ]
+
+
+def _empty(units: int, k: int) -> Extremes:
+  none = np.full((units, k), -1, np.int32)
+  return Extremes(np.full((units, k), -np.inf, np.float32), none, none)
+
+
+def _peak(values) -> Peaks:
+  n, *_, f = values.shape
+  values = values.reshape(n, -1, f)
+  score = values.max(axis=1)
+  # Two plain reductions: XLA's argmax is four times slower on CPU.
+  cells = jnp.arange(values.shape[1], dtype=jnp.int32)[:, None]
+  beyond = values.shape[1]
+  cell = jnp.where(values == score[:, None], cells, beyond).min(axis=1)
+  return Peaks(score, cell)
+
+
+def _insert(kept: Extremes, new: Peaks, images: Numbers) -> Extremes:
+  out = (images < 0)[:, None] | jnp.isnan(new.score)
+  score = jnp.where(out, -jnp.inf, new.score).T
+  numbers = jnp.broadcast_to(images, score.shape)
+  # Of equals top_k takes the first, so those kept, which came before, stay.
+  fields = zip(kept, (score, numbers, new.cell.T), strict=True)
+  score, image, cell = (jnp.concatenate(pair, axis=1) for pair in fields)
+  score, place = lax.top_k(score, kept.score.shape[1])
+  image, cell = (
+    jnp.take_along_axis(field, place, axis=1) for field in (image, cell)
+  )
+  return Extremes(score, image, cell)
+
+
+def _merge(parts: Sequence[Extremes]) -> Extremes:
+  k = parts[0].score.shape[1]
+  whole = Extremes(*(np.concatenate(field, 1) for field in zip(*parts)))  # noqa: B905
+  order = np.lexsort((whole.image, -whole.score), axis=1)[:, :k]
+  return Extremes(*(np.take_along_axis(field, order, 1) for field in whole))

@@ -1,0 +1,118 @@
+"""Folders and lists of images of every kind, good and bad."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.pictures import preprocess
+from jdeepvis.probing import images
+from jdeepvis.types import JdeepvisError
+
+SPEC = InputSpec((9, 8, 3), np.float32([120, 110, 100]))
+RNG = np.random.default_rng(0)
+
+
+def picture(height, width, channels=3):
+  return RNG.integers(0, 256, (height, width, channels), np.uint8)
+
+
+@pytest.fixture
+def zoo(tmp_path):
+  """One file of each kind: its name, and the pixels or the fault to find."""
+  wanted = {}
+
+  def save(name, image, pixels, **options):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    image.save(path, **options)
+    wanted[name] = pixels
+
+  rgb = picture(20, 30)
+  image = Image.fromarray(rgb)
+  save("a/rgb.png", image, rgb)
+  save("a/b.webp", image, rgb, lossless=True)
+  turned = Image.Exif()
+  turned[0x0112] = 6  # a quarter turn to the right
+  save("a/exif.png", image, np.rot90(rgb, -1), exif=turned)
+  grey = picture(20, 30, 1)
+  save("grey.png", Image.fromarray(grey[..., 0]), np.repeat(grey, 3, -1))
+  deep = np.uint16(grey[..., 0]) * 257
+  save("deep.png", Image.fromarray(deep), np.repeat(grey, 3, -1))
+  save("one.png", Image.fromarray(rgb[:1, :1]), rgb[:1, :1])
+  moving = [Image.fromarray(picture(20, 30)) for _ in range(2)]
+  save(
+    "moving.webp", image, rgb, save_all=True, append_images=moving,
+    lossless=True,
+  )  # fmt: skip
+  clear = np.dstack([rgb, np.full((20, 30), 255, np.uint8)])
+  save("clear.png", Image.fromarray(clear), rgb)
+  long = np.zeros((1, 20_000, 3), np.uint8)
+  save("long.png", Image.fromarray(long), long)
+  cmyk = np.zeros((20, 30, 4), np.uint8)
+  cmyk[..., 3] = 155
+  save(
+    "CMYK.JPG", Image.fromarray(cmyk, "CMYK"), np.full((20, 30, 3), 100, "u1"),
+    format="JPEG",
+  )  # fmt: skip
+  huge = Image.new("1", (20_000, 20_000))
+  save("huge.png", huge, "is too large")
+  large = Image.new("1", (10_000, 9_000))
+  save("large.png", large, "is too large")
+  (tmp_path / "empty.jpg").write_bytes(b"")
+  (tmp_path / "text.png").write_text("no picture")
+  whole = (tmp_path / "a/rgb.png").read_bytes()
+  (tmp_path / "cut.png").write_bytes(whole[:500])
+  (tmp_path / "bent.png").write_bytes(whole[:60] + b"x" * 40 + whole[100:])
+  for name in ("empty.jpg", "text.png", "cut.png", "bent.png"):
+    wanted[name] = "is no picture that can be read"
+  (tmp_path / "notes.txt").write_text("not an image")
+  return tmp_path, wanted
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter")
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_file_is_read_or_its_fault_told(zoo, workers):
+  folder, wanted = zoo
+  found = images.list_images(folder)
+  assert found.names == tuple(sorted(wanted))
+  numbers = np.arange(-(-len(wanted) // 4) * 4)
+  numbers[len(wanted) :] = -1
+  batches = list(
+    images.read_batches(found, numbers, SPEC, batch=4, workers=workers)
+  )
+  pixels, places, faults = (np.concatenate(part) for part in zip(*batches))  # noqa: B905
+  for number, name in enumerate(found.names):
+    if isinstance(wanted[name], str):
+      assert images.FAULTS[faults[number]] == wanted[name], name
+      assert places[number] == -1
+    else:
+      assert faults[number] == 0, name
+      assert places[number] == number
+      np.testing.assert_allclose(
+        pixels[number], preprocess(wanted[name], SPEC), atol=2, err_msg=name
+      )
+  assert (places[len(wanted) :] == -1).all()
+  assert not faults[len(wanted) :].any()
+
+
+def test_a_list_names_files_beside_it_with_or_without_a_class(tmp_path):
+  (tmp_path / "n 1").mkdir()
+  Image.fromarray(picture(3, 3)).save(tmp_path / "n 1" / "one two.png")
+  names = tmp_path / "list.txt"
+  names.write_text("n 1/one two.png\n\n  n 1/one two.png 17 \ngone.png 3\n")
+  found = images.list_images(names)
+  assert found.names == ("n 1/one two.png", "n 1/one two.png", "gone.png")
+  assert [images.read_image(found, i, SPEC)[1] for i in range(3)] == [0, 0, 2]
+  assert images.FAULTS[2] == "is missing"
+
+
+def test_nothing_to_read_is_one_sentence(tmp_path):
+  with pytest.raises(JdeepvisError, match=r"no image in .*\.jpg, \.jpeg"):
+    images.list_images(tmp_path)
+  with pytest.raises(JdeepvisError, match="neither a folder of images nor"):
+    images.list_images(tmp_path / "gone")
+  binary = tmp_path / "list.bin"
+  binary.write_bytes(b"\xff\xfe\x00")
+  with pytest.raises(JdeepvisError, match="neither a folder of images nor"):
+    images.list_images(binary)
