@@ -76,8 +76,8 @@ _HOMES = {
     "find_recipe",
   ),
   "jdeepvis.synthesis.recognisability": (
-    "probability_under_views",
     "recognisability",
+    "under_views",
   ),
   "jdeepvis.synthesis.render": ("Rendering", "render"),
   "jdeepvis.synthesis.score": ("bind",),

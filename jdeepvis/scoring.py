@@ -11,11 +11,7 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture, resize
-from jdeepvis.synthesis import statistics
-from jdeepvis.synthesis.recognisability import (
-  probability_under_views,
-  recognisability,
-)
+from jdeepvis.synthesis import recognisability, statistics
 from jdeepvis.types import JdeepvisError, Pictures
 
 Record = Mapping[str, Any]
@@ -59,7 +55,7 @@ def judged(
     The records with `rank`, `judge_probability`, `top1` and `top5` (0 or 1).
   """
   pictures = [read_picture(folder / record["file"]) for record in records]
-  marks = recognisability(pictures, _classes(records), judge)
+  marks = recognisability.recognisability(pictures, _classes(records), judge)
   return [
     {
       **record,
@@ -77,7 +73,7 @@ def judged(
 def under_views(
   folder: Path, records: Sequence[Record], maker: Network
 ) -> list[dict[str, Any]]:
-  """Records of class units with their `probability_under_views`.
+  """Records of class units with `probability_` and `activation_under_views`.
 
   Args:
     folder: where the pictures are.
@@ -85,12 +81,16 @@ def under_views(
     maker: the network that made them.
   """
   pictures = [read_picture(folder / record["file"]) for record in records]
-  chances = probability_under_views(
+  means = recognisability.under_views(
     maker, pictures, _classes(records), jax.random.key(0)
   )
   return [
-    {**record, "probability_under_views": float(chance)}
-    for record, chance in zip(records, chances, strict=True)
+    {
+      **record,
+      "probability_under_views": float(probability),
+      "activation_under_views": float(activation),
+    }
+    for record, probability, activation in zip(records, *means, strict=True)
   ]
 
 
@@ -185,6 +185,10 @@ def table(
         "probability": _mean(record["probability"] for record in group),
         "under_views": _mean(
           record["probability_under_views"] for record in group
+        ),
+        "activation": _mean(record["activation"] for record in group),
+        "activation_under_views": _mean(
+          record["activation_under_views"] for record in group
         ),
         "top1": _mean(record["top1"] for record in group),
         "top5": _mean(record["top5"] for record in group),

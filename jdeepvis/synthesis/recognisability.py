@@ -1,5 +1,7 @@
 """Whether a picture shows its class to somebody who took no part in it."""
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -42,6 +44,18 @@ class Recognisability(NamedTuple):
   median_rank: float
 
 
+class UnderViews(NamedTuple):
+  """Means over random views of pictures whose classes are known.
+
+  Attributes:
+    probability: of the picture's class.
+    activation: its score, before softmax.
+  """
+
+  probability: Float[np.ndarray, " n"]
+  activation: Float[np.ndarray, " n"]
+
+
 def recognisability(
   images: Pictures, classes: Classes, network: Network
 ) -> Recognisability:
@@ -73,15 +87,15 @@ def recognisability(
   )
 
 
-def probability_under_views(
+def under_views(
   network: Network,
   images: Pictures,
   classes: Classes,
   key: PRNGKey,
   *,
   views: int = 16,
-) -> Float[np.ndarray, " n"]:
-  """Each class's mean probability over random shifts and rescalings.
+) -> UnderViews:
+  """What a network says of pictures over random shifts and rescalings.
 
   A picture that convinces from one exact viewpoint alone scores low. Shifts
   have a standard deviation of 5 % of the side, magnifications lie within a
@@ -101,11 +115,12 @@ def probability_under_views(
   look = jax.vmap(
     random_views(_itself, shift=_SHIFT, scale=_SCALE), in_axes=(None, 0)
   )
-  chances = [
-    _of_classes(_probabilities(network, look(one, centred)), classes)
-    for one in jax.random.split(key, views)
-  ]
-  return np.mean(chances, axis=0)
+  chances, scores = [], []
+  for one in jax.random.split(key, views):
+    seen = look(one, centred)
+    chances.append(_of_classes(_probabilities(network, seen), classes))
+    scores.append(_of_classes(_scores(network, seen), classes))
+  return UnderViews(np.mean(chances, axis=0), np.mean(scores, axis=0))
 
 
 def _itself(key: PRNGKey, image: Image) -> Image:
@@ -121,14 +136,23 @@ def _centred(images: Pictures, spec: InputSpec) -> Images:
 def _probabilities(
   network: Network, images: Images
 ) -> Float[np.ndarray, "n k"]:
+  ask = functools.partial(classify.probabilities, network)
+  return _in_batches(ask, images)
+
+
+def _scores(network: Network, images: Images) -> Float[np.ndarray, "n k"]:
+  ask = functools.partial(classify.activations, network, network.output)
+  return _in_batches(ask, images).reshape(len(images), -1)
+
+
+def _in_batches(ask: Callable, images: Images) -> np.ndarray:
   """In batches of one size: one program and little memory for any number."""
-  chances = []
+  answers = []
   for first in range(0, len(images), _BATCH):
     batch = images[first : first + _BATCH]
     padding = [(0, _BATCH - len(batch)), *[(0, 0)] * 3]
-    padded = np.pad(batch, padding)
-    chances.append(classify.probabilities(network, padded)[: len(batch)])
-  return np.concatenate(chances)
+    answers.append(np.asarray(ask(np.pad(batch, padding)))[: len(batch)])
+  return np.concatenate(answers)
 
 
 def _of_classes(

@@ -83,28 +83,31 @@ def test_any_number_of_pictures_of_any_size():
 
 def test_views_of_nothing_are_nothing(network):
   """What lies outside is the mean colour, so a mean picture stays one."""
-  chances = jdeepvis.probability_under_views(
+  chances, scores = jdeepvis.under_views(
     network, [flat(0)] * 3, [0, 1, 4], jax.random.key(0), views=3
   )
   np.testing.assert_allclose(chances, 0.2, rtol=1e-6)
+  np.testing.assert_allclose(scores, scores[0], rtol=1e-6)
 
 
 def test_views_are_the_mean_over_keys_the_same_for_all(network):
   images = [flat((40, 0, 0)), flat((0, 40, 0)), flat((40, 0, 0))]
   key = jax.random.key(3)
-  chances = jdeepvis.probability_under_views(
+  chances, scores = jdeepvis.under_views(
     network, images, [0, 1, 0], key, views=4
   )
   # The classes are alike but for their colours, and so are their pictures.
   np.testing.assert_allclose(chances, chances[0], rtol=1e-5)
-  expected = []
+  expected, values = [], []
   for one in jax.random.split(key, 4):
     look = random_views(lambda _, image: image, shift=0.05, scale=1.3)
     seen = look(one, preprocess(images[0], network.input))
-    scores = np.asarray(tell_colours(COLOURS, seen[None])["output"][0])
-    expected.append(softmax(scores)[0])
+    told = np.asarray(tell_colours(COLOURS, seen[None])["output"][0])
+    expected.append(softmax(told)[0])
+    values.append(told[0])
   assert np.std(expected) > 0
   assert chances[0] == pytest.approx(np.mean(expected), rel=1e-4)
+  assert scores[0] == pytest.approx(np.mean(values), rel=1e-4)
 
 
 @pytest.mark.parametrize(
