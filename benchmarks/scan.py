@@ -1,19 +1,14 @@
 """What a scan for top patches costs, beside the bare pass and PyTorch.
 
-  python -m benchmarks.scan
-
 All look at the same pictures with SqueezeNet 1.1 and want, of every unit of
 every layer, the nine images with the largest values. The bare pass is the
 jitted maxima of all layers over batches that are in memory already; `update`
 adds the running top-k; `files` reads, decodes and resizes as well, on the same
-cores. PyTorch runs the same layers with amax and topk. Rounds are interleaved
-and medians taken, so that a machine's moods cancel in the ratio.
+cores. PyTorch runs the same layers with max and topk.
 """
 
-import os
-import statistics
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -21,47 +16,51 @@ import numpy as np
 import torch
 from PIL import Image
 
-import jdeepvis
+from benchmarks import rival
+from benchmarks.timing import interleave
+from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
 
 _BATCH, _BATCHES, _ROUNDS, _K = 8, 8, 5, 9
 
 
-def main() -> None:
-  """Times every contender in turn, then prints the table."""
-  cores = len(os.sched_getaffinity(0))
-  jax.config.update("jax_num_cpu_devices", cores)
-  torch.set_num_threads(cores)
-  network = jdeepvis.load_network("squeezenet1.1")
+def rows() -> Iterator[list[str]]:
+  """The scan from memory and from files; the rival first is the bare pass."""
+  network = load_network("squeezenet1.1")
   layers = top_patches.probed_layers(network)
   with tempfile.TemporaryDirectory() as folder:
-    listing = _write_pictures(Path(folder), _BATCH * _BATCHES * cores)
+    count = _BATCH * _BATCHES * jax.local_device_count()
+    listing = _write_pictures(Path(folder), count)
     pixels = np.stack(
       [
         images.read_image(listing, number, network.input)[0]
-        for number in range(len(listing.names))
+        for number in range(count)
       ]
     )
-    works = {
-      "bare pass": _bare(network, layers, pixels),
-      "whole scan, update": _update(network, layers, pixels),
-      "decoding alone": _decode(network, listing),
-      "whole scan, files": _files(network, layers, listing),
-      "PyTorch scan": _torch_scan(network, layers, pixels),
-    }
-    for work in works.values():
-      work()
-    seconds = {name: [] for name in works}
-    for _ in range(_ROUNDS):
-      for name, work in works.items():
-        began = time.perf_counter()
-        work()
-        seconds[name].append(time.perf_counter() - began)
-  bare = statistics.median(seconds["bare pass"])
-  print("| | images/s | of the bare pass |\n|---|---|---|")
-  for name, taken in seconds.items():
-    median = statistics.median(taken)
-    print(f"| {name} | {len(pixels) / median:.1f} | {bare / median:.2f} |")
+    medians = interleave(
+      {
+        "bare pass": _bare(network, layers, pixels),
+        "memory": _update(network, layers, pixels),
+        "decoding": _decode(network, listing),
+        "files": _files(network, layers, listing),
+        "PyTorch": _torch_scan(network, layers, pixels),
+      },
+      rounds=_ROUNDS,
+    )
+  rate = {name: count / seconds for name, seconds in medians.items()}
+  for ours, other, goal in (
+    ("memory", "bare pass", "0.8"),
+    ("files", "bare pass", "0.8"),
+    ("decoding", "bare pass", "-"),
+    ("memory", "PyTorch", "1.0"),
+  ):
+    yield [
+      f"scan for top patches, {ours}, images/s",
+      f"{rate[ours]:.1f}",
+      f"{other} {rate[other]:.1f}",
+      f"{rate[ours] / rate[other]:.2f}",
+      goal,
+    ]
 
 
 def _write_pictures(folder: Path, count: int) -> images.ImageList:
@@ -150,27 +149,15 @@ def _decode(network, listing):
 
 
 def _torch_scan(network, layers, pixels):
-  """The layer table by torch's own operations, channels last."""
-  params = {
-    name: {
-      leaf: torch.from_numpy(np.array(values)) for leaf, values in part.items()
-    }
-    for name, part in network.params.items()
-  }
-  for part in params.values():
-    kernel = part["kernel"].permute(3, 2, 0, 1)
-    part["kernel"] = kernel.contiguous(memory_format=torch.channels_last)
-  whole_input = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+  whole_input = rival.as_tensor(pixels)
   batch = _BATCH * jax.local_device_count()
+  run = rival.forward(network)
 
   @torch.inference_mode()
   def work():
     top = None
     for first in range(0, len(pixels), batch):
-      blobs = {"data": whole_input[first : first + batch]}
-      for layer in network.layers:
-        inputs = [blobs[name] for name in layer.inputs]
-        blobs[layer.outputs[0]] = _torch_layer(layer, params, inputs)
+      blobs = run(whole_input[first : first + batch])
       peaks = [blobs[name].flatten(2).max(dim=2) for name in layers]
       score = torch.cat([peak.values for peak in peaks], 1)
       cell = torch.cat([peak.indices for peak in peaks], 1)
@@ -183,31 +170,3 @@ def _torch_scan(network, layers, pixels):
     return top
 
   return work
-
-
-def _torch_layer(layer, params, inputs):
-  functional = torch.nn.functional
-  x = inputs[0]
-  match layer.kind:
-    case "convolution":
-      part = params[layer.name]
-      return functional.conv2d(
-        x, part["kernel"], part["bias"], layer.stride, layer.pad
-      )
-    case "relu":
-      return functional.relu(x)
-    case "max_pooling":
-      return functional.max_pool2d(
-        x, layer.kernel, layer.stride, ceil_mode=True
-      )
-    case "concat":
-      return torch.cat(inputs, 1)
-    case "global_average":
-      return x.mean((2, 3), keepdim=True)
-    case "softmax":
-      return x.softmax(1)
-  raise ValueError(layer.kind)
-
-
-if __name__ == "__main__":
-  main()

@@ -11,9 +11,7 @@ eight among its first five.
 import numpy as np
 from ml_collections import ConfigDict
 
-_RECIPES = (
-  "default,fourier,maco,none,simonyan,paper_a,paper_b,paper_c,paper_d"
-)
+_RECIPES = "default,fourier,maco,none,simonyan,paper_a,paper_b,paper_c,paper_d"
 _LAYERS = {
   "conv1": 64,
   **{f"fire{number}/expand3x3": 64 for number in (2, 3)},
