@@ -50,6 +50,11 @@ _MEAN = flags.DEFINE_string(
   None,
   "What a .prototxt's net has subtracted: a file, or blue,green,red.",
 )
+_STRETCHED = flags.DEFINE_bool(
+  "stretched",
+  False,
+  "Show the judge faint pictures stretched in contrast, as the page does.",
+)
 _PHOTOS = flags.DEFINE_string(
   "photos", None, "A folder of photographs to compare with."
 )
@@ -85,9 +90,13 @@ def _score_classes(maker: Network, records: list, photos: list) -> None:
     judge, weights_sha256(maker.params), maker.shapes[maker.output][-1]
   )
   marked = scoring.under_views(folder, records, maker)
-  marked = scoring.judged(folder, marked, judge)
+  marked = scoring.judged(folder, marked, judge, stretched=_STRETCHED.value)
   rows = scoring.table(folder, marked, judge, photos)
-  settings = {"net": _NET.value, "weights_sha256": weights_sha256(judge.params)}
+  settings = {
+    "net": _NET.value,
+    "weights_sha256": weights_sha256(judge.params),
+    "stretched": _STRETCHED.value,
+  }
   write_json(
     folder / "scores.json",
     {"judge": settings, "recipes": rows, "pictures": marked},

@@ -42,7 +42,11 @@ def refuse_maker(judge: Network, weights: str, classes: int) -> None:
 
 
 def judged(
-  folder: Path, records: Sequence[Record], judge: Network
+  folder: Path,
+  records: Sequence[Record],
+  judge: Network,
+  *,
+  stretched: bool = False,
 ) -> list[dict[str, Any]]:
   """Records of class units with what another network says of the pictures.
 
@@ -50,11 +54,17 @@ def judged(
     folder: where the pictures are.
     records: of class units.
     judge: a network with the same classes.
+    stretched: shows it faint pictures stretched in contrast, as people see
+      them on the page.
 
   Returns:
     The records with `rank`, `judge_probability`, `top1` and `top5` (0 or 1).
   """
-  pictures = [read_picture(folder / record["file"]) for record in records]
+  files = [
+    record.get("view", record["file"]) if stretched else record["file"]
+    for record in records
+  ]
+  pictures = [read_picture(folder / file) for file in files]
   marks = recognisability.recognisability(pictures, _classes(records), judge)
   return [
     {

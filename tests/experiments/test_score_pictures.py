@@ -148,6 +148,31 @@ def test_a_picture_that_failed_counts(script, pictures, tmp_path):
   assert "colour_distance" not in row
 
 
+def test_faint_pictures_are_judged_as_they_are_or_stretched(
+  script, pictures, tmp_path
+):
+  path = shutil.copytree(pictures, tmp_path / "copy")
+  manifest = json.loads((path / "manifest.json").read_text())
+  first, second = manifest["records"][0], manifest["records"][2]
+  first["view"] = second["file"]
+  (path / "manifest.json").write_text(json.dumps(manifest))
+  told = {}
+  for flag in ("--nostretched", "--stretched"):
+    script(f"--manifest={path / 'manifest.json'}", JUDGE, flag)
+    scores = json.loads((path / "scores.json").read_text())
+    told[flag] = scores["pictures"][0]["judge_probability"]
+  network = small_networks.judge()
+  for flag, file in (
+    ("--nostretched", first["file"]),
+    ("--stretched", second["file"]),
+  ):
+    with Image.open(path / file) as image:
+      centred = preprocess(np.asarray(image), network.input)[None]
+    chances = network.apply(network.params, centred)["prob"].reshape(-1)
+    expected = float(chances[first["unit"]])
+    assert told[flag] == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize(
   ("arguments", "told"),
   [
