@@ -16,6 +16,8 @@ from jdeepvis.types import Image, Scalar
 
 _OCTAVES = 5
 
+_product = functools.partial(jnp.einsum, precision="highest")
+
 # Covariance of the colours within a photograph, its trace 3: mean of a hundred
 # of ImageNet's. Light varies about ten times as much as colour does.
 _COLOURS = ((1.01, 0.88, 0.77), (0.88, 0.97, 0.92), (0.77, 0.92, 1.02))
@@ -89,9 +91,6 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
   change = _product("n,nw,nh->wh", gains, across, along) - len(octaves)
   added = _turned(change * spectrum, down.T, right.T) / _OCTAVES
   return grad + jnp.moveaxis(added, 0, -1)
-
-
-_product = functools.partial(jnp.einsum, precision="highest")
 
 
 def _turned(
