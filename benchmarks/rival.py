@@ -1,8 +1,7 @@
 """The rival: the same network and the same loop in PyTorch, hand-written.
 
 Channels last, weights without gradients, all threads, blurs as two matrix
-products, percentiles by selection. `torch.compile` was tried and is not used:
-see docs/performance.md.
+products, percentiles by selection; eager, without `torch.compile`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -152,7 +151,7 @@ def _layer(network: Network, shapes: Mapping, layer: LayerInfo) -> Callable:
 
 
 def _lrn(channels: int, options: Mapping) -> Callable:
-  """As a product with a band, four times as fast as PyTorch's own."""
+  """As a product with a band, about twice as fast as PyTorch's own."""
   place, reach = np.arange(channels), options["size"] // 2
   band = np.abs(place[:, None] - place) <= reach
   band = torch.from_numpy(np.float32(band))[:, :, None, None]

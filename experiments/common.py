@@ -64,13 +64,14 @@ def use_all_cores() -> None:
   jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
-def batch_for(network: Network, layer: str) -> int:
-  """How many pictures to render at once on this machine, now."""
+def batch_for(network: Network, layer: str, wanted: int) -> int:
+  """How many of the `wanted` pictures to render at once here and now."""
   devices = jax.local_devices()
   on_cpu = devices[0].platform == "cpu"
   return choose_batch(
     network,
     layer,
+    wanted=wanted,
     free_bytes=_free_memory() if on_cpu else sum(map(_free_on, devices)),
     devices=len(devices),
     busy=_BUSY_CORE if on_cpu else _BUSY_ACCELERATOR,
@@ -136,7 +137,7 @@ def render(
       folder,
       network,
       requests,
-      batch=lambda layer: batch_for(network, layer),
+      batch=_batches(network, requests),
       start=start,
       report=report,
     )
@@ -153,7 +154,7 @@ def predict(
     folder,
     network,
     requests,
-    batch=lambda layer: batch_for(network, layer),
+    batch=_batches(network, requests),
     start=start,
   )
   print(
@@ -226,6 +227,13 @@ def versions() -> dict[str, str | None]:
     "git": _git_revision(),
     "device": jax.local_devices()[0].device_kind,
   }
+
+
+def _batches(
+  network: Network, requests: Sequence[atlas.Request]
+) -> Callable[[str], int]:
+  wanted = collections.Counter(request.layer for request in requests)
+  return lambda layer: batch_for(network, layer, wanted[layer])
 
 
 def _cell(value: Any) -> str:

@@ -6,13 +6,17 @@ Strengths may be traced and a strength of 0 is the identity. `precondition` in
 `transforms` makes any of them a link of an `optax.chain`.
 """
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
-from jdeepvis.synthesis import priors
 from jdeepvis.types import Image, Scalar
 
 _OCTAVES = 5
+
+_product = functools.partial(jnp.einsum, precision="highest")
 
 COLOURS = ((1.01, 0.88, 0.77), (0.88, 0.97, 0.92), (0.77, 0.92, 1.02))
 """Covariance of the colours within a photograph, its trace 3: the mean of a
@@ -32,8 +36,9 @@ def mix_colours(grad: Image, strength: Scalar) -> Image:
   """
   if grad.shape[-1] != 3:
     return grad
-  mixed = jnp.einsum(
-    "hwc,cd->hwd", grad, np.float32(COLOURS), precision="highest"
+  # As sums: a matrix product over three numbers is slow on CPU.
+  mixed = sum(
+    grad[..., c, None] * np.float32(row) for c, row in enumerate(COLOURS)
   )
   return grad + strength * (mixed - grad)
 
@@ -72,18 +77,45 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
     coarsest: standard deviation of the widest blur, as a share of the shorter
       side.
   """
-  widest = coarsest * min(grad.shape[:2])
-  size = _rms(grad)
-  octaves = [
-    *(priors.blur(grad, widest / 2**i) for i in range(_OCTAVES - 1)),
-    grad,
-  ]
-  return sum(
-    octave * (size / jnp.where(rms > 0, rms, 1)) / _OCTAVES
-    for octave in octaves
-    for rms in [_rms(octave)]
-  )
+  # Blurs mirrored at the edges are products in a cosine basis: once there and
+  # once back serve all octaves, and their sizes are the same there (Parseval).
+  height, width, _ = grad.shape
+  down, right = _cosines(height), _cosines(width)
+  spectrum = _turned(jnp.moveaxis(grad, -1, 0), right, down)
+  power = jnp.sum(spectrum**2, axis=0)
+  octaves = jnp.arange(_OCTAVES - 1)
+  sigma = coarsest * min(height, width) / 2.0**octaves
+  across, along = _passed(width, sigma), _passed(height, sigma)
+  left = _product("nw,wh,nh->n", across**2, power, along**2)
+  gains = jnp.sqrt(jnp.sum(power) / jnp.where(left > 0, left, jnp.inf))
+  change = _product("n,nw,nh->wh", gains, across, along) - len(octaves)
+  added = _turned(change * spectrum, down.T, right.T) / _OCTAVES
+  return grad + jnp.moveaxis(added, 0, -1)
 
 
-def _rms(values: Image) -> Scalar:
-  return jnp.sqrt(jnp.mean(values**2))
+def _turned(
+  planes: Float[Array, "c a b"], last: np.ndarray, middle: np.ndarray
+) -> Float[Array, "c b a"]:
+  """A matrix for each of the two axes, which change places."""
+  half = _product("cax,bx->cab", planes, last)
+  return _product("cxb,ax->cba", half, middle)
+
+
+def _cosines(size: int) -> Float[np.ndarray, "size size"]:
+  """The orthonormal cosine basis (DCT-II), a row for each frequency."""
+  frequency, place = np.mgrid[:size, :size]
+  basis = np.cos(np.pi / size * frequency * (place + 0.5))
+  basis *= np.where(frequency == 0, 1, np.sqrt(2)) / np.sqrt(size)
+  return np.float32(basis)
+
+
+def _passed(size: int, sigma: Float[Array, " n"]) -> Float[Array, "n size"]:
+  """What the blurs of `priors.blur` leave of each cosine of one axis."""
+  frequency, distance = np.mgrid[:size, : size + 1]
+  waves = np.float32(np.cos(np.pi / size * frequency * distance))
+  distance, sigma = distance[0], sigma[:, None]
+  taps = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, 1e-6)) ** 2)
+  taps = jnp.where(distance <= jnp.floor(4 * sigma + 0.5), taps, 0)
+  taps *= jnp.where(distance == 0, 1, 2)
+  taps /= jnp.sum(taps, axis=1, keepdims=True)
+  return _product("nd,fd->nf", taps, waves)

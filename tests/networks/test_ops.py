@@ -149,6 +149,45 @@ def test_convolution(groups, dilation):
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+  "window, stride, padding",
+  [
+    ((7, 7), (2, 2), ((3, 3), (3, 3))),
+    ((11, 11), (4, 4), ((0, 0), (0, 0))),
+    ((7, 9), (3, 2), ((2, 0), (-3, 1))),
+    ((8, 5), (3, 2), ((-1, -2), (0, 4))),
+  ],
+)
+def test_a_strided_convolution_of_colours_transposes(
+  channels, window, stride, padding
+):
+  x = _map(23, 26, channels)
+  kernel = np.float32(_RANDOM.normal(size=(*window, channels, 5)))
+  y, back = jax.vjp(
+    lambda x: ops.convolution(x, kernel, stride=stride, padding=padding), x
+  )
+  given = np.float32(_RANDOM.normal(size=y.shape))
+  border = np.maximum(padding, 0).max()
+  wide = np.zeros((2, 23 + 2 * border, 26 + 2 * border, channels))
+  top, left = (border - before for before, _ in padding)
+  for i, j in itertools.product(*map(range, y.shape[1:3])):
+    row, column = top + i * stride[0], left + j * stride[1]
+    cells = slice(row, row + window[0]), slice(column, column + window[1])
+    wide[:, *cells] += np.einsum("no,hwco->nhwc", given[:, i, j], kernel)
+  expected = wide[:, border : border + 23, border : border + 26]
+  np.testing.assert_allclose(back(given)[0], expected, rtol=1e-4, atol=1e-4)
+  tangent = np.float32(_RANDOM.normal(size=x.shape))
+  moved = jax.jvp(
+    lambda x: ops.convolution(x, kernel, stride=stride, padding=padding),
+    (x,),
+    (tangent,),
+  )[1]
+  np.testing.assert_allclose(
+    np.vdot(moved, given), np.vdot(tangent, expected), rtol=1e-3
+  )
+
+
 @pytest.mark.parametrize(
   "stride, pad, dilation, groups",
   [

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_networks
 
 import jdeepvis
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.tables import conv, dense
 from jdeepvis.synthesis import assembly, recipes, render, starts, sweep
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
@@ -151,7 +153,7 @@ def test_images_stay_in_the_box(network):
 def test_batch_follows_the_free_memory(squeezenet):
   def batch(free):
     return sweep.choose_batch(
-      squeezenet, "scores", free_bytes=free, devices=2, busy=64
+      squeezenet, "scores", wanted=999, free_bytes=free, devices=2, busy=64
     )
 
   assert batch(0) == 2
@@ -159,3 +161,18 @@ def test_batch_follows_the_free_memory(squeezenet):
   sizes = [batch(free * 10**9) for free in (1, 2, 4, 8)]
   assert sizes == sorted(sizes) and sizes[0] < sizes[-1]
   assert all(size % 2 == 0 for size in sizes)
+
+
+def test_batch_shares_large_weights_among_the_pictures_wanted(squeezenet):
+  def batch(network, layer, wanted=999):
+    room = {"free_bytes": 10**12, "devices": 2, "busy": 1}
+    return sweep.choose_batch(network, layer, wanted=wanted, **room)
+
+  assert batch(squeezenet, "scores") == 2
+  table = (*conv("conv", "data", 8, 3), *dense("fc6", "conv", 500))
+  network = small_networks.random_network(table, (33, 33, 3))
+  # A convolution's weights meet many cells. A dense one is four bytes for two
+  # operations, the time of 18: nine tenths of them are shared by 90 pictures.
+  assert batch(network, "conv") == 2
+  assert 2 * 80 <= batch(network, "fc6") <= 2 * 90
+  assert batch(network, "fc6", wanted=5) == 6
