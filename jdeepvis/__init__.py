@@ -45,6 +45,7 @@ _HOMES = {
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
   "jdeepvis.synthesis.assembly": ("objective", "transform", "with_views"),
+  "jdeepvis.synthesis.fooling": ("Fooling", "certainty", "fool", "fool_many"),
   "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
   "jdeepvis.synthesis.objectives": (
     "channel",
