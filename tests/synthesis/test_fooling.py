@@ -77,7 +77,7 @@ def test_certainty_is_the_networks_own_of_the_picture_in_a_file():
   value, more = fooling.certainty(network, 4)(jax.random.key(0), image)
   plain = to_pixels(np.asarray(image), network.input).astype(np.float32)
   blobs = network.apply(network.params, plain[None] - network.input.mean)
-  scores = np.float64(blobs["scores"]).reshape(-1)
+  scores = np.asarray(blobs["scores"], np.float64).reshape(-1)
   own = blobs["prob"].reshape(-1)[4]
   expected = scores[4] - np.log(np.sum(np.exp(scores)))
   assert value == pytest.approx(expected, rel=1e-5)

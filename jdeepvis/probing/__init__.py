@@ -1,0 +1,1 @@
+"""Real images: what lights each unit up, and why."""
