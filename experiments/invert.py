@@ -128,7 +128,7 @@ def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:
   for name in _LAYERS.value:
     layer = find_layer(network, name)
     units = find_units(network, layer, _UNITS.value)
-    mask = inversion.part(shapes[layer], units=units, side=_SIDE.value)
+    mask = inversion.code_mask(shapes[layer], units=units, side=_SIDE.value)
     place = list(shapes).index(layer)
     jobs += [
       _Job(layer, place, photo, seed, mask)

@@ -44,9 +44,11 @@ _HOMES = {
   ),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
+  "jdeepvis.probing.occlusion": ("occlude",),
   "jdeepvis.synthesis.assembly": ("objective", "transform", "with_views"),
   "jdeepvis.synthesis.fooling": ("Fooling", "certainty", "fool", "fool_many"),
   "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
+  "jdeepvis.synthesis.inversion": ("code_mask", "code_of", "invert"),
   "jdeepvis.synthesis.objectives": (
     "channel",
     "direction",

@@ -43,7 +43,7 @@ def invert(
   code: Code,
   *,
   key: PRNGKey,
-  mask: Code | float = 1.0,
+  mask: Code | Scalar = 1.0,
   total_variation: Scalar | None = None,
   steps: int = 400,
 ) -> Rendering:
@@ -54,7 +54,7 @@ def invert(
     layer: the blob that the code is of; `output` stands for the class scores.
     code: the layer's values for one image, `[h, w, c]` or `[c]`.
     key: of the noise.
-    mask: 1 where the code counts and 0 elsewhere; see `part`.
+    mask: 1 where the code counts and 0 elsewhere; see `code_mask`.
     total_variation: lV; None takes `usual_variation`.
     steps: a quarter of them at the full rate, half at a tenth, a quarter at a
       hundredth; the authors take 400. Static.
@@ -102,7 +102,7 @@ def code_of(network: Network, layer: str, image: Image) -> Float[Array, "..."]:
   return _code(network.apply, find_layer(network, layer), network.params, image)
 
 
-def part(
+def code_mask(
   shape: Sequence[int],
   *,
   units: Sequence[int] | None = None,
@@ -152,7 +152,7 @@ def energy(
   code: Code,
   image: Image,
   *,
-  mask: Code | float,
+  mask: Code | Scalar,
   total_variation: Scalar,
 ) -> tuple[Scalar, Scalar]:
   """The module's formula, and the first term's root.

@@ -62,7 +62,7 @@ def test_it_is_covering_by_hand(
     network, image, layer.replace("output", "scores"), position, size, stride
   )
   assert values.shape == expected.shape
-  assert len(np.unique(expected)) > 3
+  assert len(np.unique(expected)) > 1
   np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
 
 

@@ -19,7 +19,7 @@ MEAN = np.float32([120, 110, 100])
 
 def bowl(random, size):
   root = random.normal(size=(size, size))
-  return root @ root.T + np.eye(size), random.normal(0, 3, size)
+  return root @ root.T + np.eye(size), random.normal(0, 1.5, size)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

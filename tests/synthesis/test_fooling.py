@@ -82,7 +82,7 @@ def test_certainty_is_the_networks_own_of_the_picture_in_a_file():
   expected = scores[4] - np.log(np.sum(np.exp(scores)))
   assert value == pytest.approx(expected, rel=1e-5)
   # Its softmax stands behind a ReLU that its scores have not passed.
-  assert more["probability"] == pytest.approx(own, rel=1e-5)
+  assert more["probability"] == pytest.approx(float(own), rel=1e-5)
   assert abs(more["probability"] - np.exp(expected)) > 1e-4
 
 
