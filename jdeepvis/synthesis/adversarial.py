@@ -26,6 +26,7 @@ _KEY = 0  # no score here is random
 # Strengths of the norm, per squared grey level of mean change: from the first,
 # nearly free, to the last, where nothing moves, in equal ratios.
 _WEAKEST, _STRONGEST = 1e-4, 1e2
+_ROUND, _MARGIN = 10, 1e-3
 
 
 def gradient_sign(
@@ -105,17 +106,18 @@ def minimise_in_box(
 ) -> Float[Array, "..."]:
   """L-BFGS on w, where `x = lower + (upper - lower) sigmoid(w)`.
 
-  x never reaches the box's sides, only comes as near as one likes.
+  Far out w has no gradient left, so that a value thrown against the wrong side
+  of the box would stay there: every ten steps begin afresh from a thousandth
+  within it. x never reaches a side, only comes as near as one likes.
 
   Args:
     function: from x to a scalar, differentiable.
-    start: the first x; what lies on a side is drawn in by a thousandth.
+    start: the first x.
     lower: the box, broadcast to x.
     upper: its other side.
-    steps: of L-BFGS; static.
+    steps: of L-BFGS, rounded up to tens; static.
   """
   span = upper - lower
-  share = jnp.clip((start - lower) / span, 1e-3, 1 - 1e-3)
 
   def decode(w):
     return lower + span * jax.nn.sigmoid(w)
@@ -134,9 +136,13 @@ def minimise_in_box(
     )
     return (optax.apply_updates(w, updates), state), None
 
-  w = jax.scipy.special.logit(share)
-  (w, _), _ = lax.scan(advance, (w, solver.init(w)), length=steps)
-  return decode(w)
+  def begin_afresh(x, _):
+    share = jnp.clip((x - lower) / span, _MARGIN, 1 - _MARGIN)
+    w = jax.scipy.special.logit(share)
+    (w, _), _ = lax.scan(advance, (w, solver.init(w)), length=_ROUND)
+    return decode(w), None
+
+  return lax.scan(begin_afresh, start, length=-(-steps // _ROUND))[0]
 
 
 @functools.partial(jax.jit, static_argnums=(5, 6))
@@ -162,7 +168,7 @@ def _smallest_change(score, image, bounds, steps, trials):
       value, _ = score(jax.random.key(_KEY), x)
       return strength * jnp.mean((x - image) ** 2) - value
 
-    found = minimise_in_box(loss, image, lower, upper, steps=steps)
+    found = minimise_in_box(loss, jnp.asarray(image), lower, upper, steps=steps)
     whole = jnp.round(found - lower) + lower
     _, told = score(jax.random.key(_KEY), whole)
     return whole, told["is_largest"]

@@ -17,16 +17,16 @@ SHAPE = (4, 4, 3)
 MEAN = np.float32([120, 110, 100])
 
 
-def bowl(random, size):
+def bowl(random, size, away):
   root = random.normal(size=(size, size))
-  return root @ root.T + np.eye(size), random.normal(0, 1.5, size)
+  return root @ root.T + np.eye(size), random.normal(0, away, size)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_box_is_kept_as_by_scipy(seed):
+@pytest.mark.parametrize(("seed", "away"), [(0, 1.5), (1, 3.0), (2, 3.0)])
+def test_the_box_is_kept_as_by_scipy(seed, away):
   """A bowl whose bottom lies outside: some values end at the sides."""
   random = np.random.default_rng(seed)
-  matrix, middle = bowl(random, 6)
+  matrix, middle = bowl(random, 6, away)
   expected = minimize(
     lambda x: 0.5 * (x - middle) @ matrix @ (x - middle),
     np.zeros(6),
@@ -48,7 +48,7 @@ def test_the_box_is_kept_as_by_scipy(seed):
     steps=100,
   )
   np.testing.assert_allclose(found, expected.x, atol=2e-2)
-  assert function(found) == pytest.approx(expected.fun, rel=1e-3)
+  assert function(found) == pytest.approx(expected.fun, rel=1e-2)
   assert np.all((found >= -1) & (found <= 2))
 
 
