@@ -20,8 +20,9 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import read_picture
 from jdeepvis.synthesis.sweep import choose_batch
-from jdeepvis.types import Image, JdeepvisError
+from jdeepvis.types import Image, JdeepvisError, Pixels
 
 # Pictures that keep one device busy: a core is with one, measured.
 _BUSY_CORE, _BUSY_ACCELERATOR = 1, 64
@@ -115,6 +116,46 @@ def as_typed(value: Any) -> str | None:
   if isinstance(value, list | tuple):
     return ",".join(map(str, value))
   return None if value is None else str(value)
+
+
+def as_position(entries: Sequence[str] | None) -> tuple[int, int] | None:
+  """A --position flag's two numbers.
+
+  Raises:
+    JdeepvisError: they are not two.
+  """
+  if entries is None:
+    return None
+  try:
+    row, column = map(int, entries)
+  except ValueError:
+    raise JdeepvisError(
+      f"--position={','.join(entries)} is not ROW,COLUMN."
+    ) from None
+  return row, column
+
+
+def photos(path: str | None) -> dict[str, Pixels]:
+  """Photographs by the names of their files, without the suffix.
+
+  Args:
+    path: a picture's file, or a folder of them.
+
+  Raises:
+    JdeepvisError: there are none, or one cannot be read.
+  """
+  if not path:
+    raise JdeepvisError("Say which photographs: --photos=FILE or FOLDER.")
+  if Path(path).is_file():
+    return {Path(path).stem: read_picture(path)}
+  files = [
+    file
+    for file in sorted(Path(path).glob("*"))
+    if file.suffix.lower() in (".jpg", ".jpeg", ".png")
+  ]
+  if not files:
+    raise JdeepvisError(f"There are no photographs in {path!r}.")
+  return {file.stem: read_picture(file) for file in files}
 
 
 def render(

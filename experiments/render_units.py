@@ -151,7 +151,7 @@ def _requests(
   network: Network, job: Mapping[str, Any]
 ) -> Iterator[atlas.Request]:
   layer = find_layer(network, job["layer"])
-  position = _position()
+  position = common.as_position(_POSITION.value)
   # A position outside the map is refused here, before a folder is made.
   bind(network, neuron(layer, 0, position))
   changes = {"steps": job["steps"], "keep": _KEEP.value}
@@ -170,18 +170,6 @@ def _requests(
           direction=int(_DIRECTION.value),
           canvas=_CANVAS.value,
         )
-
-
-def _position() -> tuple[int, int] | None:
-  if _POSITION.value is None:
-    return None
-  try:
-    row, column = map(int, _POSITION.value)
-  except ValueError:
-    raise JdeepvisError(
-      f"--position={','.join(_POSITION.value)} is not ROW,COLUMN."
-    ) from None
-  return row, column
 
 
 def _start(network: Network):
@@ -208,7 +196,7 @@ def _settings(network: Network) -> dict[str, Any]:
     "weights_sha256": weights_sha256(network.params),
     "init": _INIT.value,
     "init_sha256": sha256(_INIT.value) if Path(_INIT.value).is_file() else None,
-    "position": _position(),
+    "position": common.as_position(_POSITION.value),
     "canvas": _CANVAS.value,
     "direction": int(_DIRECTION.value),
     "keep": _KEEP.value,

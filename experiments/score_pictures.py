@@ -29,7 +29,6 @@ from jdeepvis.display.files import write_csv, write_json
 from jdeepvis.display.manifest import read_manifest
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.types import JdeepvisError
 
@@ -76,7 +75,9 @@ def main() -> None:
       f"which a --net would judge, and {len(hidden)} hidden units, which "
       "--photos would be compared with; give what applies."
     )
-  photos = _photos()
+  photos = []
+  if _PHOTOS.value:
+    photos = list(common.photos(_PHOTOS.value).values())
   if classes and _NET.value:
     _score_classes(maker, classes, photos)
   if hidden and photos:
@@ -126,19 +127,6 @@ def _maker(settings: dict[str, Any]) -> Network:
       "pictures; put the old ones back."
     )
   return maker
-
-
-def _photos() -> list:
-  if not _PHOTOS.value:
-    return []
-  files = [
-    file
-    for file in sorted(Path(_PHOTOS.value).glob("*"))
-    if file.suffix.lower() in (".jpg", ".jpeg", ".png")
-  ]
-  if not files:
-    raise JdeepvisError(f"There are no photographs in {_PHOTOS.value!r}.")
-  return [read_picture(file) for file in files]
 
 
 if __name__ == "__main__":

@@ -45,13 +45,6 @@ _HOMES = {
   ),
   "jdeepvis.networks.squeezenet": ("SqueezeNet",),
   "jdeepvis.networks.zoo": ("load_network",),
-  "jdeepvis.synthesis.assembly": (
-    "decoder",
-    "objective",
-    "transform",
-    "with_views",
-  ),
-  "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
   "jdeepvis.probing.backprop": (
     "backward",
     "gradient_times_input",
@@ -61,8 +54,18 @@ _HOMES = {
     "saliency",
   ),
   "jdeepvis.probing.images": ("list_images",),
+  "jdeepvis.probing.occlusion": ("occlude",),
   "jdeepvis.probing.scan": ("scan",),
   "jdeepvis.probing.top_patches": ("layer_slices", "probed_layers"),
+  "jdeepvis.synthesis.assembly": (
+    "decoder",
+    "objective",
+    "transform",
+    "with_views",
+  ),
+  "jdeepvis.synthesis.fooling": ("Fooling", "certainty", "fool", "fool_many"),
+  "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
+  "jdeepvis.synthesis.inversion": ("code_mask", "code_of", "invert"),
   "jdeepvis.synthesis.objectives": (
     "channel",
     "direction",

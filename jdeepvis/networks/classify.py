@@ -20,11 +20,16 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
     The last softmax of the layer graph, or that of the class scores where no
     graph is known.
   """
-  softmax = [info for info in network.layers if info.kind == "softmax"]
-  blob = softmax[-1].outputs[0] if softmax else network.output
-  values = activations(network, blob, images)
+  blob = probability_blob(network)
+  values = activations(network, blob or network.output, images)
   values = values.reshape(values.shape[0], -1)
-  return values if softmax else jax.nn.softmax(values)
+  return values if blob else jax.nn.softmax(values)
+
+
+def probability_blob(network: Network) -> str | None:
+  """The blob of the layer graph's last softmax, or None where none is."""
+  softmax = [info for info in network.layers if info.kind == "softmax"]
+  return softmax[-1].outputs[0] if softmax else None
 
 
 def activations(

@@ -100,5 +100,8 @@ def diversity(features: Float[AnyArray, "n ..."]) -> float:
   rows = np.float64(features).reshape(len(features), -1)
   if len(rows) < 2:
     raise JdeepvisError("Diversity is between pictures; it needs two or more.")
-  first, second = np.triu_indices(len(rows), 1)
-  return float(np.mean(np.linalg.norm(rows[first] - rows[second], axis=1)))
+  # Not all pairs at once: whole layers of many pictures are large.
+  distances = [
+    np.linalg.norm(rows[i + 1 :] - row, axis=1) for i, row in enumerate(rows)
+  ]
+  return float(np.mean(np.concatenate(distances)))

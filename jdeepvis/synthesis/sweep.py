@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import PartitionSpec
 from jax.tree_util import Partial
 
 from jdeepvis.networks.network import InputSpec, Network
@@ -23,6 +23,7 @@ from jdeepvis.synthesis import assembly, priors, render
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import BoundScore, bind
+from jdeepvis.synthesis.sharding import mesh_for, sharded
 from jdeepvis.types import Image, PRNGKey
 
 _CHUNK = 16
@@ -103,7 +104,7 @@ def climb(
     bind(network, picture.objective)
   stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *pictures)
   shape = network.input.shape
-  program = _Program(network.apply, network.output, shape, _mesh(batch))
+  program = _Program(network.apply, network.output, shape, mesh_for(batch))
   mean = network.input.mean
   progress = Progress(0, _start(program, mean, stacked), {})
   stacked = stacked._replace(image=None)
@@ -201,21 +202,6 @@ class _Program:
   shape: tuple[int, int, int]
   mesh: jax.sharding.Mesh
 
-  def sharded(self, function: Callable, *, whole: int) -> Callable:
-    """`function`, its first `whole` arguments given to every device."""
-    split = PartitionSpec("pictures")
-
-    def call(*args):
-      return jax.shard_map(
-        function,
-        mesh=self.mesh,
-        in_specs=(PartitionSpec(),) * whole + (split,) * (len(args) - whole),
-        out_specs=split,
-        check_vma=False,
-      )(*args)
-
-    return call
-
 
 @functools.partial(jax.jit, static_argnums=0)
 def _start(program, mean, pictures):
@@ -229,7 +215,7 @@ def _start(program, mean, pictures):
     )
 
   batched = jax.vmap(one, in_axes=(None, 0))
-  return program.sharded(batched, whole=1)(mean, pictures)
+  return sharded(batched, program.mesh, whole=1)(mean, pictures)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=4)
@@ -247,7 +233,7 @@ def _advance(program, params, mean, pictures, states, steps):
     )
 
   batched = jax.vmap(one, in_axes=(None, None, None, 0, 0))
-  return program.sharded(batched, whole=3)(
+  return sharded(batched, program.mesh, whole=3)(
     params, mean, steps, pictures, states
   )
 
@@ -266,15 +252,6 @@ def _unpack(arrays: Mapping[str, np.ndarray], like: render.State) -> Progress:
     if name.startswith("history/")
   }
   return Progress(int(arrays["step"]), states, history)
-
-
-def _mesh(batch: int) -> jax.sharding.Mesh:
-  count = jax.local_device_count()
-  if batch % count:
-    raise ValueError(f"A batch of {batch} is no multiple of {count} devices.")
-  return jax.make_mesh(
-    (count,), ("pictures",), (AxisType.Auto,), devices=jax.local_devices()
-  )
 
 
 def _chunk(total: int) -> int:

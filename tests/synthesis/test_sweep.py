@@ -12,7 +12,14 @@ import jdeepvis
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.tables import conv, dense
-from jdeepvis.synthesis import assembly, recipes, render, starts, sweep
+from jdeepvis.synthesis import (
+  assembly,
+  recipes,
+  render,
+  sharding,
+  starts,
+  sweep,
+)
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
 from jdeepvis.synthesis.sweep import Picture, climb
@@ -120,7 +127,7 @@ def test_every_stays_a_branch_in_the_batched_program(network):
   one = picture(network, 1)
   stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), one)
   program = sweep._Program(
-    network.apply, network.output, network.input.shape, sweep._mesh(2)
+    network.apply, network.output, network.input.shape, sharding.mesh_for(2)
   )
   states = sweep._start(program, network.input.mean, stacked)
   traced = jax.make_jaxpr(sweep._advance, static_argnums=0)(

@@ -1,0 +1,20 @@
+"""What SqueezeNet looks at in the bundled photograph of a cat.
+
+  python -m experiments.occlude --config=configs/occlusion.py
+
+Expected: three maps, that of the tabby's class red over the face; a minute on
+two cores.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+  """Entries are flags."""
+  return ConfigDict(
+    {
+      "photos": "third_party/photos",
+      "units": "281,282,285",
+      "out": "out/occlusion",
+    }
+  )

@@ -1,0 +1,216 @@
+r"""Rebuilds photographs from what a layer says of them.
+
+  python -m experiments.invert --photos=third_party/photos \
+    --layers=conv1,fire4/concat,fire8/concat,output --out=out/inverted
+  python -m experiments.invert --photos=photos --layers=fire5/concat \
+    --units=0-127 --side=5 --out=out/part
+
+From noise it looks for an image with the same code, smooth and of usual
+brightness (Mahendran and Vedaldi 2014). --units and --side keep only some
+channels, or a square of cells in the middle of the map; --seeds gives several
+images with the same code.
+
+OUT/montage.png goes from shallow to deep; errors.csv and the table at the end
+tell the error of each layer: `error` relative to the code's own norm, and
+`error_by_distance`, the paper's, relative to the mean distance of the codes of
+different photographs, those of --reference or else of --photos. A run that was
+stopped goes on where it was; more layers, photographs or seeds are added.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import flags
+from ml_collections import config_flags
+from tqdm import tqdm
+
+from experiments import common
+from jdeepvis.display.files import write_csv
+from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.manifest import picture_file
+from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import preprocess, to_pixels
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis import inversion, statistics
+from jdeepvis.synthesis.outcome import outcome
+from jdeepvis.types import JdeepvisError, Pixels
+
+_NET = flags.DEFINE_string(
+  "net",
+  "squeezenet1.1",
+  "The bundled network, a .safetensors file, or package.module:factory.",
+)
+_PHOTOS = flags.DEFINE_string(
+  "photos", None, "A photograph, or a folder of them."
+)
+_REFERENCE = flags.DEFINE_string(
+  "reference", None, "A folder of photographs that the error is told by."
+)
+_LAYERS = flags.DEFINE_list(
+  "layers", "output", "Layers by their Caffe names; output: the class scores."
+)
+_UNITS = flags.DEFINE_string(
+  "units", "all", "The channels that count: numbers, ranges, all."
+)
+_SIDE = flags.DEFINE_integer(
+  "side", None, "Cells across that count, in the middle.", lower_bound=1
+)
+_SEEDS = flags.DEFINE_integer("seeds", 1, "Images of each code.", lower_bound=1)
+_STEPS = flags.DEFINE_integer(
+  "steps", 400, "Steps; the paper's are 400.", lower_bound=4
+)
+_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "Flags from a file; see configs/inversion.py."
+)
+
+
+class _Job(NamedTuple):
+  """One picture: a layer's code of a photograph, the part that counts."""
+
+  layer: str
+  place: int
+  photo: str
+  seed: int
+  mask: np.ndarray
+
+  @property
+  def file(self) -> str:
+    return picture_file(self.layer, self.place, self.photo, self.seed)
+
+
+def main() -> None:
+  """Flags to codes, codes to images and a table of errors."""
+  common.take_flags_from(_CONFIG)
+  if not _OUT.value:
+    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
+  network = load_network(_NET.value)
+  photos = common.photos(_PHOTOS.value)
+  reference = common.photos(_REFERENCE.value) if _REFERENCE.value else photos
+  jobs = _jobs(network, photos)
+  with only_run(_OUT.value):
+    folder = PictureFolder.open(
+      _OUT.value,
+      {
+        "net": _NET.value,
+        "weights_sha256": weights_sha256(network.params),
+        "units": _UNITS.value,
+        "side": _SIDE.value,
+        "steps": _STEPS.value,
+      },
+      versions=common.versions(),
+    )
+    distances = {
+      layer: folder.settle(
+        f"mean distance, {layer}",
+        lambda name=layer: _distance(network, name, reference),
+      )
+      for layer in dict.fromkeys(job.layer for job in jobs)
+    }
+    for job in tqdm(jobs, unit="picture", dynamic_ncols=True):
+      if job.file not in folder:
+        _invert(folder, network, job, photos[job.photo], distances[job.layer])
+    folder.finish(f"What layers of {_NET.value} know")
+  rows = _table(folder.manifest["records"])
+  write_csv(folder.path / "errors.csv", rows)
+  common.print_table(rows)
+  common.print_results(folder)
+
+
+def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:
+  shapes = network.shapes
+  jobs = []
+  for name in _LAYERS.value:
+    layer = find_layer(network, name)
+    units = find_units(network, layer, _UNITS.value)
+    mask = inversion.code_mask(shapes[layer], units=units, side=_SIDE.value)
+    place = list(shapes).index(layer)
+    jobs += [
+      _Job(layer, place, photo, seed, mask)
+      for photo in photos
+      for seed in range(_SEEDS.value)
+    ]
+  return sorted(jobs, key=lambda job: job.place)
+
+
+def _distance(
+  network: Network, layer: str, photos: Mapping[str, Pixels]
+) -> float | None:
+  if len(photos) < 2:
+    return None
+  codes = [
+    inversion.code_of(network, layer, preprocess(photo, network.input))
+    for photo in photos.values()
+  ]
+  return statistics.diversity(np.stack(codes).reshape(len(codes), -1))
+
+
+def _invert(
+  folder: PictureFolder,
+  network: Network,
+  job: _Job,
+  photo: Pixels,
+  distance: float | None,
+) -> None:
+  began = time.perf_counter()
+  code = inversion.code_of(network, job.layer, preprocess(photo, network.input))
+  made = inversion.invert(
+    network,
+    job.layer,
+    code,
+    key=jax.random.key(job.seed),
+    mask=job.mask,
+    steps=_STEPS.value,
+  )
+  image = np.asarray(made.last.image)
+  history = jax.tree.map(np.asarray, made.history)
+  error = float(history["error"][-1])
+  size = float(np.linalg.norm(code * job.mask))
+  by_distance = None
+  if distance and job.mask.all():
+    by_distance = error * size / distance
+  record: dict[str, Any] = {
+    "layer": job.layer,
+    "unit": job.place,
+    "label": job.layer,
+    "seed": job.seed,
+    "recipe": job.photo,
+    "score_start": float(history["score"][0]),
+    "score_best": float(history["score"].max()),
+    "step_best": int(history["score"].argmax()),
+    "probability": None,
+    "activation": error,
+    "error": error,
+    "error_by_distance": by_distance,
+    "seconds": round(time.perf_counter() - began, 3),
+    "status": outcome(history),
+    "file": job.file,
+  }
+  folder.add([record], [to_pixels(image, network.input)], [image], [history])
+
+
+def _table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+  """A row for each layer, shallow to deep."""
+  rows = []
+  for place in sorted({record["unit"] for record in records}):
+    group = [record for record in records if record["unit"] == place]
+    ours = [one["error_by_distance"] for one in group]
+    rows.append(
+      {
+        "layer": group[0]["layer"],
+        "pictures": len(group),
+        "error": float(np.mean([one["error"] for one in group])),
+        "error_by_distance": (None if None in ours else float(np.mean(ours))),
+        "seconds_each": float(np.mean([one["seconds"] for one in group])),
+      }
+    )
+  return rows
+
+
+if __name__ == "__main__":
+  common.run(main)

@@ -1,0 +1,168 @@
+r"""Covers each place of photographs in turn and tells what a unit loses.
+
+  python -m experiments.occlude --photos=third_party/photos --out=out/covered
+  python -m experiments.occlude --photos=photos --layer=fire8/expand3x3 \
+    --units=12 --size=32 --stride=8 --out=out/covered_fire8
+
+A grey square slides over each photograph; where the unit's value falls the
+picture is red, where it rises blue (Zeiler and Fergus 2014, figure 7). --units
+=first takes the class that the network names first. Of a hidden layer the sum
+over the unit's map counts, as in the paper, or one cell by --position.
+
+OUT/index.html shows the photographs beside their maps, history.npz has the maps
+(value of the whole photograph minus that of the covered one) and manifest.json
+the value of the whole one (`activation`), the largest loss and where it is. A
+unit that no square changes has the status `silent`. A run that was stopped goes
+on where it was.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from absl import flags
+from ml_collections import config_flags
+from tqdm import tqdm
+
+from experiments import common
+from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.heat import beside, overlay
+from jdeepvis.display.manifest import picture_file
+from jdeepvis.networks import classify
+from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import preprocess, to_pixels
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.probing import occlusion
+from jdeepvis.types import JdeepvisError, Pixels
+
+_NET = flags.DEFINE_string(
+  "net",
+  "squeezenet1.1",
+  "The bundled network, a .safetensors file, or package.module:factory.",
+)
+_PHOTOS = flags.DEFINE_string(
+  "photos", None, "A photograph, or a folder of them."
+)
+_LAYER = flags.DEFINE_string(
+  "layer",
+  None,
+  "A layer by its Caffe name; else the class probabilities.",
+)
+_UNITS = flags.DEFINE_string(
+  "units",
+  "first",
+  "Numbers, ranges, class names; first: what the network names first.",
+)
+_POSITION = flags.DEFINE_list(
+  "position", None, "Row,column of the neuron in its map; else all of it."
+)
+_SIZE = flags.DEFINE_integer(
+  "size", 48, "Side of the square, pixels.", lower_bound=1
+)
+_STRIDE = flags.DEFINE_integer(
+  "stride", 12, "From one place to the next, pixels.", lower_bound=1
+)
+_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "Flags from a file; see configs/occlusion.py."
+)
+
+
+def main() -> None:
+  """Flags to photographs and units, those to maps."""
+  common.take_flags_from(_CONFIG)
+  if not _OUT.value:
+    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
+  network = load_network(_NET.value)
+  layer = _layer(network)
+  position = common.as_position(_POSITION.value)
+  jobs = list(_jobs(network, layer))
+  for unit in {unit for _, _, unit in jobs}:
+    # What the network does not have is refused before a folder is made.
+    blank = np.zeros(network.input.shape, np.float32)
+    occlusion.value(network, blank, layer, unit, position=position)
+  with only_run(_OUT.value):
+    folder = PictureFolder.open(
+      _OUT.value,
+      {
+        "net": _NET.value,
+        "weights_sha256": weights_sha256(network.params),
+        "position": position,
+        "size": _SIZE.value,
+        "stride": _STRIDE.value,
+      },
+      versions=common.versions(),
+    )
+    for name, photo, unit in tqdm(jobs, unit="map", dynamic_ncols=True):
+      if picture_file(layer, unit, name, 0) not in folder:
+        _cover(folder, network, layer, position, name, photo, unit)
+    folder.finish(f"What {_NET.value} looks at")
+  common.print_results(folder)
+
+
+def _layer(network: Network) -> str:
+  if _LAYER.value:
+    return find_layer(network, _LAYER.value)
+  return classify.probability_blob(network) or network.output
+
+
+def _jobs(network: Network, layer: str) -> Iterator[tuple[str, Pixels, int]]:
+  for name, photo in common.photos(_PHOTOS.value).items():
+    if _UNITS.value == "first":
+      image = preprocess(photo, network.input)[None]
+      yield name, photo, int(classify.probabilities(network, image).argmax())
+      continue
+    # Probabilities go by the names of the class scores.
+    named = network.output if _of_classes(network, layer) else layer
+    for unit in find_units(network, named, _UNITS.value):
+      yield name, photo, unit
+
+
+def _of_classes(network: Network, layer: str) -> bool:
+  return layer in (network.output, classify.probability_blob(network))
+
+
+def _cover(folder, network, layer, position, name, photo, unit) -> None:
+  began = time.perf_counter()
+  image = preprocess(photo, network.input)
+  asked = {"layer": layer, "unit": unit, "position": position}
+  whole = float(occlusion.value(network, image, **asked))
+  covered = occlusion.occlude(
+    network, image, **asked, size=_SIZE.value, stride=_STRIDE.value
+  )
+  loss = np.asarray(whole - covered)
+  row, column = np.unravel_index(loss.argmax(), loss.shape)
+  classes = _of_classes(network, layer)
+  record: dict[str, Any] = {
+    "layer": layer,
+    "unit": unit,
+    "label": network.labels[unit] if classes and network.labels else None,
+    "seed": 0,
+    "recipe": name,
+    "score_start": float(covered.min()),
+    "score_best": whole,
+    "step_best": 0,
+    "probability": None,
+    "activation": whole,
+    "largest_loss": float(loss.max()),
+    "largest_loss_at": [
+      int(place) * _STRIDE.value + _STRIDE.value // 2 for place in (row, column)
+    ],
+    "seconds": round(time.perf_counter() - began, 3),
+    "status": "ok" if loss.any() else "silent",
+    "file": picture_file(layer, unit, name, 0),
+  }
+  shown = to_pixels(image, network.input)
+  folder.add(
+    [record],
+    [beside(shown, overlay(shown, loss))],
+    [image],
+    [{"loss": loss}],
+  )
+
+
+if __name__ == "__main__":
+  common.run(main)

@@ -1,0 +1,188 @@
+"""Changes too small to see that change what a network says.
+
+Szegedy et al. 2013 ("Intriguing properties of neural networks",
+arXiv:1312.6199, §4.1) look for the smallest change that leads to a class, by
+L-BFGS within the box; here the box is kept by a change of variables and the
+norm is squared, so that it has a derivative at no change. Goodfellow et al.
+2014 (arXiv:1412.6572, §4) take one step along the gradient's sign; Kurakin et
+al. 2016 (arXiv:1607.02533, §2.2) several, within a distance.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float
+
+from jdeepvis.networks.network import Network
+from jdeepvis.synthesis.objectives import log_probability
+from jdeepvis.synthesis.score import bind
+from jdeepvis.types import AnyArray, Flag, Image, Index, Scalar
+
+_KEY = 0  # no score here is random
+# Strengths of the norm, per squared grey level of mean change: from the first,
+# nearly free, to the last, where nothing moves, in equal ratios.
+_WEAKEST, _STRONGEST = 1e-4, 1e2
+_ROUND, _MARGIN = 10, 1e-3
+
+
+def gradient_sign(
+  network: Network,
+  image: Image,
+  unit: Index,
+  *,
+  size: Scalar,
+  steps: int = 1,
+  step: Scalar | None = None,
+  targeted: bool = False,
+) -> Float[Array, "h w c"]:
+  """Steps of equal size in every pixel against the class, or towards it.
+
+  `x <- x + step sign(d/dx -log p(unit))`, with a minus where targeted, kept
+  within `size` of the image and within the box. One step of `size` is the fast
+  gradient sign method.
+
+  Args:
+    network: any network with classes.
+    image: centred.
+    unit: the class to leave; where targeted, the one to reach.
+    size: largest change of a value, grey levels.
+    steps: how many. Static.
+    step: of each, grey levels; None is `size`.
+    targeted: whether `unit` is wanted. Static.
+
+  Raises:
+    JdeepvisError: the network has no such class.
+  """
+  score = bind(network, log_probability(unit))
+  return _gradient_sign(
+    score, image, network.input.bounds, size, step or size, steps, targeted
+  )
+
+
+def smallest_change(
+  network: Network,
+  image: Image,
+  unit: Index,
+  *,
+  steps: int = 20,
+  trials: int = 8,
+) -> tuple[Float[Array, "h w c"], Flag]:
+  """The nearest image found that the network takes for `unit`.
+
+  Minimises `c mean(r^2) - log p(unit | x + r)` within the box, for the largest
+  c whose image, rounded to whole grey levels, still has `unit` as its first
+  class: c is halved in on by its logarithm.
+
+  Args:
+    network: any network with classes.
+    image: x, centred.
+    unit: the class to reach.
+    steps: of L-BFGS for each c. Static.
+    trials: how many c. Static.
+
+  Returns:
+    The rounded image, and whether the class was reached; if not, it is `image`
+    as it was.
+
+  Raises:
+    JdeepvisError: the network has no such class.
+  """
+  score = bind(network, log_probability(unit))
+  bounds = network.input.bounds
+  return _smallest_change(score, image, bounds, steps, trials)
+
+
+def minimise_in_box(
+  function: Callable,
+  start: Float[AnyArray, "..."],
+  lower: Float[AnyArray, "..."],
+  upper: Float[AnyArray, "..."],
+  *,
+  steps: int,
+) -> Float[Array, "..."]:
+  """L-BFGS on w, where `x = lower + (upper - lower) sigmoid(w)`.
+
+  Far out w has no gradient left, so that a value thrown against the wrong side
+  of the box would stay there: every ten steps begin afresh from a thousandth
+  within it. x never reaches a side, only comes as near as one likes.
+
+  Args:
+    function: from x to a scalar, differentiable.
+    start: the first x.
+    lower: the box, broadcast to x.
+    upper: its other side.
+    steps: of L-BFGS, rounded up to tens; static.
+  """
+  span = upper - lower
+
+  def decode(w):
+    return lower + span * jax.nn.sigmoid(w)
+
+  def loss(w):
+    return function(decode(w))
+
+  solver = optax.lbfgs()
+  value_and_grad = optax.value_and_grad_from_state(loss)
+
+  def advance(carry, _):
+    w, state = carry
+    value, grad = value_and_grad(w, state=state)
+    updates, state = solver.update(
+      grad, state, w, value=value, grad=grad, value_fn=loss
+    )
+    return (optax.apply_updates(w, updates), state), None
+
+  def begin_afresh(x, _):
+    share = jnp.clip((x - lower) / span, _MARGIN, 1 - _MARGIN)
+    w = jax.scipy.special.logit(share)
+    (w, _), _ = lax.scan(advance, (w, solver.init(w)), length=_ROUND)
+    return decode(w), None
+
+  return lax.scan(begin_afresh, start, length=-(-steps // _ROUND))[0]
+
+
+@functools.partial(jax.jit, static_argnums=(5, 6))
+def _gradient_sign(score, image, bounds, size, step, steps, targeted):
+  def loss(x):
+    return -score(jax.random.key(_KEY), x)[0]
+
+  def move(x, _):
+    sign = jnp.sign(jax.grad(loss)(x))
+    x = x - step * sign if targeted else x + step * sign
+    x = jnp.clip(x, image - size, image + size)
+    return jnp.clip(x, *bounds), None
+
+  return lax.scan(move, jnp.asarray(image), length=steps)[0]
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _smallest_change(score, image, bounds, steps, trials):
+  lower, upper = bounds
+
+  def attempt(strength):
+    def loss(x):
+      value, _ = score(jax.random.key(_KEY), x)
+      return strength * jnp.mean((x - image) ** 2) - value
+
+    found = minimise_in_box(loss, jnp.asarray(image), lower, upper, steps=steps)
+    whole = jnp.round(found - lower) + lower
+    _, told = score(jax.random.key(_KEY), whole)
+    return whole, told["is_largest"]
+
+  def halve(carry, _):
+    low, high, best, reached = carry
+    middle = (low + high) / 2
+    found, good = attempt(jnp.exp(middle))
+    low, high = jnp.where(good, middle, low), jnp.where(good, high, middle)
+    best = jnp.where(good, found, best)
+    return (low, high, best, reached | good), None
+
+  ends = jnp.log(_WEAKEST), jnp.log(_STRONGEST)
+  (_, _, best, reached), _ = lax.scan(
+    halve, (*ends, jnp.asarray(image), jnp.bool_(False)), length=trials
+  )
+  return best, reached

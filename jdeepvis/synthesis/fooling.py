@@ -1,0 +1,205 @@
+"""Fooling images by gradient: noise that a network is certain of.
+
+Nguyen, Yosinski and Clune 2015 ("Deep Neural Networks are Easily Fooled",
+arXiv:1412.1897, the section on gradient ascent) climb a class's softmax
+probability from the mean image with a little noise until it is 99.99 %. Here
+its logarithm is climbed, which points the same way and does not vanish where
+the probability is small, in steps of a fixed size. The network is always shown
+whole grey levels: what is reached holds for the picture in a file.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jax.tree_util import Partial
+from jaxtyping import Array
+
+from jdeepvis.networks.classify import probability_blob
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.synthesis import assembly, priors, render
+from jdeepvis.synthesis.objectives import log_probability
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.score import Score, bind
+from jdeepvis.synthesis.sharding import mesh_for, sharded
+from jdeepvis.types import Image, Images, Index, PRNGKey, Scalar
+
+
+class Fooling(NamedTuple):
+  """What became of a picture, or of several with a leading axis.
+
+  Attributes:
+    image: what the network was shown last, before rounding; centred.
+    confidence: the probability of the class in it, 0..1.
+    steps: how many were taken to get there.
+    history: what each look recorded, arrays `[limit]`; only the first
+      `steps + 1` entries count.
+  """
+
+  image: Array
+  confidence: Array
+  steps: Array
+  history: dict[str, Array]
+
+
+def certainty(network: Network, unit: Index) -> Score:
+  """The score of an image rounded to whole grey levels: `log p(unit)`.
+
+  It is the log-softmax of the class scores, and records `probability` as the
+  network itself gives it, which differs where a ReLU lies between the two.
+  The gradient is that at the rounded image.
+
+  Args:
+    network: any network with classes.
+    unit: the class.
+
+  Raises:
+    JdeepvisError: the network has no such class.
+  """
+  bind(network, log_probability(unit))
+  return Partial(_certainty(network), network.params, network.input.mean, unit)
+
+
+def fool(
+  score: Callable,
+  transform: optax.GradientTransformation,
+  image: Image,
+  *,
+  key: PRNGKey,
+  confidence: Scalar = 0.996,
+  limit: int = 200,
+) -> Fooling:
+  """Climbs `score` until its `probability` is high enough.
+
+  Under `vmap` a picture that is done stands still while others go on.
+
+  Args:
+    score: as for `render`, recording `probability`; see `certainty`.
+    transform: an optax chain; see `assembly.transform`.
+    image: the start, centred.
+    key: for scores that are random.
+    confidence: the probability to reach, 0..1.
+    limit: looks at most, at least 1; static.
+  """
+
+  def look(carry):
+    state, _, history = carry
+    number = state.last.step + 1
+    state, told = render.advance(score, transform, state, number[None])
+    history = jax.tree.map(
+      lambda rows, row: rows.at[number].set(row[0]), history, told
+    )
+    return state, told["probability"][0], history
+
+  def goes_on(carry):
+    state, probability, _ = carry
+    return ~(probability >= confidence) & (state.last.step + 1 < limit)
+
+  state = render.init(transform, image, key)
+  steps = jax.ShapeDtypeStruct((limit,), jnp.int32)
+  _, shapes = jax.eval_shape(
+    functools.partial(render.advance, score, transform), state, steps
+  )
+  history = jax.tree.map(lambda row: jnp.zeros(row.shape, row.dtype), shapes)
+  state, probability, history = lax.while_loop(
+    goes_on, look, (state, jnp.float32(0), history)
+  )
+  return Fooling(state.last.image, probability, state.last.step, history)
+
+
+def fool_many(
+  network: Network,
+  recipe: Recipe,
+  units: Sequence[int],
+  images: Images,
+  *,
+  confidence: float = 0.996,
+  limit: int = 200,
+) -> Fooling:
+  """`fool` for several classes side by side, split over the local devices.
+
+  Each device goes on until its own pictures are done. Other units, starts,
+  strengths and confidences are other arguments of the same program.
+
+  Args:
+    network: any network with classes.
+    recipe: step policy and priors; its views, rivals and steps do not count.
+    units: the class of each picture, a multiple of the number of devices.
+    images: the starts, centred; clipped to the box.
+    confidence: the probability to reach, 0..1.
+    limit: looks at most, at least 1; static.
+
+  Raises:
+    JdeepvisError: the network has no such class.
+  """
+  for unit in units:
+    bind(network, log_probability(unit))
+  program = _Program(
+    _certainty(network), network.input.shape, limit, mesh_for(len(units))
+  )
+  return _fool_many(
+    program,
+    network.params,
+    network.input.mean,
+    recipe,
+    confidence,
+    jnp.array(units),
+    jnp.asarray(images),
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Certainty:
+  """What is static of `certainty`."""
+
+  apply: Callable
+  output: str
+  probability: str | None
+
+  def __call__(self, params, mean, unit, key, image):
+    del key
+    image = image + lax.stop_gradient(jnp.round(image + mean) - mean - image)
+    names = (self.output, self.probability or self.output)
+    blobs = self.apply(params, image[None], until=names)
+    value = log_probability(unit)({"output": blobs[self.output][0]})
+    if self.probability is None:
+      return value, {"probability": jnp.exp(value)}
+    return value, {"probability": blobs[self.probability].reshape(-1)[unit]}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+  """All that is static; equal ones share a compilation."""
+
+  score: _Certainty
+  shape: tuple[int, int, int]
+  limit: int
+  mesh: jax.sharding.Mesh
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _fool_many(program, params, mean, recipe, confidence, units, images):
+  def one(params, mean, recipe, confidence, unit, image):
+    spec = InputSpec(program.shape, mean)
+    return fool(
+      Partial(program.score, params, mean, unit),
+      assembly.transform(recipe, spec),
+      priors.box(image, *spec.bounds),
+      key=jax.random.key(0),
+      confidence=confidence,
+      limit=program.limit,
+    )
+
+  batched = jax.vmap(one, in_axes=(None,) * 4 + (0, 0))
+  return sharded(batched, program.mesh, whole=4)(
+    params, mean, recipe, confidence, units, images
+  )
+
+
+def _certainty(network: Network) -> _Certainty:
+  return _Certainty(network.apply, network.output, probability_blob(network))

@@ -1,0 +1,100 @@
+"""The script from photographs to a table of what changed class."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import small_networks
+from PIL import Image
+from scripts import Script
+
+from jdeepvis.networks.pictures import preprocess
+
+SCRIPT = Script("experiments.adversarial")
+NET = "--net=small_networks:classifier"
+
+
+@pytest.fixture
+def photos(tmp_path):
+  path = tmp_path / "photos"
+  path.mkdir()
+  for number, pixels in enumerate(
+    np.random.default_rng(0).integers(0, 256, (2, 33, 33, 3), np.uint8)
+  ):
+    Image.fromarray(pixels).save(path / f"photo_{number}.png")
+  return path
+
+
+@pytest.fixture
+def script(monkeypatch):
+  return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
+
+
+def first_class(network, image):
+  return int(network.apply(network.params, image[None])["prob"].argmax())
+
+
+def test_the_table_says_what_the_pictures_hold(
+  script, photos, tmp_path, capsys
+):
+  out = tmp_path / "out"
+  asked = [f"--photos={photos}", "--size=8", f"--out={out}"]
+  script(*asked, "--methods=fgsm")
+  before = json.loads((out / "manifest.json").read_text())["records"]
+  script(*asked)
+  records = json.loads((out / "manifest.json").read_text())["records"]
+  assert len(records) == 10 and records[:4] == before
+  network = small_networks.classifier()
+  for record in records:
+    photo, _, method = record["recipe"].partition(", ")
+    with Image.open(photos / f"{photo}.png") as file:
+      image = preprocess(np.asarray(file), network.input)
+    with Image.open(out / record["file"]) as file:
+      row = np.float32(file)
+    changed = row[:, 37:70] - network.input.mean
+    first, now = (first_class(network, one) for one in (image, changed))
+    assert (record["class_before"], record["class_now"]) == (first, now)
+    wanted = (
+      now == record["unit"] if "untargeted" not in method else now != first
+    )
+    assert record["status"] == ("ok" if wanted else "unchanged")
+    change = changed - image
+    assert record["largest"] == pytest.approx(np.abs(change).max(), abs=1e-3)
+    assert record["rms"] == pytest.approx(np.sqrt(np.mean(change**2)), abs=1e-3)
+    if "lbfgs" not in method:
+      assert record["largest"] <= 8 + 1e-3
+  assert {one["status"] for one in records if "lbfgs" in one["method"]} == {
+    "ok"
+  }
+  with open(out / "attacks.csv", encoding="utf-8", newline="") as file:
+    rows = {row["method"]: row for row in csv.DictReader(file)}
+  assert len(rows) == 5
+  for name, row in rows.items():
+    group = [one for one in records if one["method"] == name]
+    good = [one["rms"] for one in group if one["status"] == "ok"]
+    assert float(row["success"]) == len(good) / len(group)
+    if good:
+      assert float(row["mean_rms"]) == pytest.approx(np.mean(good))
+  assert "mean_largest" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  ("arguments", "told"),
+  [
+    (["--out="], "--out=FOLDER"),
+    (["--photos="], "--photos=FILE"),
+    (["--methods=magic"], "no method 'magic'"),
+    (["--size=0"], "--size=0"),
+    (["--steps=0"], "--steps=0"),
+  ],
+)
+def test_wrong_arguments_are_one_sentence(
+  script, photos, tmp_path, arguments, told
+):
+  out = tmp_path / "out"
+  with pytest.raises(SystemExit) as stop:
+    script(f"--photos={photos}", f"--out={out}", *arguments)
+  assert told in stop.value.code
+  assert stop.value.code.startswith("error: ") and stop.value.code[-1] == "."
+  assert not out.exists()

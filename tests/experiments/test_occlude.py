@@ -1,0 +1,103 @@
+"""The script from photographs to maps: resumed, misled."""
+
+import json
+
+import numpy as np
+import pytest
+import small_networks
+from PIL import Image
+from scripts import Script
+
+from jdeepvis.networks.pictures import preprocess
+from jdeepvis.probing import occlusion
+
+SCRIPT = Script("experiments.occlude")
+NET = "--net=small_networks:classifier"
+
+
+@pytest.fixture
+def photos(tmp_path):
+  path = tmp_path / "photos"
+  path.mkdir()
+  for number, pixels in enumerate(
+    np.random.default_rng(0).integers(0, 256, (2, 30, 40, 3), np.uint8)
+  ):
+    Image.fromarray(pixels).save(path / f"photo_{number}.png")
+  return path
+
+
+@pytest.fixture
+def script(monkeypatch):
+  return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
+
+
+def records(path):
+  return json.loads((path / "manifest.json").read_text())["records"]
+
+
+def test_maps_of_the_class_named_first(script, photos, tmp_path):
+  out = tmp_path / "out"
+  asked = ["--size=9", "--stride=8", f"--out={out}"]
+  script(f"--photos={photos / 'photo_0.png'}", *asked)
+  (before,) = records(out)
+  script(f"--photos={photos}", *asked)
+  told = records(out)
+  assert len(told) == 2 and told[0] == before
+  network = small_networks.classifier()
+  arrays = np.load(out / "history.npz")
+  for record in told:
+    with Image.open(photos / f"{record['recipe']}.png") as file:
+      image = preprocess(np.asarray(file), network.input)
+    chances = network.apply(network.params, image[None])["prob"].reshape(-1)
+    assert record["unit"] == int(np.argmax(chances))
+    assert record["activation"] == pytest.approx(float(np.max(chances)))
+    stem = record["file"].removesuffix(".png")
+    loss = record["activation"] - np.asarray(
+      occlusion.occlude(
+        network, image, "prob", record["unit"], size=9, stride=8
+      )
+    )
+    np.testing.assert_allclose(arrays[f"{stem}/loss"], loss, atol=1e-6)
+    row, column = (place // 8 for place in record["largest_loss_at"])
+    assert loss[row, column] == pytest.approx(loss.max(), abs=1e-6)
+    with Image.open(out / record["file"]) as file:
+      assert file.size == (33 + 4 + 33, 33)
+
+
+def test_hidden_units_by_number(script, photos, tmp_path):
+  out = tmp_path / "out"
+  script(
+    f"--photos={photos}",
+    "--layer=conv2",
+    "--units=2,5",
+    "--position=1,1",
+    f"--out={out}",
+  )
+  assert [(one["unit"], one["label"]) for one in records(out)] == [
+    (2, None),
+    (5, None),
+  ] * 2
+
+
+@pytest.mark.parametrize(
+  ("arguments", "told"),
+  [
+    (["--out="], "--out=FOLDER"),
+    (["--photos="], "--photos=FILE"),
+    (["--photos=missing"], "no photographs in 'missing'"),
+    (["--units=thing"], "ambiguous"),
+    (["--layer=conv9"], "no layer 'conv9'"),
+    (["--layer=conv2", "--units=1", "--position=9,9"], "(9, 9)"),
+    (["--position=1"], "ROW,COLUMN"),
+    (["--size=0"], "--size=0"),
+  ],
+)
+def test_wrong_arguments_are_one_sentence(
+  script, photos, tmp_path, arguments, told
+):
+  out = tmp_path / "out"
+  with pytest.raises(SystemExit) as stop:
+    script(f"--photos={photos}", f"--out={out}", *arguments)
+  assert told in stop.value.code
+  assert stop.value.code.startswith("error: ") and stop.value.code[-1] == "."
+  assert not out.exists()
