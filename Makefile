@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench quality clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m experiments.render_units --config=configs/demo.py
@@ -18,8 +18,16 @@ lint: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(VENV)/.installed-test
-	@$(BIN)/python -m benchmarks.render
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python -m benchmarks
+
+# JUDGE: another network with the same classes; PHOTOS: a folder of photographs.
+quality: $(VENV)/.installed
+	@test -n '$(JUDGE)' || \
+	  { echo 'Name a second network: make quality JUDGE=net.safetensors'; exit 1; }
+	@$(BIN)/python -m experiments.render_units --config=configs/quality.py
+	@$(BIN)/python -m experiments.score_pictures \
+	  --manifest=out/quality/manifest.json --net=$(JUDGE) --photos=$(PHOTOS)
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info
@@ -36,4 +44,8 @@ $(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@

@@ -41,6 +41,7 @@ def run(main: Callable[[], None]) -> None:
   def guarded(argv):
     # Without this JAX tells of every kind of device it does not find.
     logging.set_verbosity(logging.WARNING)
+    _keep_programs()
     if argv[1:]:
       _fail(f"Unknown argument {argv[1]!r}; flags begin with --.")
     try:
@@ -231,6 +232,18 @@ def _cell(value: Any) -> str:
   if value is None:
     return "-"
   return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _keep_programs() -> None:
+  """Lets a later process use what this one compiles.
+
+  JAX_COMPILATION_CACHE_DIR names another folder than the user's own. JAX only
+  warns of a folder that cannot be written.
+  """
+  if jax.config.jax_compilation_cache_dir is None:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = str(Path(home) / "jdeepvis" / "programs")
+    jax.config.update("jax_compilation_cache_dir", folder)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

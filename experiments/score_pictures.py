@@ -2,6 +2,8 @@ r"""Asks a network that made none of the pictures what they show.
 
   python -m experiments.score_pictures --manifest=out/birds/manifest.json \
     --net=googlenet.prototxt --weights=googlenet.caffemodel --mean=104,117,123
+  python -m experiments.score_pictures --manifest=out/fire5/manifest.json \
+    --photos=photos
 
 For each recipe: how many pictures of class units there are; the mean
 probability of their class by the network that made them, plain and over random
@@ -10,6 +12,10 @@ among its first five, and the class's median rank; with several seeds, how far
 apart its pictures of one class are; with --photos, how far spectrum and
 colours are from those of photographs. scores.json and scores.csv go beside the
 manifest.
+
+Hidden units have no names that a network could give: for each of their layers
+and recipes --photos tells how the activation of the pictures compares with that
+of the best photograph; hidden.json and hidden.csv go beside the manifest.
 """
 
 from pathlib import Path
@@ -50,19 +56,34 @@ _PHOTOS = flags.DEFINE_string(
 
 
 def main() -> None:
-  """Manifest to marks, marks to a table."""
-  for flag in (_MANIFEST, _NET):
-    if not flag.value:
-      raise JdeepvisError(f"--{flag.name} is missing; see --help.")
+  """Manifest to marks, marks to tables."""
+  if not _MANIFEST.value:
+    raise JdeepvisError("--manifest is missing; see --help.")
   manifest = read_manifest(_MANIFEST.value)
-  folder = Path(_MANIFEST.value).parent
   maker = _maker(manifest["settings"])
+  groups = {True: [], False: []}
+  for record in manifest["records"]:
+    groups[record["layer"] == maker.output].append(record)
+  classes, hidden = groups[True], groups[False]
+  if not (classes and _NET.value) and not (hidden and _PHOTOS.value):
+    raise JdeepvisError(
+      f"In {_MANIFEST.value!r} are pictures of {len(classes)} class units, "
+      f"which a --net would judge, and {len(hidden)} hidden units, which "
+      "--photos would be compared with; give what applies."
+    )
+  photos = _photos()
+  if classes and _NET.value:
+    _score_classes(maker, classes, photos)
+  if hidden and photos:
+    _compare_hidden(maker, hidden, photos)
+
+
+def _score_classes(maker: Network, records: list, photos: list) -> None:
+  folder = Path(_MANIFEST.value).parent
   judge = load_network(_NET.value, _WEIGHTS.value, mean=_MEAN.value)
   scoring.refuse_maker(
     judge, weights_sha256(maker.params), maker.shapes[maker.output][-1]
   )
-  records = _class_units(manifest, maker)
-  photos = _photos()
   marked = scoring.under_views(folder, records, maker)
   marked = scoring.judged(folder, marked, judge)
   rows = scoring.table(folder, marked, judge, photos)
@@ -71,9 +92,21 @@ def main() -> None:
     folder / "scores.json",
     {"judge": settings, "recipes": rows, "pictures": marked},
   )
-  write_csv(folder / "scores.csv", rows)
+  _write_table(folder / "scores.csv", rows)
+
+
+def _compare_hidden(maker: Network, records: list, photos: list) -> None:
+  folder = Path(_MANIFEST.value).parent
+  marked = scoring.beside_photos(records, maker, photos)
+  rows = scoring.hidden_table(marked)
+  write_json(folder / "hidden.json", {"layers": rows, "pictures": marked})
+  _write_table(folder / "hidden.csv", rows)
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+  write_csv(path, rows)
   common.print_table(rows)
-  print(f"\nWrote {folder / 'scores.json'} and {folder / 'scores.csv'}.")
+  print(f"\nWrote {path} and {path.with_suffix('.json')}.")
 
 
 def _maker(settings: dict[str, Any]) -> Network:
@@ -86,20 +119,8 @@ def _maker(settings: dict[str, Any]) -> Network:
   return maker
 
 
-def _class_units(manifest, maker: Network) -> list[dict[str, Any]]:
-  records = [
-    record for record in manifest["records"] if record["layer"] == maker.output
-  ]
-  if not records:
-    raise JdeepvisError(
-      f"{_MANIFEST.value!r} has no pictures of class units, layer "
-      f"{maker.output!r}, and no others can be recognised."
-    )
-  return records
-
-
 def _photos() -> list:
-  if _PHOTOS.value is None:
+  if not _PHOTOS.value:
     return []
   files = [
     file

@@ -27,8 +27,10 @@ _HOMES = {
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
   "jdeepvis.networks.crop": ("crop",),
+  "jdeepvis.networks.graph": ("with_precision",),
   "jdeepvis.networks.kinds": ("KINDS", "Kind"),
   "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
+  "jdeepvis.networks.operations": ("count_operations",),
   "jdeepvis.networks.own": (
     "from_equinox",
     "from_function",
@@ -54,6 +56,8 @@ _HOMES = {
   "jdeepvis.probing.images": ("list_images",),
   "jdeepvis.probing.scan": ("scan",),
   "jdeepvis.probing.top_patches": ("layer_slices", "probed_layers"),
+  "jdeepvis.synthesis.assembly": ("objective", "transform", "with_views"),
+  "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
   "jdeepvis.synthesis.objectives": (
     "channel",
     "direction",
@@ -65,9 +69,6 @@ _HOMES = {
     "RECIPES",
     "Recipe",
     "find_recipe",
-    "objective",
-    "transform",
-    "with_views",
   ),
   "jdeepvis.synthesis.recognisability": (
     "probability_under_views",
@@ -79,6 +80,7 @@ _HOMES = {
   "jdeepvis.synthesis.sweep": ("Picture", "climb"),
   "jdeepvis.synthesis.transforms": (
     "every",
+    "precondition",
     "project",
     "scale_by_progress",
     "scale_to_rms",

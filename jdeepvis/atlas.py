@@ -15,7 +15,7 @@ from jdeepvis.networks.crop import crop
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.receptive_field import receptive_field
-from jdeepvis.synthesis import recipes, sweep
+from jdeepvis.synthesis import assembly, sweep
 from jdeepvis.synthesis.outcome import outcome
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.types import Image, PRNGKey
@@ -269,7 +269,7 @@ def _render_batch(
 
 
 def _picture(request: Request, canvas: _Canvas, image: Image) -> sweep.Picture:
-  objective = recipes.objective(
+  objective = assembly.objective(
     request.recipe,
     request.layer if canvas.labels is None else "output",
     request.unit,

@@ -94,6 +94,65 @@ def under_views(
   ]
 
 
+def beside_photos(
+  records: Sequence[Record], maker: Network, photos: Pictures
+) -> list[dict[str, Any]]:
+  """Records of hidden units with what photographs make of these units.
+
+  Args:
+    records: of units of any layers.
+    maker: the network that made the pictures.
+    photos: real ones, at least one.
+
+  Returns:
+    The records with `best_photo`, the largest value that any of the
+    photographs gives the unit at any place, and `ratio`, how many times that
+    the picture's `activation` is (None for a unit that no photograph excites).
+  """
+  images = np.stack([preprocess(photo, maker.input) for photo in photos])
+  layers = dict.fromkeys(record["layer"] for record in records)
+  best = {layer: _largest(maker, layer, images) for layer in layers}
+  marked = []
+  for record in records:
+    most = float(best[record["layer"]][record["unit"]])
+    ratio = record["activation"] / most if most > 0 else None
+    marked.append({**record, "best_photo": most, "ratio": ratio})
+  return marked
+
+
+def hidden_table(records: Sequence[Record]) -> list[dict[str, Any]]:
+  """A row for each layer and recipe.
+
+  Args:
+    records: what `beside_photos` made of them.
+
+  Returns:
+    Rows: how many pictures, how many of them failed, how many units no
+    photograph excites, the median of `ratio`, and the share of pictures that
+    excite their unit more than every photograph does.
+  """
+  groups: dict[tuple[str, str], list[Record]] = {}
+  for record in records:
+    groups.setdefault((record["layer"], record["recipe"]), []).append(record)
+  rows = []
+  for (layer, recipe), group in groups.items():
+    ratios = [one["ratio"] for one in group if one["ratio"] is not None]
+    rows.append(
+      {
+        "layer": layer,
+        "recipe": recipe,
+        "pictures": len(group),
+        "failed": sum(one["status"] != "ok" for one in group),
+        "silent": len(group) - len(ratios),
+        "median_ratio": float(np.median(ratios)) if ratios else None,
+        "above_photos": _mean(ratio > 1 for ratio in ratios)
+        if ratios
+        else None,
+      }
+    )
+  return rows
+
+
 def table(
   folder: Path,
   records: Sequence[Record],
@@ -139,6 +198,17 @@ def table(
     row = {"recipe": "(photos)", "pictures": len(photos)}
     rows.append({**nothing, **row, **_looks(photos, photos)})
   return rows
+
+
+def _largest(network: Network, layer: str, images: np.ndarray) -> np.ndarray:
+  """The largest value of each unit over images and places."""
+  values = [
+    classify.activations(network, layer, images[i : i + 1])
+    for i in range(len(images))
+  ]
+  return np.max(
+    [np.max(one.reshape(-1, one.shape[-1]), axis=0) for one in values], axis=0
+  )
 
 
 def _classes(records: Sequence[Record]) -> list[int]:

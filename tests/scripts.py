@@ -32,6 +32,7 @@ class Script:
           guarded(flags_parser([self.module.__name__, *map(str, arguments)]))
 
     monkeypatch.setattr(common, "use_all_cores", lambda: None)
+    monkeypatch.setattr(common, "_keep_programs", lambda: None)
     monkeypatch.setattr(common.app, "run", parse_and_run)
     common.run(self.module.main)
 

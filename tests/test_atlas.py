@@ -387,6 +387,25 @@ def test_seeds_and_directions_differ(network, tmp_path):
   assert record["activation"] < up["activation"]
 
 
+def test_batches_and_strengths_compile_nothing_new(network, tmp_path):
+  """Three pictures, two a batch: the last batch is ragged."""
+  run(network, tmp_path / "first", [request(unit) for unit in (0, 1)])
+  compiled = []
+
+  def listen(event, duration, **facts):
+    if event == "/jax/core/compile/backend_compile_duration":
+      compiled.append(facts.get("fun_name"))
+
+  other = dataclasses.replace(RECIPE, rate=2.0, decay=0.0)
+  wanted = [request(unit, recipe=other) for unit in (5, 6, 7)]
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    run(network, tmp_path / "second", wanted)
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
+  assert not compiled
+
+
 @pytest.mark.slow
 def test_the_number_of_devices_leaves_no_trace(network, rendered, tmp_path):
   """A folder begun on two devices is continued on one, bit for bit."""

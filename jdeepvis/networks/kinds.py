@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jdeepvis.networks import axes, ops, pointwise
+from jdeepvis.networks import axes, normalisation, ops, pointwise, pooling
 from jdeepvis.networks.network import LayerInfo
 
 Shape = tuple[int, ...]
@@ -48,6 +48,7 @@ def _convolution(layer, weights, inputs, relu):
     padding=padding(layer, x.shape[1:3]),
     dilation=layer.dilation,
     groups=layer.option("groups", 1),
+    precision=_precision(layer),
   )
 
 
@@ -68,6 +69,7 @@ def _deconvolution(layer, weights, inputs, relu):
     pad=layer.pad,
     dilation=layer.dilation,
     groups=layer.option("groups", 1),
+    precision=_precision(layer),
   )
 
 
@@ -82,8 +84,8 @@ def _inner_product(layer, weights, inputs, relu):
   kernel, bias = weights["kernel"], weights.get("bias")
   axis = axes.positive_axis(layer.option("axis", 1), x.ndim)
   if axis == 1:
-    return ops.inner_product(x, kernel, bias)
-  out = axes.inner_product(x, kernel, axis)
+    return ops.inner_product(x, kernel, bias, precision=_precision(layer))
+  out = axes.inner_product(x, kernel, axis, precision=_precision(layer))
   if bias is None:
     return out
   return axes.from_caffe(axes.to_caffe(out) + bias)
@@ -97,6 +99,10 @@ def _inner_product_weights(layer, shapes):
   )
 
 
+def _precision(layer):
+  return layer.option("precision", "highest")
+
+
 def _bias(layer, features):
   return {"bias": (features,)} if layer.option("bias", True) else {}
 
@@ -104,23 +110,23 @@ def _bias(layer, features):
 def _max_pooling(layer, weights, inputs, relu):
   (x,) = inputs
   where = padding(layer, x.shape[1:3], ceil=layer.option("ceil", True))
-  return ops.max_pool(x, layer.kernel, layer.stride, where)
+  return pooling.max_pool(x, layer.kernel, layer.stride, where)
 
 
 def _average_pooling(layer, weights, inputs, relu):
   (x,) = inputs
   size = x.shape[1:3]
   where = padding(layer, size, ceil=layer.option("ceil", True))
-  divisor = ops.average_divisor(
+  divisor = pooling.average_divisor(
     size, layer.kernel, layer.stride, layer.pad, where
   )
-  return ops.average_pool(x, layer.kernel, layer.stride, where, divisor)
+  return pooling.average_pool(x, layer.kernel, layer.stride, where, divisor)
 
 
 def _stochastic_pooling(layer, weights, inputs, relu):
   (x,) = inputs
   where = padding(layer, x.shape[1:3], ceil=layer.option("ceil", True))
-  return ops.stochastic_pool(x, layer.kernel, layer.stride, where)
+  return pooling.stochastic_pool(x, layer.kernel, layer.stride, where)
 
 
 def _global_average(layer, weights, inputs, relu):
@@ -130,12 +136,12 @@ def _global_average(layer, weights, inputs, relu):
 
 def _global_max(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.max_pool(x, x.shape[1:3], (1, 1), ((0, 0), (0, 0)))
+  return pooling.max_pool(x, x.shape[1:3], (1, 1), ((0, 0), (0, 0)))
 
 
 def _lrn(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.local_response_normalisation(x, **dict(layer.options))
+  return normalisation.local_response_normalisation(x, **dict(layer.options))
 
 
 def _lrn_passed(layer, weights, inputs, relu):
@@ -147,7 +153,7 @@ def _lrn_passed(layer, weights, inputs, relu):
 
 def _lrn_within(layer, weights, inputs, relu):
   (x,) = inputs
-  return ops.lrn_within_channel(
+  return normalisation.lrn_within_channel(
     x,
     layer.kernel[0],
     padding(layer, x.shape[1:3]),

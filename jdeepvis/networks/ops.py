@@ -1,4 +1,4 @@
-"""Caffe's layers as pure functions of arrays, exact in value and gradient.
+"""Caffe's convolutions and products as pure functions of arrays.
 
 Maps are `[n, h, w, c]`. Padding is explicit, `((top, bottom), (left, right))`,
 so that the same function serves a whole map and a window cut from one;
@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
-from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Float
 
 from jdeepvis.types import AnyArray
@@ -22,8 +20,6 @@ from jdeepvis.types import AnyArray
 Map = Float[AnyArray, "n _ _ _"]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
-
-_PRECISION = lax.Precision.HIGHEST
 
 
 class Windows(NamedTuple):
@@ -75,6 +71,7 @@ def convolution(
   padding: Padding = ((0, 0), (0, 0)),
   dilation: Pair = (1, 1),
   groups: int = 1,
+  precision: str = "highest",
 ) -> Map:
   """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO."""
   if min(min(edges) for edges in padding) < 0:
@@ -88,15 +85,16 @@ def convolution(
   parts = groups if groups <= 8 else 1
   inputs = jnp.split(x, parts, axis=-1) if parts > 1 else [x]
   kernels = jnp.split(kernel, parts, axis=-1) if parts > 1 else [kernel]
+  settings = (stride, padding, dilation, groups // parts, precision)
   outputs = [
-    _convolve(part, weights, stride, padding, dilation, groups // parts)
+    _convolve(part, weights, *settings)
     for part, weights in zip(inputs, kernels, strict=True)
   ]
   out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
   return out if bias is None else out + bias
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5, 6))
 def _convolve(x, kernel, *settings):
   return _conv(x, kernel, "HWIO", *settings)
 
@@ -115,13 +113,13 @@ def _convolve_jvp(*args):
   return _convolve(x, kernel, *settings), sum(dy)
 
 
-def _conv(x, kernel, order, stride, padding, dilation, groups):
+def _conv(x, kernel, order, stride, padding, dilation, groups, precision):
   alone = kernel.shape[:2] == stride == (1, 1) and groups == 1
   if alone and not any(map(any, padding)):
     # Each cell by itself: a matrix product, which is faster.
     inputs = order.index("I")
     return lax.dot_general(
-      x, kernel[0, 0], (((3,), (inputs - 2,)), ((), ())), precision=_PRECISION
+      x, kernel[0, 0], (((3,), (inputs - 2,)), ((), ())), precision=precision
     )
   return lax.conv_general_dilated(
     x,
@@ -131,7 +129,7 @@ def _conv(x, kernel, order, stride, padding, dilation, groups):
     rhs_dilation=dilation,
     dimension_numbers=("NHWC", order, "NHWC"),
     feature_group_count=groups,
-    precision=_PRECISION,
+    precision=precision,
   )
 
 
@@ -144,6 +142,7 @@ def deconvolution(
   pad: Pair = (0, 0),
   dilation: Pair = (1, 1),
   groups: int = 1,
+  precision: str = "highest",
 ) -> Map:
   """Caffe's Deconvolution: the transpose of a convolution.
 
@@ -157,6 +156,7 @@ def deconvolution(
     pad: cells cut off the output on each side.
     dilation: distance between the kernel's cells.
     groups: channel groups that do not mix.
+    precision: of the products, as `jax.lax.Precision` names it.
   """
   flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
   flipped = jnp.concatenate(jnp.split(flipped, groups, axis=2), axis=3)
@@ -172,7 +172,7 @@ def deconvolution(
     rhs_dilation=dilation,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
     feature_group_count=groups,
-    precision=_PRECISION,
+    precision=precision,
   )
   return out if bias is None else out + bias
 
@@ -181,219 +181,13 @@ def inner_product(
   x: Float[AnyArray, "n *dims"],
   kernel: Float[AnyArray, "i o"],
   bias: Float[AnyArray, " o"] | None = None,
+  *,
+  precision: str = "highest",
 ) -> Float[AnyArray, "n o"]:
   """Caffe's InnerProduct; a map is read in height, width, channel order."""
-  out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=_PRECISION)
+  out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=precision)
   return out if bias is None else out + bias
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
-  """The largest value of each window; padding never wins.
-
-  Where several cells of a window are largest the gradient goes to the first
-  in row-major order, as Caffe's does. The derivative is written out since
-  XLA's own is slow on CPU; it is linear in the tangent, so vmap, jvp, vjp and
-  hessian all work.
-  """
-  cells = _window_cells(x, kernel, stride, padding)
-  return functools.reduce(jnp.maximum, cells)
-
-
-@max_pool.defjvp
-def _max_pool_jvp(kernel, stride, padding, primals, tangents):
-  (x,), (dx,) = primals, tangents
-  y, place = _apart(_max_and_place, x, windows=(kernel, stride, padding))
-  dy = _apart(_values_at, place, dx, windows=(kernel, stride, padding))
-  return y, dy
-
-
-@functools.partial(jax.jit, static_argnames="windows")
-def _max_and_place(x, windows):
-  """The largest of each window, and which of its cells is the first such."""
-  y, *others = _window_cells(x, *windows)
-  place = jnp.zeros(y.shape, jnp.uint8)
-  for number, cell in enumerate(others, start=1):
-    place = jnp.where(cell > y, jnp.uint8(number), place)
-    y = jnp.maximum(y, cell)
-  return y, place
-
-
-@functools.partial(jax.jit, static_argnames="windows")
-def _values_at(place, x, windows):
-  """The cell of each window that stands at its place; linear in x."""
-  cells = enumerate(_window_planes(x, *windows))
-  return sum(jnp.where(place == number, cell, 0) for number, cell in cells)
-
-
-def average_pool(
-  x: Map,
-  kernel: Pair,
-  stride: Pair,
-  padding: Padding,
-  divisor: Float[np.ndarray, "#h #w 1"],
-) -> Map:
-  """The sum of each window over `divisor` (see `average_divisor`)."""
-  total = lax.reduce_window(
-    x, 0.0, lax.add, (1, *kernel, 1), (1, *stride, 1), _nhwc(padding)
-  )
-  return total / divisor
-
-
-def average_divisor(
-  size: Pair, kernel: Pair, stride: Pair, pad: Pair, padding: Padding
-) -> Float[np.ndarray, "h w 1"]:
-  """Cells in each window, as Caffe counts them.
-
-  Caffe clips a window to the *padded* map: `pad` cells beyond an edge count,
-  what ceil mode adds to `padding` beyond those does not.
-  """
-  rows, columns = (
-    _clipped_extents(*axis)
-    for axis in zip(size, kernel, stride, pad, padding, strict=True)
-  )
-  return np.float32(rows[:, None, None] * columns[None, :, None])
-
-
-def stochastic_pool(
-  x: Map, kernel: Pair, stride: Pair, padding: Padding
-) -> Map:
-  """Stochastic pooling at test time: each window's mean weighted by itself.
-
-  `sum(x**2) / sum(x)`, and 0 where nothing in the window is positive
-  (Zeiler and Fergus 2013, arXiv:1301.3557, §3.2).
-  """
-  total, squares = (
-    lax.reduce_window(
-      values, 0.0, lax.add, (1, *kernel, 1), (1, *stride, 1), _nhwc(padding)
-    )
-    for values in (x, x * x)
-  )
-  positive = total > 0
-  return jnp.where(positive, squares / jnp.where(positive, total, 1), 0)
-
-
-def local_response_normalisation(
-  x: Float[AnyArray, "... c"],
-  *,
-  size: int = 5,
-  alpha: float = 1.0,
-  beta: float = 0.75,
-  k: float = 1.0,
-) -> Float[AnyArray, "... c"]:
-  """`x / (k + alpha/size * sum of x**2 over `size` channels) ** beta`.
-
-  Channels beyond either end count as zero (Krizhevsky et al. 2012, §3.3, with
-  Caffe's alpha divided by the window's size).
-  """
-  before = (size - 1) // 2
-  window = (1,) * (x.ndim - 1) + (size,)
-  padding = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
-  total = lax.reduce_window(x * x, 0.0, lax.add, window, (1,) * x.ndim, padding)
-  return x * (k + alpha / size * total) ** -beta
-
-
-def lrn_within_channel(
-  x: Map, size: int, padding: Padding, *, alpha: float, beta: float
-) -> Map:
-  """`x / (1 + alpha * mean of x**2 over a size x size window) ** beta`.
-
-  Cells beyond the border count as zeros of the mean. Caffe has no `k` here.
-  """
-  cells = np.full((1, 1, 1), size * size, np.float32)
-  mean = average_pool(x * x, (size, size), (1, 1), padding, cells)
-  # In a crop the windows reach over cells that no output stands for.
-  half = (size - 1) // 2
-  own = [(0, 0, 0), *((a - half, b - half, 0) for a, b in padding), (0, 0, 0)]
-  centres = lax.pad(x, jnp.zeros((), x.dtype), own)
-  return centres * (1 + alpha * mean) ** -beta
-
-
-def _apart(function, *arrays, **static):
-  """`function(*arrays, **static)`, which a CPU's XLA compiles on its own.
-
-  Fused into its readers it would be worked out anew for each of them: for a
-  pooling's derivative ten times the whole of it.
-  """
-  function = functools.partial(function, **static)
-
-  def alone(*arrays):
-    with set_xla_metadata(inlineable="false"):
-      return function(*arrays)
-
-  return lax.platform_dependent(*arrays, cpu=alone, default=function)
 
 
 def _nhwc(padding: Padding) -> list[Pair]:
   return [(0, 0), *padding, (0, 0)]
-
-
-def _window_cells(x, kernel, stride, padding):
-  """For each cell of a window, that cell of all windows: `[n, h, w, c]`."""
-  if any(map(any, padding)):
-    fill = jnp.asarray(-jnp.inf, x.dtype)
-    x = lax.pad(x, fill, [(*edges, 0) for edges in _nhwc(padding)])
-  n, *size, c = x.shape
-  spans = [
-    (extent - window) // step * step + 1
-    for extent, window, step in zip(size, kernel, stride, strict=True)
-  ]
-  for row in range(kernel[0]):
-    for column in range(kernel[1]):
-      yield lax.slice(
-        x,
-        (0, row, column, 0),
-        (n, row + spans[0], column + spans[1], c),
-        (1, *stride, 1),
-      )
-
-
-def _window_planes(x, kernel, stride, padding):
-  """The same cells, with zeros as padding, by a way that transposes well.
-
-  The map is first dealt out into `stride` planes an axis, of which the cells
-  are plain slices: a strided slice's transpose would scatter.
-  """
-  count = [
-    (size + sum(edges) - window) // step + 1
-    for size, edges, window, step in zip(
-      x.shape[1:3], padding, kernel, stride, strict=True
-    )
-  ]
-  # Whole periods of the stride, enough for the last window's last cell.
-  periods = [
-    number + (window - 1) // step
-    for number, window, step in zip(count, kernel, stride, strict=True)
-  ]
-  extra = [
-    (before, period * step - size - before, 0)
-    for (before, _), period, step, size in zip(
-      padding, periods, stride, x.shape[1:3], strict=True
-    )
-  ]
-  n, _, _, c = x.shape
-  x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *extra, (0, 0, 0)])
-  x = x.reshape(n, periods[0], stride[0], periods[1], stride[1], c)
-  planes = [
-    [
-      lax.squeeze(plane, (2, 4))
-      for plane in lax.split(rows, (1,) * stride[1], axis=4)
-    ]
-    for rows in lax.split(x, (1,) * stride[0], axis=2)
-  ]
-  for row in range(kernel[0]):
-    for column in range(kernel[1]):
-      top, left = row // stride[0], column // stride[1]
-      yield lax.slice(
-        planes[row % stride[0]][column % stride[1]],
-        (0, top, left, 0),
-        (n, top + count[0], left + count[1], c),
-      )
-
-
-def _clipped_extents(
-  size: int, kernel: int, stride: int, pad: int, edges: Pair
-):
-  before, after = edges
-  first = np.arange(-before, size + after - kernel + 1, stride)
-  return np.minimum(first + kernel, size + pad) - first

@@ -25,7 +25,7 @@ STRENGTHS = tuple(
 COUNTS = ("blur_every", "steps")
 
 # These shape a step or another prior; they are nothing to switch off.
-_SETTINGS = ("rate", "max_rate", "blur_end")
+_SETTINGS = ("rate", "max_rate", "blur_end", "focus_end")
 _OFF = MappingProxyType({"scale": 1.0})  # elsewhere 0
 
 # The rise wanted when no rise is too large: what is left of policy `progress`

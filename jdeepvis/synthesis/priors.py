@@ -10,6 +10,7 @@ every ablation. `project` in `transforms` makes any of them a link of an
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jdeepvis.synthesis.percentile import percentile as percentile_of
 from jdeepvis.types import AnyArray, Image, Scalar
 
 
@@ -138,7 +139,7 @@ def box(
 
 def _below(values: Array, percentile: Scalar) -> Bool[Array, "..."]:
   # Strictly below: at percentile 0 nothing is, and ties with it are kept.
-  return values < jnp.percentile(values, percentile)
+  return values < percentile_of(values, percentile)
 
 
 def _blur_matrix(size: int, sigma: Scalar) -> Float[Array, "size size"]:

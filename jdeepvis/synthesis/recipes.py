@@ -5,35 +5,13 @@ within the same program, None leaves it out of the program. All else is static.
 """
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import jax
-import jax.numpy as jnp
-import optax
 
 from jdeepvis.networks.names import nearest
-from jdeepvis.networks.network import InputSpec
-from jdeepvis.synthesis import priors, transforms, views
-from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
-from jdeepvis.types import (
-  Index,
-  JdeepvisError,
-  Leaf,
-  Scalar,
-)
-
-_PRIORS = (
-  # The original's order, which matters; total variation is ours.
-  ("decay", priors.decay, ()),
-  ("blur", priors.blur, ()),
-  ("total_variation", priors.total_variation, ()),
-  ("small_value", priors.clip_small_values, ()),
-  ("small_norm", priors.clip_small_norm, ()),
-  ("small_benefit", priors.clip_small_benefit, ("grad",)),
-  ("small_contribution", priors.clip_small_contribution, ("grad",)),
-)
+from jdeepvis.types import JdeepvisError, Leaf
 
 
 def _static(default):
@@ -50,10 +28,16 @@ class Recipe:
       rise of the score a step, for `rms` the step's root mean square in grey
       levels.
     max_rate: largest learning rate of policy `progress`.
+    colour: how far the gradient is mixed into colours that vary as those of
+      photographs do, 0..1.
+    focus: preference for the middle of the image, 1 over the width of its
+      Gaussian as a share of the side.
+    focus_end: where that gets to, in equal ratios; None keeps it.
+    coarsest: width of the widest of the five octaves of the gradient that are
+      brought to equal strength, a share of the side.
     decay: share taken from every value at each step, 0..1.
     blur: standard deviation of the Gaussian, pixels.
-    blur_end: where the blur's standard deviation gets to, from `blur`, in
-      equal ratios; None keeps it.
+    blur_end: where that gets to, in equal ratios; None keeps it.
     total_variation: step down the total variation, grey levels.
     small_value: percentile of |x| below which entries are zeroed, 0..100.
     small_norm: percentile of the pixels' norms, 0..100.
@@ -75,6 +59,10 @@ class Recipe:
 
   rate: Leaf
   max_rate: Leaf = None
+  colour: Leaf = None
+  focus: Leaf = None
+  focus_end: Leaf = None
+  coarsest: Leaf = None
   decay: Leaf = None
   blur: Leaf = None
   blur_end: Leaf = None
@@ -97,17 +85,18 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
   {
     "default": Recipe(
-      rate=4.0,
-      decay=1e-4,
-      blur=2.0,
-      blur_end=0.6,
-      shift=0.07,
-      scale=1.3,
+      rate=8.0,
+      colour=0.7,
+      focus=6.5,
+      focus_end=2.0,
+      coarsest=0.053,
+      decay=0.02,
+      shift=0.1,
+      scale=2.0,
       rotation=10.0,
       rivals=10.0,
       cool_down=0.2,
       policy="rms",
-      blur_every=4,
       steps=256,
       keep="last",
     ),
@@ -167,103 +156,3 @@ def find_recipe(name: str) -> Recipe:
       f"There is no recipe {name!r}; {nearest(name, RECIPES)}."
     )
   return RECIPES[name]
-
-
-def transform(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
-  """The recipe's optax chain: step, priors in the original's order, box.
-
-  Args:
-    recipe: any recipe; its strengths may be traced.
-    spec: the network's input, whose bounds the box keeps.
-
-  Raises:
-    JdeepvisError: the recipe's policy is none of the three.
-  """
-  chain = [_policy(recipe)]
-  if recipe.cool_down is not None:
-    chain.append(optax.scale_by_schedule(_cooling(recipe)))
-  for name, prior, extra in _PRIORS:
-    strength = getattr(recipe, name)
-    if strength is None:
-      continue
-    if name == "blur":
-      link = transforms.project(_annealed_blur(recipe), extra=("step",))
-      chain.append(transforms.every(recipe.blur_every, link))
-    else:
-      prior = _at_strength(prior, strength)
-      chain.append(transforms.project(prior, extra=extra))
-  lower, upper = spec.bounds
-  box = functools.partial(priors.box, lower=lower, upper=upper)
-  return optax.chain(*chain, transforms.project(box))
-
-
-def objective(
-  recipe: Recipe,
-  layer: str,
-  unit: Index,
-  position: tuple[Index, Index] | None = None,
-  *,
-  direction: Scalar = 1.0,
-) -> Objective:
-  """What the recipe asks of a unit: its value; of a class, to win as well.
-
-  Args:
-    recipe: any recipe.
-    layer: a blob's name; the class scores must be called `output`.
-    unit: the channel.
-    position: row and column, cells; None is the centre.
-    direction: 1 looks for what excites the unit, -1 for what inhibits it.
-  """
-  asked = neuron(layer, unit, position, direction=direction)
-  if recipe.rivals is None or layer != "output":
-    return asked
-  share = log_probability(unit, layer, position, direction=direction)
-  return asked + recipe.rivals * share
-
-
-def with_views(recipe: Recipe, score: Callable) -> Callable:
-  """The score as the recipe looks at it: through random views, or straight."""
-  told = {
-    "shift": recipe.shift,
-    "scale": recipe.scale,
-    "rotation": recipe.rotation,
-  }
-  told = {name: value for name, value in told.items() if value is not None}
-  return views.random_views(score, **told) if told else score
-
-
-def _policy(recipe: Recipe) -> optax.GradientTransformation:
-  match recipe.policy:
-    case "constant":
-      return optax.scale_by_learning_rate(recipe.rate)
-    case "progress":
-      return transforms.scale_by_progress(recipe.rate, recipe.max_rate)
-    case "rms":
-      return transforms.scale_to_rms(recipe.rate)
-  raise JdeepvisError(
-    f"There is no step policy {recipe.policy!r}; use constant, progress or rms."
-  )
-
-
-def _cooling(recipe: Recipe) -> Callable:
-  def factor(step):
-    left = 1 - step / recipe.steps
-    return jnp.minimum(1, left / jnp.maximum(recipe.cool_down, 1e-6))
-
-  return factor
-
-
-def _at_strength(prior: Callable, strength: Scalar) -> Callable:
-  return lambda image, **extra: prior(image, strength, **extra)
-
-
-def _annealed_blur(recipe: Recipe) -> Callable:
-  def blur(image, *, step):
-    if recipe.blur_end is None:
-      return priors.blur(image, recipe.blur)
-    done = step / max(recipe.steps - 1, 1)
-    # Off is off: a blur of 0 has no ratio to its end.
-    ratio = (recipe.blur_end / jnp.maximum(recipe.blur, 1e-6)) ** done
-    return priors.blur(image, recipe.blur * ratio)
-
-  return blur

@@ -70,7 +70,7 @@ def render(
     score: `score(key, image)`, a scalar or a scalar with a dict of more
       scalars to record; see `score.bind`.
     transform: an optax chain, given `value=` and `grad=` of -score and
-      `step=`; see `recipes.transform`.
+      `step=`; see `assembly.transform`.
     image: the start, any pytree that score and transform agree on.
     key: for scores that are random.
     steps: how often to look; static.

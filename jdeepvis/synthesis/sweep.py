@@ -18,7 +18,7 @@ from jax.sharding import AxisType, PartitionSpec
 from jax.tree_util import Partial
 
 from jdeepvis.networks.network import InputSpec, Network
-from jdeepvis.synthesis import priors, recipes, render
+from jdeepvis.synthesis import assembly, priors, render
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import BoundScore, bind
@@ -189,7 +189,7 @@ def _start(program, mean, pictures):
   def one(mean, picture):
     spec = InputSpec(program.shape, mean)
     return render.init(
-      recipes.transform(picture.recipe, spec),
+      assembly.transform(picture.recipe, spec),
       priors.box(picture.image, *spec.bounds),
       jax.random.fold_in(picture.key, 1),
     )
@@ -206,8 +206,8 @@ def _advance(program, params, mean, pictures, states, steps):
       BoundScore(program.apply, program.output), params, picture.objective
     )
     return render.advance(
-      recipes.with_views(picture.recipe, score),
-      recipes.transform(picture.recipe, spec),
+      assembly.with_views(picture.recipe, score),
+      assembly.transform(picture.recipe, spec),
       state,
       steps,
     )

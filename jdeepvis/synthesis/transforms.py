@@ -42,6 +42,24 @@ def project(
   return Transform(optax.init_empty_state, update_fn)
 
 
+def precondition(
+  function: Callable[..., Image], *, extra: tuple[str, ...] = ()
+) -> Transform:
+  """A function from gradient to gradient as a link, before the step's policy.
+
+  Args:
+    function: from one gradient to one, see `gradients`.
+    extra: names of the extra arguments that it takes too, out of `value`,
+      `grad` and `step`.
+  """
+
+  def update_fn(updates, state, params=None, **extra_args):
+    chosen = {name: extra_args[name] for name in extra}
+    return function(updates, **chosen), state
+
+  return Transform(optax.init_empty_state, update_fn)
+
+
 def every(period: int, transform: optax.GradientTransformation) -> Transform:
   """Applies `transform` at steps 0, period, 2 period, ...
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Float
 
@@ -45,7 +46,8 @@ def view(
 ) -> Image:
   """The image magnified and rotated about its centre, then moved; bilinear.
 
-  What lies outside is the mean colour, zero.
+  What lies outside is the mean colour, zero. Differentiable in the image, in
+  reverse; the move counts as a constant.
 
   Args:
     image: centred, `[h, w, c]`.
@@ -53,8 +55,13 @@ def view(
     scale: magnification.
     rotation: from the row axis to the column axis, degrees.
   """
+  return _resample(image, (jnp.asarray(shift), scale, rotation))
+
+
+@jax.custom_vjp
+def _resample(image, move):
   height, width, channels = image.shape
-  rows, columns = _sources((height, width), shift, scale, rotation)
+  rows, columns = _sources((height, width), *move)
   top, left = jnp.floor(rows), jnp.floor(columns)
   down, right = (rows - top)[..., None], (columns - left)[..., None]
   # A border of zeros takes up all that lies outside.
@@ -71,6 +78,52 @@ def view(
   seen = (1 - down) * upper + down * lower
   inside = (rows > -1) & (rows < height) & (columns > -1) & (columns < width)
   return jnp.where(inside[..., None], seen, 0)
+
+
+def _resample_forward(image, move):
+  return _resample(image, move), move
+
+
+def _resample_backward(move, seen):
+  """The transpose: each pixel gathers from the views' pixels it went to.
+
+  Autodiff would scatter instead, one pixel after another on a CPU.
+  """
+  height, width, channels = seen.shape
+  shift, scale, rotation = move
+  middle = (jnp.array((height, width)) - 1) / 2
+  rows, columns = (
+    grid - centre
+    for grid, centre in zip(jnp.mgrid[:height, :width], middle, strict=True)
+  )
+  angle = jnp.deg2rad(rotation)
+  cosine, sine = jnp.cos(angle), jnp.sin(angle)
+  to = middle + shift
+  # Within one pixel's reach of a source lies a turned square of the view.
+  reach = jnp.abs(scale) * (jnp.abs(cosine) + jnp.abs(sine))
+  first = jnp.ceil(scale * (cosine * rows - sine * columns) + to[0] - reach)
+  left = jnp.ceil(scale * (sine * rows + cosine * columns) + to[1] - reach)
+  across = jnp.floor(2 * reach).astype(jnp.int32) + 1
+  pixels = seen.reshape(-1, channels)
+
+  def add(number, total):
+    row, column = first + number // across, left + number % across
+    down, right = row - to[0], column - to[1]
+    below = (cosine * down + sine * right) / scale - rows
+    beside = (cosine * right - sine * down) / scale - columns
+    weight = jnp.maximum(1 - jnp.abs(below), 0)
+    weight *= jnp.maximum(1 - jnp.abs(beside), 0)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    weight = jnp.where(inside, weight, 0)
+    row = jnp.clip(row, 0, height - 1).astype(jnp.int32)
+    column = jnp.clip(column, 0, width - 1).astype(jnp.int32)
+    return total + weight[..., None] * pixels[row * width + column]
+
+  image = lax.fori_loop(0, across**2, add, jnp.zeros_like(seen))
+  return image, jax.tree.map(jnp.zeros_like, move)
+
+
+_resample.defvjp(_resample_forward, _resample_backward)
 
 
 def _score_of_view(score, shift, scale, rotation, key: PRNGKey, image: Image):

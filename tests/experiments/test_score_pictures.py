@@ -34,7 +34,7 @@ def pictures(tmp_path_factory):
   wanted = [
     *[("scores", unit, seed, "ours") for unit in (0, 3, 8) for seed in (0, 1)],
     *[("scores", unit, 0, "other") for unit in (3, 7)],
-    ("conv2", 1, 0, "ours"),
+    ("conv2", 2, 0, "ours"),
   ]
   folder = PictureFolder.open(path, settings)
   atlas.render_atlas(
@@ -105,6 +105,35 @@ def test_the_table_says_what_a_second_look_says(
   assert not list(path.glob(".scores*"))
 
 
+def test_hidden_units_are_compared_with_the_best_photograph(
+  script, pictures, tmp_path, capsys
+):
+  path = shutil.copytree(pictures, tmp_path / "copy")
+  random = np.random.default_rng(0)
+  photos = random.integers(0, 256, (3, 30, 40, 3), np.uint8)
+  (tmp_path / "photos").mkdir()
+  for number, photo in enumerate(photos):
+    Image.fromarray(photo).save(tmp_path / "photos" / f"{number}.png")
+  script(
+    f"--manifest={path / 'manifest.json'}", f"--photos={tmp_path / 'photos'}"
+  )
+  network = small_networks.classifier()
+  centred = np.stack([preprocess(photo, network.input) for photo in photos])
+  values = network.apply(network.params, centred)["conv2"]
+  most = float(np.max(values[..., 2]))
+  assert most > 0
+  told = json.loads((path / "hidden.json").read_text())
+  (marked,), (row,) = told["pictures"], told["layers"]
+  assert marked["best_photo"] == pytest.approx(most, rel=1e-4)
+  assert marked["ratio"] == pytest.approx(marked["activation"] / most)
+  assert (row["layer"], row["recipe"]) == ("conv2", "ours")
+  assert (row["pictures"], row["failed"], row["silent"]) == (1, 0, 0)
+  assert row["median_ratio"] == marked["ratio"]
+  assert row["above_photos"] == float(marked["ratio"] > 1)
+  assert "median_ratio" in capsys.readouterr().out
+  assert not (path / "scores.json").exists()
+
+
 def test_a_picture_that_failed_counts(script, pictures, tmp_path):
   """No number is no recognition, not a picture less."""
   path = shutil.copytree(pictures, tmp_path / "copy")
@@ -122,7 +151,7 @@ def test_a_picture_that_failed_counts(script, pictures, tmp_path):
 @pytest.mark.parametrize(
   ("arguments", "told"),
   [
-    ([], "--net is missing"),
+    ([], "a --net would judge"),
     (["--net=small_networks:classifier"], "made the pictures"),
     (["--net=squeezenet1.1"], "9 classes.*tells 1000"),
     (["--net=squeezenot"], "'squeezenot'"),
@@ -143,7 +172,7 @@ def test_wrong_arguments_are_one_sentence(script, pictures, arguments, told):
   ("change", "told"),
   [
     (lambda m: m["settings"].update(weights_sha256="0"), "put the old ones"),
-    (lambda m: m["records"].clear(), "no pictures of class units"),
+    (lambda m: m["records"].clear(), "pictures of 0 class units"),
   ],
 )
 def test_foreign_manifests_are_refused(

@@ -15,7 +15,7 @@ from small_networks import (
   with_rim,
 )
 
-from jdeepvis.networks import ops
+from jdeepvis.networks import pooling
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.kinds import KINDS, Kind, padding
 from jdeepvis.networks.network import LayerInfo
@@ -176,7 +176,7 @@ def own_kinds(monkeypatch):
 
   def min_pooling(layer, weights, inputs, relu):
     where = padding(layer, inputs[0].shape[1:3], ceil=True)
-    return -ops.max_pool(-inputs[0], layer.kernel, layer.stride, where)
+    return -pooling.max_pool(-inputs[0], layer.kernel, layer.stride, where)
 
   for kind in (
     Kind(centred, reach="map"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jdeepvis.networks import ops
+from jdeepvis.networks import normalisation, ops, pooling
 
 _RANDOM = np.random.default_rng(0)
 
@@ -68,11 +68,13 @@ def _padding(size, kernel, stride, pad):
 def test_pooling(height, width, kernel, stride, pad):
   x = _map(height, width)
   padding = _padding((height, width), kernel, stride, pad)
-  found = ops.max_pool(x, kernel, stride, padding)
+  found = pooling.max_pool(x, kernel, stride, padding)
   expected = _pool(x, kernel, stride, pad, lambda w, _: w.max((1, 2)))
   np.testing.assert_allclose(found, expected)
-  divisor = ops.average_divisor((height, width), kernel, stride, pad, padding)
-  found = ops.average_pool(x, kernel, stride, padding, divisor)
+  divisor = pooling.average_divisor(
+    (height, width), kernel, stride, pad, padding
+  )
+  found = pooling.average_pool(x, kernel, stride, padding, divisor)
   expected = _pool(x, kernel, stride, pad, lambda w, n: w.sum((1, 2)) / n)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -81,7 +83,7 @@ def test_stochastic_pooling_at_test_time():
   x = np.maximum(_map(7, 9), 0)
   x[:, :3, :3, 0] = 0
   padding = _padding((7, 9), (3, 3), (2, 2), (0, 0))
-  found = ops.stochastic_pool(x, (3, 3), (2, 2), padding)
+  found = pooling.stochastic_pool(x, (3, 3), (2, 2), padding)
 
   def weighted(window, _):
     total = window.sum((1, 2))
@@ -91,7 +93,7 @@ def test_stochastic_pooling_at_test_time():
   expected = _pool(x, (3, 3), (2, 2), (0, 0), weighted)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
   gradient = jax.grad(
-    lambda x: ops.stochastic_pool(x, (3, 3), (2, 2), padding).sum()
+    lambda x: pooling.stochastic_pool(x, (3, 3), (2, 2), padding).sum()
   )(jnp.zeros((1, 7, 9, 1)))
   assert np.isfinite(gradient).all()
 
@@ -103,7 +105,7 @@ def test_max_pool_gradient_goes_to_the_first(
   # Few different values, so that windows are full of equals.
   x = np.float32(_RANDOM.integers(0, 2, (1, height, width, 2)))
   padding = _padding((height, width), kernel, stride, pad)
-  y, back = jax.vjp(lambda x: ops.max_pool(x, kernel, stride, padding), x)
+  y, back = jax.vjp(lambda x: pooling.max_pool(x, kernel, stride, padding), x)
   given = np.float32(_RANDOM.normal(size=y.shape))
   expected = np.zeros_like(x)
   _, (rows, columns) = _windows(height, width, kernel, stride, pad)
@@ -194,10 +196,12 @@ def test_lrn(size):
     columns = slice(max(j - half, 0), j + half + 1)
     total = (np.float64(x[:, rows, columns]) ** 2).sum((1, 2))
     within[:, i, j] = x[:, i, j] / (1 + 0.5 / size**2 * total) ** 0.75
-  found = ops.local_response_normalisation(x, size=size, alpha=0.5, k=2.0)
+  found = normalisation.local_response_normalisation(
+    x, size=size, alpha=0.5, k=2.0
+  )
   np.testing.assert_allclose(found, expected, rtol=1e-5)
   edge = ((half, half), (half, half))
-  found = ops.lrn_within_channel(x, size, edge, alpha=0.5, beta=0.75)
+  found = normalisation.lrn_within_channel(x, size, edge, alpha=0.5, beta=0.75)
   np.testing.assert_allclose(found, within, rtol=1e-5)
 
 
@@ -205,7 +209,7 @@ def test_gradients_by_finite_differences():
   x = _map(5, 6, 4)
   kernel = np.float32(_RANDOM.normal(size=(3, 3, 2, 4)))
   padding = ((1, 1), (1, 1))
-  divisor = ops.average_divisor(
+  divisor = pooling.average_divisor(
     (5, 6),
     (3, 3),
     (2, 2),
@@ -215,9 +219,9 @@ def test_gradients_by_finite_differences():
   for f in (
     lambda x: ops.convolution(x, kernel, padding=padding, groups=2),
     lambda x: ops.deconvolution(x, kernel[:, :, :, :4], stride=(2, 2)),
-    lambda x: ops.average_pool(
+    lambda x: pooling.average_pool(
       x, (3, 3), (2, 2), _padding((5, 6), (3, 3), (2, 2), (1, 1)), divisor
     ),
-    lambda x: ops.stochastic_pool(jnp.abs(x) + 1, (2, 2), (2, 2), padding),
+    lambda x: pooling.stochastic_pool(jnp.abs(x) + 1, (2, 2), (2, 2), padding),
   ):
     check_grads(f, (x,), 1, atol=2e-2, rtol=2e-2)

@@ -9,7 +9,7 @@ import pytest
 from numpy_reference import optimize
 
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.synthesis import recipes, render, starts
+from jdeepvis.synthesis import assembly, recipes, render, starts
 
 SPEC = InputSpec((24, 20, 3), np.array([123, 117, 104], np.float32))
 STEPS = 20
@@ -38,7 +38,7 @@ def score(key, image):
 
 def images_of(recipe, start):
   """The image looked at by each step."""
-  transform = recipes.transform(recipe, SPEC)
+  transform = assembly.transform(recipe, SPEC)
   state = render.init(transform, start, jax.random.key(0))
 
   def step(state, number):

@@ -10,7 +10,7 @@ import pytest
 import jdeepvis
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
-from jdeepvis.synthesis import recipes, render, starts, sweep
+from jdeepvis.synthesis import assembly, recipes, render, starts, sweep
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
 from jdeepvis.synthesis.sweep import Picture, climb
@@ -66,8 +66,8 @@ def test_a_batch_is_what_render_makes_of_each(network):
   made = images(network, pictures)
   for one, image in zip(pictures, made, strict=True):
     alone = render.render(
-      recipes.with_views(recipe, bind(network, one.objective)),
-      recipes.transform(recipe, network.input),
+      assembly.with_views(recipe, bind(network, one.objective)),
+      assembly.transform(recipe, network.input),
       one.image,
       key=jax.random.fold_in(one.key, 1),
       steps=2,

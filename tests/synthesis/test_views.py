@@ -1,5 +1,7 @@
 """Views against SciPy and closed forms."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,15 +67,44 @@ def test_a_quarter_turn_is_numpys(image):
 
 
 def test_the_gradient_is_the_adjoint(image):
-  """<view(x), y> = <x, view'(y)>, as the map is linear."""
-  shift, other = jnp.array([1.5, 0.3]), image[::-1] * 0.7
-  seen, pull = jax.vjp(
-    lambda x: view(x, shift=shift, scale=0.8, rotation=7.0), image
+  """`<view'(y), e> = <y, view(e)>` for every pixel's e: the map is linear."""
+  shape = (7, 6, 1)
+  basis = jnp.eye(42).reshape(-1, *shape)
+  given = jnp.asarray(image[: shape[0], : shape[1], :1])
+
+  @jax.jit
+  def both(shift, scale, rotation):
+    def look(image):
+      return view(image, shift=shift, scale=scale, rotation=rotation)
+
+    (back,) = jax.vjp(look, basis[0])[1](given)
+    return back, jnp.sum(jax.vmap(look)(basis) * given, axis=(1, 2, 3))
+
+  moves = itertools.product(
+    [(0.0, 0.0), (1.5, 0.3), (-2.0, 30.0)],
+    [0.4, 0.8, 1.0, 1.3, 2.5],
+    [0.0, 7.0, -45.0, 100.0],
   )
-  (back,) = pull(jnp.asarray(other))
-  np.testing.assert_allclose(
-    np.vdot(seen, other), np.vdot(image, back), rtol=1e-4
-  )
+  for shift, scale, rotation in moves:
+    back, expected = both(jnp.array(shift), scale, rotation)
+    np.testing.assert_allclose(back.ravel(), expected, atol=2e-4)
+
+
+def test_gradients_of_a_batch_are_each_views_own(image):
+  """Their sums over the neighbourhood differ in length."""
+  images, scales = jnp.stack([image] * 3), jnp.array([0.6, 1.0, 2.2])
+
+  def gradient(image, scale):
+    def energy(image):
+      return jnp.sum(view(image, shift=jnp.ones(2), scale=scale) ** 2)
+
+    return jax.grad(energy)(image)
+
+  together = jax.vmap(gradient)(images, scales)
+  for one, scale in zip(together, scales, strict=True):
+    np.testing.assert_allclose(
+      one, gradient(image, scale), rtol=1e-5, atol=1e-4
+    )
 
 
 def test_rotations_are_uniform_up_to_the_largest():

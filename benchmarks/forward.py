@@ -1,0 +1,61 @@
+"""All activations of a batch of 16 images, against PyTorch."""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import torch
+
+from benchmarks import rival
+from benchmarks.rendering import random_caffenet
+from benchmarks.timing import interleave
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.zoo import load_network
+
+_IMAGES = 16
+
+
+def rows() -> Iterator[list[str]]:
+  """One row for each network."""
+  yield _row("SqueezeNet", load_network("squeezenet1.1"))
+  yield _row("CaffeNet", random_caffenet())
+
+
+def _row(what: str, network: Network) -> list[str]:
+  shape = (_IMAGES, *network.input.shape)
+  images = np.random.default_rng(0).normal(0, 30, shape).astype(np.float32)
+  mesh = jax.make_mesh(
+    (jax.local_device_count(),), ("images",), (jax.sharding.AxisType.Auto,)
+  )
+  split = jax.NamedSharding(mesh, jax.P("images"))
+  params = jax.device_put(network.params, jax.NamedSharding(mesh, jax.P()))
+  forward = jax.jit(
+    jax.shard_map(
+      network.apply,
+      mesh=mesh,
+      in_specs=(jax.P(), split.spec),
+      out_specs=split.spec,
+      check_vma=False,
+    )
+  )
+  ours, theirs = jax.device_put(images, split), rival.as_tensor(images)
+  run = rival.forward(network)
+
+  def compete():
+    with torch.inference_mode():
+      return tuple(run(theirs).values())[-1].numpy()
+
+  np.testing.assert_allclose(
+    np.ravel(forward(params, ours)[network.layers[-1].outputs[0]]),
+    compete().ravel(),
+    atol=1e-3,
+  )
+  works = {"ours": lambda: forward(params, ours), "theirs": compete}
+  seconds = interleave(works, rounds=7)
+  return [
+    f"{what}, all activations of {_IMAGES} images, ms",
+    f"{1e3 * seconds['ours']:.0f}",
+    f"PyTorch {1e3 * seconds['theirs']:.0f}",
+    f"{seconds['theirs'] / seconds['ours']:.2f} times as fast",
+    "1.0",
+  ]

@@ -1,0 +1,147 @@
+"""Gradients: against the machine, and what recipes and crops make of them."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from benchmarks.rendering import random_caffenet
+from benchmarks.timing import interleave
+from jdeepvis.networks.crop import crop
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.operations import count_operations
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis import recipes, starts, sweep
+from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.score import bind
+
+_STEPS = 16
+_SIDE = 2048
+
+
+def rows() -> Iterator[list[str]]:
+  """The table's rows on gradients."""
+  squeezenet = load_network("squeezenet1.1")
+  yield _default_recipe(squeezenet)
+  yield _of_the_machine("SqueezeNet", squeezenet)
+  caffenet = random_caffenet()
+  yield _of_the_machine("CaffeNet", caffenet)
+  for number in range(1, 6):
+    yield _at_feature_size("CaffeNet", caffenet, f"conv{number}")
+  for number in range(2, 10):
+    yield _at_feature_size("SqueezeNet", squeezenet, f"fire{number}/expand3x3")
+
+
+def _default_recipe(network: Network) -> list[str]:
+  recipe = dataclasses.replace(recipes.find_recipe("default"), steps=_STEPS)
+  each = jax.local_device_count()
+
+  def render():
+    pictures = [
+      sweep.Picture(
+        recipes.objective(recipe, "output", unit),
+        recipe,
+        jax.random.key(unit),
+        starts.start(jax.random.key(unit), network.input),
+      )
+      for unit in range(each)
+    ]
+    return list(sweep.climb(network, pictures, batch=each))[-1].states
+
+  bare = _gradients(network, "output", each)
+  seconds = interleave({"render": render, "bare": bare}, rounds=5)
+  ratio = seconds["render"] / seconds["bare"]
+  return [
+    "a step of the default recipe, ms per image",
+    f"{1e3 * seconds['render'] / _STEPS / each:.1f}",
+    f"bare gradient {1e3 * seconds['bare'] / _STEPS / each:.1f}",
+    f"{ratio:.2f} times the time",
+    "at most 1.25",
+  ]
+
+
+def _of_the_machine(what: str, network: Network) -> list[str]:
+  each = 4 * jax.local_device_count()
+  operations = 2 * sum(count_operations(network, "output").values())
+  works = {
+    "gradient": _gradients(network, "output", each),
+    "product": _products(),
+  }
+  seconds = interleave(works, rounds=3)
+  products = 2 * _SIDE**3 * _STEPS * jax.local_device_count()
+  machine = products / seconds["product"] / 1e9
+  rate = operations * _STEPS * each / seconds["gradient"] / 1e9
+  return [
+    f"{what}'s gradient, Gflop/s",
+    f"{rate:.0f}",
+    f"matrix product {machine:.0f}",
+    f"{100 * rate / machine:.0f} %",
+    "50 %",
+  ]
+
+
+def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
+  small, each = crop(network, layer), jax.local_device_count()
+  fewer = sum(count_operations(network, layer).values()) / sum(
+    count_operations(small).values()
+  )
+  works = {
+    "small": _gradients(small, layer, each),
+    "whole": _gradients(network, layer, each),
+  }
+  seconds = interleave(works, rounds=3)
+  faster = seconds["whole"] / seconds["small"]
+  return [
+    f"{what} {layer} at feature size, ms per image and step",
+    f"{1e3 * seconds['small'] / _STEPS / each:.2f}",
+    f"whole image {1e3 * seconds['whole'] / _STEPS / each:.1f}",
+    f"{faster:.1f} times as fast of {fewer:.1f} times fewer operations",
+    f"{0.7 * fewer:.1f}",
+  ]
+
+
+def _gradients(network: Network, layer: str, count: int) -> Callable:
+  """Gradients alone, one step after another, over all devices."""
+  score = bind(network, neuron(layer, 0))
+
+  def steps(score, images):
+    slopes = jax.vmap(jax.grad(lambda image: score(None, image)[0]))
+    step = lambda images, _: (images + slopes(images), None)  # noqa: E731
+    return jax.lax.scan(step, images, None, length=_STEPS)[0]
+
+  shape = (count, *network.input.shape)
+  images = np.random.default_rng(0).normal(0, 10, shape).astype(np.float32)
+  return _over_devices(steps, score, images)
+
+
+def _products() -> Callable:
+  def steps(matrix, rows):
+    product = functools.partial(jnp.matmul, precision="highest")
+    step = lambda rows, _: (product(rows, matrix), None)  # noqa: E731
+    return jax.lax.scan(step, rows, None, length=_STEPS)[0]
+
+  matrix = np.eye(_SIDE, dtype=np.float32)
+  return _over_devices(steps, matrix, np.tile(matrix, (_devices(), 1)))
+
+
+def _over_devices(function: Callable, whole, split) -> Callable:
+  mesh = jax.make_mesh((_devices(),), ("images",), (AxisType.Auto,))
+  specs = PartitionSpec(), PartitionSpec("images")
+  whole, split = (
+    jax.device_put(value, NamedSharding(mesh, spec))
+    for value, spec in zip((whole, split), specs, strict=True)
+  )
+  program = jax.jit(
+    jax.shard_map(
+      function, mesh=mesh, in_specs=specs, out_specs=specs[1], check_vma=False
+    )
+  )
+  return lambda: program(whole, split)
+
+
+def _devices() -> int:
+  return jax.local_device_count()

@@ -1,0 +1,42 @@
+"""How much arithmetic a network takes, counted from its layer graph."""
+
+import math
+
+from jdeepvis.networks.graph import infer_shapes
+from jdeepvis.networks.names import find_layer
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.receptive_field import require_graph
+
+
+def count_operations(
+  network: Network, layer: str | None = None
+) -> dict[str, int]:
+  """Floating-point operations of one image's forward pass, layer by layer.
+
+  A multiplication and an addition are two. Only the products with weights are
+  counted, as all else is linear in the size of the maps. The image's gradient
+  takes the same number again, one transposed product for each product.
+
+  Args:
+    network: a network with a layer graph.
+    layer: the blob after which nothing is computed; None counts all.
+
+  Raises:
+    JdeepvisError: there is no such layer, or no layer graph.
+  """
+  require_graph(network)
+  last = None if layer is None else find_layer(network, layer)
+  blobs, weights = infer_shapes(network.layers, network.input.shape)
+  counts = {}
+  for info in network.layers:
+    kernel = weights.get(info.weights_key, {}).get("kernel")
+    if kernel is not None:
+      # A convolution's weights meet each cell of what it writes, those of its
+      # transpose each cell of what it reads.
+      transposed = info.kind == "deconvolution"
+      blob = (info.inputs if transposed else info.outputs)[0]
+      cells = math.prod(blobs[blob][:-1])
+      counts[info.name] = 2 * math.prod(kernel) * cells
+    if last in info.outputs:
+      break
+  return counts
