@@ -94,9 +94,7 @@ class Tab:
     """Puts a file where a person would choose one."""
     root = self.call("DOM.getDocument")["root"]["nodeId"]
     node = self.call("DOM.querySelector", nodeId=root, selector=selector)
-    self.call(
-      "DOM.setFileInputFiles", nodeId=node["nodeId"], files=[str(path)]
-    )
+    self.call("DOM.setFileInputFiles", nodeId=node["nodeId"], files=[str(path)])
 
   def screenshot(self, path):
     data = self.call("Page.captureScreenshot", format="png")["data"]

@@ -97,6 +97,9 @@ class Desk:
     image = self._image(state, frame)
     clock.lap("image")
     program, start = question(state)
+    if not self.engine.knows(program):
+      self.engine.look(image, program, start)
+      clock.lap("compiling")
     answer = self.engine.look(image, program, start)
     clock.lap("forward")
     other = None

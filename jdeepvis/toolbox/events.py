@@ -91,6 +91,8 @@ def _set_one(state: State, name: str, value: Any) -> State:
     case _ if name in SWITCHES and isinstance(value, bool):
       return dataclasses.replace(state, **{name: value})
     case _ if name in CHOICES and value in CHOICES[name]:
+      # JSON has 1 where the choice is 1.0.
+      value = CHOICES[name][CHOICES[name].index(value)]
       return dataclasses.replace(state, **{name: value})
   raise JdeepvisError(
     f"A state cannot have {str(name)[:20]!r} = {str(value)[:40]!r}."
