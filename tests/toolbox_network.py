@@ -3,8 +3,10 @@
 import functools
 
 import numpy as np
-import small_networks
+from small_networks import random_network
 
+from jdeepvis.networks.graph import GraphApply
+from jdeepvis.networks.tables import conv, layer, max_pool
 from jdeepvis.toolbox.state import House, Layer, State
 
 LABELS = (
@@ -15,7 +17,20 @@ LABELS = (
 
 @functools.cache
 def network():
-  return small_networks.caffenet()._replace(labels=LABELS)
+  table = (
+    *conv("conv1", "data", 4, 5, stride=2),
+    *max_pool("pool1", "conv1"),
+    *conv("conv4", "pool1", 6, 3, pad=1),
+    *conv("conv5", "conv4", 12, 3, pad=1),
+    *max_pool("pool5", "conv5"),
+    *layer("fc6/pre", "inner_product", "pool5", features=20),
+    *layer("fc6", "relu", "fc6/pre"),
+    *layer("fc8", "inner_product", "fc6", features=10),
+  )
+  mean = np.float32([123, 117, 104])
+  made = random_network(table, (55, 55, 3), mean=mean)
+  table = (*table, *layer("prob", "softmax", "fc8"))
+  return made._replace(apply=GraphApply(table), layers=table, labels=LABELS)
 
 
 def house():

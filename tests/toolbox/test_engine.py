@@ -72,7 +72,7 @@ def test_diffs_are_derivatives_by_the_layers_own_values(engine):
     given = {"conv4": values + shift * way}
     return network.apply(network.params, images, given=given)["fc8"][0, 2]
 
-  slope = jax.jvp(score, (0.0,), (1.0,))[1]
+  slope = float(jax.jvp(score, (0.0,), (1.0,))[1])
   assert np.vdot(answer.diffs, way[0]) == pytest.approx(slope, rel=1e-3)
 
 
@@ -91,7 +91,7 @@ def test_given_blobs_replace_what_a_graph_computes():
   network, images = toolbox_network.network(), toolbox_network.image()[None]
   blobs = network.apply(network.params, images)
   again = network.apply(
-    network.params, images * 0, given={"conv3": blobs["conv3"]}
+    network.params, images * 0, given={"conv4": blobs["conv4"]}
   )
   np.testing.assert_array_equal(again["prob"], blobs["prob"])
 

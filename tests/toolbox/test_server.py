@@ -102,8 +102,8 @@ def png(seed, size=(60, 50)):
 def test_a_page_gets_the_first_layer_at_once(talk):
   head = talk.update()
   assert head["layer"] == "conv1" and head["file"] == "0.png"
-  assert talk.arrays["input"].shape == (227, 227, 3)
-  assert talk.arrays["tiles"].shape == (55, 55, 4)
+  assert talk.arrays["input"].shape == (55, 55, 3)
+  assert talk.arrays["tiles"].shape == (26, 26, 4)
   assert "backward" not in talk.arrays
   assert len(head["panels"]["classes"]) == 5
   assert talk.news[0] == {"note": "Preparing conv1 …"}
@@ -130,7 +130,7 @@ def test_uploads_are_shown_and_ignored_where_files_are(talk):
   head = talk.update(lambda head: head["frame"])
   assert head["frame"] == 1
   image = Image.open(io.BytesIO(png(7))).resize(
-    (227, 227), Image.Resampling.BILINEAR
+    (55, 55), Image.Resampling.BILINEAR
   )
   np.testing.assert_array_equal(talk.arrays["input"], np.asarray(image))
 
@@ -171,7 +171,7 @@ def test_activations_are_saved(talk):
   talk.update()
   talk.send({"type": "save"})
   with np.load(io.BytesIO(talk.update())) as arrays:
-    assert arrays["values"].shape == (55, 55, 4)
+    assert arrays["values"].shape == (26, 26, 4)
     assert arrays["probabilities"].shape == (10,)
 
 
@@ -365,7 +365,7 @@ def test_a_picture_is_rendered_beside_the_updates(
     assert {"progress": 1.0} in talk.news
     answer = client.get("/unit/0/2/0")
   assert answer.headers["content-type"] == "image/png"
-  assert Image.open(io.BytesIO(answer.content)).size == (11, 11)
+  assert Image.open(io.BytesIO(answer.content)).size == (5, 5)
 
 
 def test_a_missing_tree_is_refused(tmp_path):

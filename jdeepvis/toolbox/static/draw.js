@@ -1,6 +1,7 @@
 // From bytes to canvases. Arrays are uint8 [h, w, c], row by row.
 
 const GAP = 2; // device pixels between tiles
+const LEGIBLE = 56; // pixels of a tile that has room for a name
 
 const palette = (colour) => {
   const bytes = new Uint8ClampedArray(1024);
@@ -102,8 +103,8 @@ export class Grid {
   }
 }
 
-/** The grid of tiles with the selected one framed. */
-export function drawGrid(canvas, grid, sheet, order, selected, colour) {
+/** The grid of tiles with the selected one framed, classes by their names. */
+export function drawGrid(canvas, grid, sheet, order, selected, colour, labels) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingEnabled = grid.w < sheet.w;
@@ -113,6 +114,9 @@ export function drawGrid(canvas, grid, sheet, order, selected, colour) {
       sheet.source, ...sheet.place(unit), sheet.w, sheet.h,
       x, y, grid.w - grid.gap, grid.h - grid.gap);
   });
+  if (labels.length && grid.w > LEGIBLE * devicePixelRatio) {
+    nameTiles(context, grid, order, labels);
+  }
   const place = order.indexOf(selected);
   if (place >= 0) {
     const [x, y] = grid.corner(place);
@@ -123,6 +127,26 @@ export function drawGrid(canvas, grid, sheet, order, selected, colour) {
     const h = grid.h - grid.gap + line;
     context.strokeRect(x - line / 2, y - line / 2, w, h);
   }
+}
+
+function nameTiles(context, grid, order, labels) {
+  const size = Math.round(Math.min(grid.w / 8, 13 * devicePixelRatio));
+  context.font = `${size}px system-ui, sans-serif`;
+  context.textBaseline = "bottom";
+  order.forEach((unit, place) => {
+    const [x, y] = grid.corner(place);
+    const bottom = y + grid.h - grid.gap;
+    context.save();
+    context.beginPath();
+    context.rect(x, y, grid.w - grid.gap, grid.h - grid.gap);
+    context.clip();
+    context.fillStyle = "#000a";
+    context.fillRect(x, bottom - 1.5 * size, grid.w, 1.5 * size);
+    context.fillStyle = "#fff";
+    context.fillText(
+      labels[unit].split(",")[0], x + size / 3, bottom - size / 5);
+    context.restore();
+  });
 }
 
 /** One tile, as large as the canvas lets it be; a cell of it framed. */

@@ -115,7 +115,9 @@ function paint() {
   } else {
     page.grid = new Grid(
       canvas.width, canvas.height, panels.order.length, columns, sheet);
-    drawGrid(canvas, page.grid, sheet, panels.order, state.unit, colour);
+    const { labels } = about.layers[state.layer];
+    drawGrid(
+      canvas, page.grid, sheet, panels.order, state.unit, colour, labels);
   }
   const map = $("map");
   fitCanvas(map);
