@@ -1,5 +1,6 @@
 """What all pages share: the network, the server's images, units' pictures."""
 
+import contextlib
 import functools
 import tempfile
 import time
@@ -72,13 +73,18 @@ class Desk:
     }
     self._spec = network.input
     self._read = functools.lru_cache(_KEPT)(self._read_file)
-    self._scratch = tempfile.TemporaryDirectory(prefix="jdeepvis-")
-    self._pictures = PictureFolder.open(self._scratch.name, {})
+    self._scratch = contextlib.ExitStack()
     self._rendered: dict[tuple[str, int], list[UnitFile]] = {}
 
   def close(self) -> None:
     """Removes what was rendered."""
-    self._scratch.cleanup()
+    self._scratch.close()
+
+  @functools.cached_property
+  def _pictures(self) -> PictureFolder:
+    """Where pictures are rendered to: gone when the desk is closed."""
+    folder = tempfile.TemporaryDirectory(prefix="jdeepvis-")
+    return PictureFolder.open(self._scratch.enter_context(folder), {})
 
   def look(
     self, state: State, frame: bytes | None, pinned: Image | None

@@ -14,11 +14,14 @@ from PIL import Image
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.toolbox import page, server
 from jdeepvis.toolbox.inputs import MAX_BYTES
 from jdeepvis.types import JdeepvisError
 
 HERE = "http://127.0.0.1:8090"
+LIVE = "ws://127.0.0.1:8090/live"
 
 
 class Talk:
@@ -80,7 +83,7 @@ def fixture_open_page(client):
   @contextlib.contextmanager
   def open_page():
     headers = {"origin": HERE}
-    with client.websocket_connect("/live", headers=headers) as socket:
+    with client.websocket_connect(LIVE, headers=headers) as socket:
       yield Talk(socket)
 
   return open_page
@@ -273,7 +276,7 @@ def test_only_its_own_pages_may_open_a_websocket(client, origin):
   headers = {"origin": origin} if origin else {}
   with (
     pytest.raises(WebSocketDisconnect),
-    client.websocket_connect("/live", headers=headers),
+    client.websocket_connect(LIVE, headers=headers),
   ):
     pass
 
@@ -323,7 +326,9 @@ def test_a_token_is_swapped_for_a_cookie():
     assert client.get("/?token=guess").status_code == 401
     with (
       pytest.raises(WebSocketDisconnect),
-      client.websocket_connect("/live", headers={"origin": "https://box"}),
+      client.websocket_connect(
+        "wss://box/live", headers={"origin": "https://box"}
+      ),
     ):
       pass
     answer = client.get("/?token=secret")
@@ -349,11 +354,8 @@ def test_too_many_pages_are_turned_away(open_page, monkeypatch):
 def test_a_picture_is_rendered_beside_the_updates(
   open_page, client, monkeypatch
 ):
-  recipe = server.Desk.render.__globals__["recipes"].find_recipe("none")
-  monkeypatch.setattr(
-    "jdeepvis.synthesis.recipes.find_recipe",
-    lambda name: recipe.__class__(rate=4.0, policy="rms", steps=4),
-  )
+  recipe = Recipe(rate=4.0, policy="rms", steps=4)
+  monkeypatch.setattr(recipes, "find_recipe", lambda name: recipe)
   with open_page() as talk:
     talk.set(recipe="none", unit=2, picture_seed=5)
     talk.send({"type": "key", "key": "r"})

@@ -5,6 +5,7 @@ import { drawGrid, drawPicture, drawTile, fitCanvas, Grid, Sheet, Sprites }
 import { Frames, readImage } from "./media.js";
 import { buildHelp, buildLayers, buildSelects, showControls, showFacts,
   showPictures } from "./panes.js";
+import { download, savePng } from "./save.js";
 import { readAddress, writeAddress } from "./address.js";
 import { Wire } from "./wire.js";
 
@@ -186,31 +187,6 @@ async function take(file) {
   }
 }
 
-function download(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
-}
-
-function savePng() {
-  const [pane, input, backward] = [$("tiles"), $("input"), $("backward")];
-  const side = Math.floor(pane.height / 2);
-  const canvas = document.createElement("canvas");
-  canvas.width = side + pane.width;
-  canvas.height = pane.height;
-  const context = canvas.getContext("2d");
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingEnabled = false;
-  context.drawImage(input, 0, 0, side, side);
-  if (!backward.hidden) context.drawImage(backward, 0, side, side, side);
-  context.drawImage(pane, side, 0);
-  const { layer, state } = page.head;
-  const name = `${layer.replaceAll("/", "-")}_${state.unit}.png`;
-  canvas.toBlob((blob) => download(blob, name));
-}
-
 function sendAspect() {
   const { clientWidth: w, clientHeight: h } = $("pane");
   const aspect = Math.min(10, Math.max(0.1, w / Math.max(h, 1)));
@@ -226,7 +202,7 @@ function switchTheme() {
 
 const OWN_KEYS = {
   "/": ["find units", () => $("search").focus()],
-  S: ["save the view as PNG", savePng],
+  S: ["save the view as PNG", () => savePng(page.head)],
   N: ["save the activations as npz", () => wire.send({ type: "save" })],
   D: ["dark or light", switchTheme],
 };
@@ -292,7 +268,7 @@ $("chooser").addEventListener("change", () => {
   $("chooser").value = "";
 });
 $("theme").addEventListener("click", switchTheme);
-$("save-png").addEventListener("click", savePng);
+$("save-png").addEventListener("click", OWN_KEYS.S[1]);
 $("save-npz").addEventListener("click", OWN_KEYS.N[1]);
 $("help").addEventListener("cancel", (event) => {
   event.preventDefault();
