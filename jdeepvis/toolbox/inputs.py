@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image as PILImage
@@ -50,7 +49,7 @@ def read_file(path: Path) -> Pixels:
     raise JdeepvisError(f"{path.name!r}: {error.strerror}.") from error
 
 
-def _decode(file: BinaryIO, name: str) -> Pixels:
+def _decode(file: io.BufferedIOBase, name: str) -> Pixels:
   try:
     with PILImage.open(file, formats=_FORMATS) as head:
       width, height = head.size

@@ -20,7 +20,7 @@ from jdeepvis.toolbox.wire import Packer, pack_file
 from jdeepvis.types import JdeepvisError
 
 _MAX_TEXT = 4096  # characters
-_MALFORMED, _TOO_BIG, _LEFT = 1008, 1009, 1000
+_LEFT, _MALFORMED, _TOO_BIG, _FAILED = 1000, 1008, 1009, 1011
 
 
 class Page:
@@ -49,18 +49,26 @@ class Page:
   async def run(self) -> None:
     """Serves the page."""
     self._changed.set()
-    showing = asyncio.create_task(self._show())
+    tasks = [
+      asyncio.create_task(work) for work in (self._listen(), self._show())
+    ]
     try:
-      await self._listen()
+      await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+      for task in tasks:
+        if task.done():
+          task.result()
     except JdeepvisError as error:
       await self._close(_MALFORMED, str(error))
     except WebSocketDisconnect:
       pass
+    except Exception:
+      await self._close(_FAILED, "The server failed at this.")
+      raise
     finally:
-      showing.cancel()
       # An update under way ends with its thread; nobody waits for it.
-      with contextlib.suppress(asyncio.CancelledError, Exception):
-        await showing
+      for task in tasks:
+        task.cancel()
+      await asyncio.gather(*tasks, return_exceptions=True)
 
   async def _listen(self) -> None:
     while not self._state.closed:
@@ -114,8 +122,7 @@ class Page:
         )
       except JdeepvisError as error:
         if frame is not None and state.source != "files":
-          await self._close(_MALFORMED, str(error))
-          return
+          raise
         await self._tell(note=str(error))
         continue
       self._look = look
