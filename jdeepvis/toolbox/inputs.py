@@ -52,20 +52,17 @@ def read_file(path: Path) -> Pixels:
 def _decode(file: io.BufferedIOBase, name: str) -> Pixels:
   try:
     with PILImage.open(file, formats=_FORMATS) as head:
-      width, height = head.size
-      if width * height > _MAX_PIXELS:
-        raise JdeepvisError(
-          f"An image may have {_MAX_PIXELS} pixels; {name} has "
-          f"{width} x {height}."
-        )
-    file.seek(0)
-    return read_picture(file)
-  except JdeepvisError:
-    raise
+      large = head.width * head.height > _MAX_PIXELS
+    if not large:
+      file.seek(0)
+      return read_picture(file)
+  except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning):
+    pass  # Pillow's own limit is a larger one
   except Exception as error:  # a broken file makes its decoder raise anything
     raise JdeepvisError(
       f"{name} is no JPEG, PNG or WebP image that can be read."
     ) from error
+  raise JdeepvisError(f"{name} has more than {_MAX_PIXELS} pixels.")
 
 
 def prepare(pixels: Pixels, spec: InputSpec, fit: str) -> Image:

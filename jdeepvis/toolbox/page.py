@@ -68,7 +68,6 @@ class Page:
       # An update under way ends with its thread; nobody waits for it.
       for task in tasks:
         task.cancel()
-      await asyncio.gather(*tasks, return_exceptions=True)
 
   async def _listen(self) -> None:
     while not self._state.closed:
