@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench quality clean
+.PHONY: demo toolbox test lint format bench quality clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m experiments.render_units --config=configs/demo.py
+
+toolbox: $(VENV)/.installed-toolbox
+	@$(BIN)/python -m experiments.run_toolbox
 
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest --numprocesses=2
@@ -44,6 +47,10 @@ $(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(VENV)/.installed-toolbox: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[toolbox]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed

@@ -8,5 +8,8 @@ setuptools.setup(
     "jdeepvis.third_party",
   ],
   package_dir={"jdeepvis.third_party": "third_party"},
-  package_data={"jdeepvis.third_party": ["*/*"], "jdeepvis": ["**/*.html"]},
+  package_data={
+    "jdeepvis.third_party": ["*/*"],
+    "jdeepvis": ["**/*.html", "toolbox/static/*"],
+  },
 )

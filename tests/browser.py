@@ -6,27 +6,30 @@ import subprocess
 
 import pytest
 
-_NAME = "chromium"
+NAME = "chromium"
+QUIET = (
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+)
 
 
 def require():
   """Skips a test where there is no browser."""
-  if not shutil.which(_NAME):
+  if not shutil.which(NAME):
     pytest.skip("needs a browser: apt-get install chromium")
 
 
 def visit(address, profile):
   """The page as it stands once its scripts have run, without complaints."""
   command = [
-    shutil.which(_NAME),
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    shutil.which(NAME),
+    *QUIET,
     "--enable-logging=stderr",
     f"--user-data-dir={profile}",
     "--virtual-time-budget=3000",

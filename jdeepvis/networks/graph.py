@@ -38,8 +38,14 @@ class GraphApply:
     *,
     until: str | tuple[str, ...] | None = None,
     relu=jax.nn.relu,
+    given: Activations | None = None,
   ) -> Activations:
-    """Every blob, or those up to the last of `until`."""
+    """Every blob, or those up to the last of `until`.
+
+    Blobs that are `given` are taken as they are, so that one can ask what
+    depends on them.
+    """
+    given = given or {}
     blobs = {INPUT: jnp.asarray(images)}
     wanted = {until} if isinstance(until, str) else set(until or ())
     for layer in self.layers:
@@ -50,6 +56,7 @@ class GraphApply:
       outputs = KINDS[layer.kind].apply(layer, weights, inputs, relu)
       outputs = outputs if isinstance(outputs, tuple) else (outputs,)
       blobs.update(zip(layer.outputs, outputs, strict=True))
+      blobs.update({name: given[name] for name in given.keys() & layer.outputs})
     return blobs
 
 

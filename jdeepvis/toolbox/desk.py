@@ -1,0 +1,230 @@
+"""What all pages share: the network, the server's images, units' pictures."""
+
+import contextlib
+import functools
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jdeepvis import atlas
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.unit_files import UnitFile, unit_files
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import to_pixels
+from jdeepvis.probing.images import ImageList
+from jdeepvis.probing.top_patches import probed_layers
+from jdeepvis.synthesis import recipes, starts
+from jdeepvis.toolbox import inputs
+from jdeepvis.toolbox.engine import Engine
+from jdeepvis.toolbox.state import House, Layer, State
+from jdeepvis.toolbox.view import (
+  Panels,
+  Scene,
+  question,
+  selected_cell,
+  view,
+)
+from jdeepvis.types import Image
+
+_KEPT = 64  # of the server's images, decoded
+
+
+class Look(NamedTuple):
+  """One update of a page.
+
+  Attributes:
+    panels: what it shows.
+    scene: what that is of.
+    milliseconds: what each stage took.
+  """
+
+  panels: Panels
+  scene: Scene
+  milliseconds: dict[str, float]
+
+
+class Desk:
+  """Answers all pages; what takes time is called in a worker's thread.
+
+  Attributes:
+    house: what there is to look at.
+    engine: the network.
+    names: of the server's image files.
+    units: the folder of units' pictures, if there is one.
+  """
+
+  def __init__(
+    self, network: Network, images: ImageList, units: Path | None = None
+  ):
+    self.engine = Engine(network)
+    self.names = images.names
+    self.house = _house(self.engine, images)
+    self._images = images
+    self.units = units
+    self._pooled = {
+      info.outputs[0]: info.inputs[0]
+      for info in network.layers
+      if info.kind.endswith("_pooling")
+    }
+    self._spec = network.input
+    self._read = functools.lru_cache(_KEPT)(self._read_file)
+    self._scratch = contextlib.ExitStack()
+    self._rendered: dict[tuple[str, int], list[UnitFile]] = {}
+
+  def close(self) -> None:
+    """Removes what was rendered."""
+    self._scratch.close()
+
+  @functools.cached_property
+  def _pictures(self) -> PictureFolder:
+    """Where pictures are rendered to: gone when the desk is closed."""
+    folder = tempfile.TemporaryDirectory(prefix="jdeepvis-")
+    return PictureFolder.open(self._scratch.enter_context(folder), {})
+
+  def look(
+    self, state: State, frame: bytes | None, pinned: Image | None
+  ) -> Look:
+    """What a page sees now.
+
+    Args:
+      state: what it looks at.
+      frame: its newest upload or frame, an encoded image.
+      pinned: the centred image to compare with.
+
+    Raises:
+      JdeepvisError: the frame or the file is no image.
+    """
+    clock = _Clock()
+    image = self._image(state, frame)
+    clock.lap("image")
+    program, start = question(state)
+    if not self.engine.knows(program):
+      self.engine.look(image, program, start)
+      clock.lap("compiling")
+    answer = self.engine.look(image, program, start)
+    clock.lap("forward")
+    other = None
+    if pinned is not None:
+      other = self.engine.look(pinned, program, start)
+    cell = selected_cell(state, answer.values)
+    scene = Scene(
+      pixels=to_pixels(image, self._spec),
+      image=image,
+      answer=answer,
+      pinned=other,
+      field=self.engine.field(state.shown.name, cell),
+    )
+    panels = view(state, scene)
+    clock.lap("view")
+    return Look(panels, scene, clock.laps)
+
+  def unit_files(self, layer: Layer, unit: int) -> list[UnitFile]:
+    """The pictures there are of a unit, those just rendered first."""
+    own = self._rendered.get((layer.name, unit), [])
+    return own + self._tree_files(layer.name, unit)
+
+  def render(self, state: State, report: Callable[[float], Any]) -> None:
+    """Renders one picture of the selected unit, of what it can see.
+
+    Args:
+      state: which unit, by which recipe and seed.
+      report: called with the share that is done.
+    """
+    recipe = recipes.find_recipe(state.recipe)
+    layer, unit = state.shown, state.unit
+    request = atlas.Request(
+      layer=layer.name,
+      unit=unit,
+      seed=state.picture_seed,
+      recipe_name=state.recipe,
+      recipe=recipe,
+    )
+    devices = jax.local_device_count()
+    atlas.render_atlas(
+      self._pictures,
+      self.engine.network,
+      [request],
+      batch=lambda layer: devices,
+      start=lambda request: starts.start(
+        jax.random.fold_in(request.key, 0), self._spec
+      ),
+      report=_share_of(recipe.steps, report),
+    )
+    records = {
+      record["file"]: record for record in self._pictures.manifest["records"]
+    }
+    record = records[request.file]
+    caption = f"{state.recipe}, seed {state.picture_seed}"
+    if record["status"] != "ok":
+      caption += f", {record['status'].replace('_', ' ')}"
+    file = self._pictures.path / record.get("view", record["file"])
+    picture = UnitFile("rendered", caption, file)
+    known = self._rendered.setdefault((layer.name, unit), [])
+    if picture not in known:
+      known.insert(0, picture)
+
+  def _image(self, state: State, frame: bytes | None) -> Image:
+    if state.source == "files" or frame is None:
+      return self._read(state.image, state.fit)
+    pixels = inputs.decode(frame)
+    if state.source == "webcam":
+      pixels = inputs.stretch_contrast(pixels)
+    return inputs.prepare(pixels, self._spec, state.fit)
+
+  def _read_file(self, number: int, fit: str) -> Image:
+    if not self._images.names:
+      return np.zeros(self._spec.shape, np.float32)
+    path = self._images.root / self._images.names[number]
+    return inputs.prepare(inputs.read_file(path), self._spec, fit)
+
+  def _tree_files(self, layer: str, unit: int) -> list[UnitFile]:
+    if self.units is None:
+      return []
+    found = unit_files(self.units, layer, unit)
+    source = self._pooled.get(layer)
+    return found or (self._tree_files(source, unit) if source else [])
+
+
+def _house(engine: Engine, images: ImageList) -> House:
+  network = engine.network
+  count = len(network.labels)
+  layers = tuple(
+    Layer(name, shape, network.labels if shape[-1] == count else ())
+    for name in probed_layers(network)
+    if len(shape := engine.shapes[name]) in (1, 3)
+  )
+  return House(
+    layers=layers,
+    images=len(images.names),
+    recipes=tuple(recipes.RECIPES),
+    has_graph=bool(network.layers),
+  )
+
+
+def _share_of(steps: int, report: Callable[[float], Any]):
+  done = 0
+
+  def add(news: atlas.Report) -> None:
+    nonlocal done
+    done += news.image_steps
+    report(done / steps)
+
+  return add
+
+
+class _Clock:
+  """Milliseconds from lap to lap."""
+
+  def __init__(self):
+    self.laps: dict[str, float] = {}
+    self._last = time.perf_counter()
+
+  def lap(self, name: str) -> None:
+    now = time.perf_counter()
+    self.laps[name] = round(1e3 * (now - self._last), 2)
+    self._last = now

@@ -1,0 +1,295 @@
+// One page: the server keeps the state; this shows it and sends events.
+
+import { drawGrid, drawPicture, drawTile, fitCanvas, Grid, Sheet, Sprites }
+  from "./draw.js";
+import { Frames, readImage } from "./media.js";
+import { buildHelp, buildLayers, buildSelects, showControls, showFacts,
+  showPictures } from "./panes.js";
+import { download, savePng } from "./save.js";
+import { readAddress, writeAddress } from "./address.js";
+import { Wire } from "./wire.js";
+
+const $ = (id) => document.getElementById(id);
+const about = await (await fetch("about.json")).json();
+const page = { sheet: null, sprites: null, head: null, grid: null, tile: null };
+const times = [];
+
+$("title").textContent = about.title;
+document.title = `${about.title} · jdeepvis`;
+
+const wire = new Wire({
+  onOpen() {
+    const values = page.head ? page.head.share : readAddress();
+    sendAspect();
+    if (Object.keys(values).length) wire.set(values);
+  },
+  onUpdate: update,
+  onNews({ note, progress }) {
+    if (note !== undefined) $("note").textContent = note;
+    if (progress !== undefined) {
+      $("progress").hidden = false;
+      $("progress").value = progress;
+    }
+  },
+  onFile: (data) => download(new Blob([data]), "activations.npz"),
+  onClose(code, reason) {
+    frames.stop();
+    if (code === 1000) {
+      $("note").textContent = "Left. Any key opens the page again.";
+      addEventListener("keydown", () => location.reload(), { once: true });
+      return;
+    }
+    $("note").textContent = reason || "The server is away; trying again …";
+    if (code === 1008) {
+      page.head = null;
+      history.replaceState(null, "", location.pathname);
+    }
+    setTimeout(() => wire.connect(), 1500);
+  },
+});
+
+const frames = new Frames(Math.min(...about.input.slice(0, 2)), (blob) => {
+  wire.send(blob);
+});
+
+function update(head, arrays) {
+  const before = page.head;
+  page.head = head;
+  const { state, panels } = head;
+  if (!arrays.input.same) drawPicture($("input"), arrays.input);
+  const tiles = arrays.tiles;
+  if (!tiles.same || !page.sheet || before?.panels.signed !== panels.signed) {
+    page.sheet = new Sheet(tiles, panels.signed);
+  }
+  if (arrays.backward && !arrays.backward.same) {
+    drawPicture($("backward"), arrays.backward);
+  }
+  $("backward").hidden = !arrays.backward;
+  loadSprites(before);
+  if (!state.rendering) $("progress").hidden = true;
+  const restarted = head.frame !== before?.frame;
+  if (restarted) times.push(performance.now());
+  while (times.length > 30) times.shift();
+  $("note").textContent = "";
+  showControls(head, about);
+  showFacts(head, about);
+  showPictures(head, about);
+  showStatus();
+  paint();
+  writeAddress(head.share);
+  document.documentElement.dataset.updates = head.updates;
+  followSource(state);
+  if (state.source !== "files" && !state.frozen) frames.next();
+}
+
+function loadSprites(before) {
+  const { state } = page.head;
+  if (before && before.layer !== page.head.layer) page.sprites = null;
+  if (!state.pattern || page.sprites) return;
+  const image = new Image();
+  const place = state.layer;
+  image.onload = () => {
+    if (page.head.state.layer !== place) return;
+    page.sprites = new Sprites(image, about.layers[place].shape.at(-1));
+    paint();
+  };
+  image.onerror = () => {
+    $("note").textContent = "No pictures of this whole layer (--units).";
+  };
+  image.src = `sprites/${place}`;
+}
+
+function paint() {
+  const { head } = page;
+  if (!head || !page.sheet) return;
+  const { state, panels, columns } = head;
+  const canvas = $("tiles");
+  const colour = getComputedStyle(document.documentElement)
+    .getPropertyValue("--mark");
+  fitCanvas(canvas);
+  const sheet = state.pattern && page.sprites ? page.sprites : page.sheet;
+  page.grid = page.tile = null;
+  if (state.zoom === "backward" && state.rule !== "off") {
+    paintPicture(canvas, $("backward"));
+  } else if (state.zoom === "unit") {
+    page.tile = drawTile(canvas, sheet, state.unit, null, colour);
+  } else {
+    page.grid = new Grid(
+      canvas.width, canvas.height, panels.order.length, columns, sheet);
+    const { labels } = about.layers[state.layer];
+    drawGrid(
+      canvas, page.grid, sheet, panels.order, state.unit, colour, labels);
+  }
+  const map = $("map");
+  fitCanvas(map);
+  page.map = drawTile(map, page.sheet, state.unit, panels.position, colour);
+}
+
+function paintPicture(canvas, picture) {
+  const context = canvas.getContext("2d");
+  const { width, height } = picture;
+  const scale = Math.min(canvas.width / width, canvas.height / height);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(
+    picture, (canvas.width - width * scale) / 2,
+    (canvas.height - height * scale) / 2, width * scale, height * scale);
+}
+
+function showStatus() {
+  const { head } = page;
+  const { state, milliseconds } = head;
+  const live = times.length > 1 && performance.now() - times.at(-1) < 2000;
+  const rate = 1000 * (times.length - 1) / (times.at(-1) - times[0]);
+  const parts = [
+    `${head.layer} : ${state.unit}`,
+    state.rule === "off"
+      ? "forward" : `${state.rule} from ${head.from}, ${state.filter}`,
+    live ? `${rate.toFixed(1)} frames/s` : "still",
+    `forward ${milliseconds.forward.toFixed(1)} ms`,
+  ];
+  if (state.boost) parts.push(`boost ${state.boost}`);
+  if (state.gamma !== 1) parts.push(`gamma ${state.gamma}`);
+  if (state.debug) {
+    parts.push(`image ${milliseconds.image} ms`, `view ${milliseconds.view} ms`);
+  }
+  if (state.debug > 1) {
+    parts.push(`frame ${head.frame}`, `${head.dropped} dropped`);
+  }
+  $("status").textContent = parts.join("  ·  ");
+}
+
+function followSource(state) {
+  if (state.source === "webcam" && !frames.running && !page.opening) {
+    page.opening = true;
+    frames.openWebcam().catch((error) => {
+      wire.set({ source: "files" });
+      setTimeout(() => { $("note").textContent = error.message; }, 300);
+    }).finally(() => { page.opening = false; });
+  }
+  if (state.source === "files") frames.stop();
+}
+
+async function take(file) {
+  if (!file) return;
+  try {
+    if (file.type.startsWith("video/")) {
+      wire.set({ source: "upload", frozen: false });
+      await frames.openVideo(file);
+      return;
+    }
+    const blob = await readImage(file);
+    frames.stop();
+    wire.set({ source: "upload", frozen: false });
+    wire.send(blob);
+  } catch {
+    $("note").textContent = `${file.name} is no image that can be read.`;
+  }
+}
+
+function sendAspect() {
+  const { clientWidth: w, clientHeight: h } = $("pane");
+  const aspect = Math.min(10, Math.max(0.1, w / Math.max(h, 1)));
+  wire.set({ aspect });
+}
+
+function switchTheme() {
+  const root = document.documentElement;
+  root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
+  paint();
+}
+
+const OWN_KEYS = {
+  "/": ["find units", () => $("search").focus()],
+  S: ["save the view as PNG", () => savePng(page.head)],
+  N: ["save the activations as npz", () => wire.send({ type: "save" })],
+  D: ["dark or light", switchTheme],
+};
+
+function onKey(event) {
+  const { key, target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.matches("input, select, textarea")) {
+    if (key === "Escape" || key === "Enter") target.blur();
+    return;
+  }
+  if (target.matches("button") && (key === "Enter" || key === " ")) return;
+  const known = about.keys.some(({ names }) => names.includes(key));
+  if (OWN_KEYS[key]) OWN_KEYS[key][1]();
+  else if (known) wire.key(key);
+  else return;
+  event.preventDefault();
+}
+
+function point(event) {
+  const box = $("tiles").getBoundingClientRect();
+  const x = (event.clientX - box.left) * devicePixelRatio;
+  const y = (event.clientY - box.top) * devicePixelRatio;
+  const place = page.grid ? page.grid.at(x, y) : -1;
+  return place < 0 ? null : page.head.panels.order[place];
+}
+
+function choosePosition(event) {
+  const { left, top, scale } = page.map;
+  const box = $("map").getBoundingClientRect();
+  const x = (event.clientX - box.left) * devicePixelRatio;
+  const y = (event.clientY - box.top) * devicePixelRatio;
+  const [column, row] = [(x - left) / scale, (y - top) / scale].map(Math.floor);
+  const { w, h } = page.sheet;
+  if (row >= 0 && row < h && column >= 0 && column < w) {
+    wire.set({ position: [row, column] });
+  }
+}
+
+document.documentElement.dataset.theme = localStorage.getItem("theme")
+  ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+buildLayers(about, (layer) => wire.set({ layer }));
+buildSelects(about, (values) => wire.set(values));
+buildHelp(about, OWN_KEYS);
+addEventListener("keydown", onKey);
+for (const button of document.querySelectorAll("[data-key]")) {
+  button.addEventListener("click", () => wire.key(button.dataset.key));
+}
+$("tiles").addEventListener("click", (event) => {
+  const unit = point(event);
+  if (unit !== null) wire.set({ unit });
+});
+$("tiles").addEventListener("dblclick", () => wire.key("z"));
+$("tiles").addEventListener("mousemove", (event) => {
+  const unit = point(event);
+  const { labels } = about.layers[page.head?.state.layer ?? 0];
+  $("tiles").title = unit === null ? "" : `${unit} ${labels[unit] ?? ""}`;
+});
+$("map").addEventListener("click", choosePosition);
+$("open").addEventListener("click", () => $("chooser").click());
+$("chooser").addEventListener("change", () => {
+  take($("chooser").files[0]);
+  $("chooser").value = "";
+});
+$("theme").addEventListener("click", switchTheme);
+$("save-png").addEventListener("click", OWN_KEYS.S[1]);
+$("save-npz").addEventListener("click", OWN_KEYS.N[1]);
+$("help").addEventListener("cancel", (event) => {
+  event.preventDefault();
+  wire.key("h");
+});
+addEventListener("paste", ({ clipboardData }) => take(clipboardData.files[0]));
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("drop").hidden = false;
+});
+addEventListener("dragleave", ({ relatedTarget }) => {
+  if (!relatedTarget) $("drop").hidden = true;
+});
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").hidden = true;
+  take(event.dataTransfer.files[0]);
+});
+let resizing;
+new ResizeObserver(() => {
+  paint();
+  clearTimeout(resizing);
+  resizing = setTimeout(sendAspect, 150);
+}).observe($("pane"));
