@@ -85,10 +85,11 @@ def main() -> None:
     for name in _RECIPE.value:
       recipe = dataclasses.asdict(recipes.find_recipe(name))
       folder.pin(f"recipe {name}", recipe)
-    size = folder.settle(
-      "pictures at once", lambda: common.batch_for(network, network.output)
-    )
     total = sum(map(len, groups.values()))
+    size = folder.settle(
+      "pictures at once",
+      lambda: common.batch_for(network, network.output, total),
+    )
     with tqdm(total=total, unit="picture", dynamic_ncols=True) as bar:
       for (_, start), requests in groups.items():
         missing = [one for one in requests if one.file not in folder]
