@@ -1,6 +1,7 @@
 """Scripts within the tests' own process, though their flags share names."""
 
 import contextlib
+import functools
 import importlib
 
 from absl import flags
@@ -17,9 +18,7 @@ class Script:
   """
 
   def __init__(self, name):
-    with _set_aside():
-      self.module = importlib.import_module(name)
-      self._flags = _script_flags()
+    self.module, self._flags = _load(name)
 
   def run(self, monkeypatch, *arguments):
     """The script from its arguments up to its very end."""
@@ -35,6 +34,13 @@ class Script:
     monkeypatch.setattr(common, "_keep_programs", lambda: None)
     monkeypatch.setattr(common.app, "run", parse_and_run)
     common.run(self.module.main)
+
+
+@functools.cache
+def _load(name):
+  """A module and its flags, which it defines when first imported alone."""
+  with _set_aside():
+    return importlib.import_module(name), _script_flags()
 
 
 @contextlib.contextmanager
