@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import cold, forward, gradients, rendering, rival, scan
+from benchmarks import cold, forward, gradients, rendering, rival, scan, toolbox
 from experiments import common
 
 _HEAD = "| work | jdeepvis | rival | ratio | goal |\n|---|---|---|---|---|"
@@ -23,7 +23,7 @@ def main() -> None:
   rival.use_threads()
   print(_HEAD, flush=True)
   lines = []
-  for part in (cold, rendering, gradients, forward, scan):
+  for part in (cold, rendering, gradients, forward, scan, toolbox):
     for row in part.rows():
       lines.append("| " + " | ".join(row) + " |")
       print(lines[-1], flush=True)

@@ -11,12 +11,14 @@ taken. Then whole round trips over a websocket, with one page and with four.
 import asyncio
 import io
 import json
+import multiprocessing
 import os
 import statistics
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 
 import jax
 import numpy as np
@@ -44,8 +46,8 @@ def main() -> None:
   """Prints both tables."""
   network = load_network("squeezenet1.1")
   frames = _frames(network)
-  print("| frame to tiles | ms | bare pass, ms | ratio |\n|---|---|---|---|")
-  for row in rows(network, frames):
+  print("| work | toolbox | rival | ratio | goal |\n|---|---|---|---|---|")
+  for row in rows():
     print("| " + " | ".join(row) + " |", flush=True)
   print("\n| pages | updates/s, each | round trip, ms: median | 90 % | 99 % |")
   print("|---|---|---|---|---|")
@@ -54,8 +56,10 @@ def main() -> None:
   print(f"\nLoad of the machine: {os.getloadavg()[0]:.1f}.")
 
 
-def rows(network: Network, frames: list[bytes]) -> Iterator[list[str]]:
+def rows() -> Iterator[list[str]]:
   """One row for each layer, without classes and with them."""
+  network = load_network("squeezenet1.1")
+  frames = _frames(network)
   desk = Desk(network, list_images(third_party() / "photos"))
   image = prepare(decode(frames[0]), network.input, "square")
   for layer in _LAYERS:
@@ -71,10 +75,11 @@ def rows(network: Network, frames: list[bytes]) -> Iterator[list[str]]:
         rounds=_ROUNDS,
       )
       yield [
-        layer + ", classes" * labels,
+        f"Toolbox, frame to tiles of {layer}{', classes' * labels}, ms",
         f"{1e3 * seconds['ours']:.1f}",
-        f"{1e3 * seconds['bare']:.1f}",
-        f"{seconds['ours'] / seconds['bare']:.2f}",
+        f"bare pass {1e3 * seconds['bare']:.1f}",
+        f"{seconds['ours'] / seconds['bare']:.2f} times as long",
+        "at most 1.5",
       ]
 
 
@@ -122,7 +127,9 @@ def _round_trips(network: Network, frames: list[bytes], pages: int):
   while not server.started:
     time.sleep(0.05)
   port = server.servers[0].sockets[0].getsockname()[1]
-  taken = asyncio.run(_talk(port, frames, pages))
+  # Pages are other processes in life, too.
+  with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    taken = pool.submit(_visit, port, frames, pages).result()
   server.should_exit = True
   thread.join()
   trips = sorted(1e3 * trip for one in taken for trip in one)
@@ -133,6 +140,11 @@ def _round_trips(network: Network, frames: list[bytes], pages: int):
     f"{min(rates):.1f} to {max(rates):.1f}",
     *(f"{cuts[share - 1]:.0f}" for share in (50, 90, 99)),
   ]
+
+
+def _visit(port: int, frames: list[bytes], pages: int) -> list[list[float]]:
+  """Seconds of each round trip, page by page."""
+  return asyncio.run(_talk(port, frames, pages))
 
 
 async def _talk(port: int, frames: list[bytes], pages: int):

@@ -22,9 +22,9 @@ class Tab:
     complaints: what its console had to say.
   """
 
-  def __init__(self, address):
+  def __init__(self, socket):
     self.complaints = []
-    self._socket = connect(address, max_size=None)
+    self._socket = socket
     self._numbers = itertools.count(1)
     for domain in ("Page", "Runtime", "Log", "Network"):
       self.call(f"{domain}.enable")
@@ -117,15 +117,17 @@ def open_tab(profile, size=(1280, 720)):
   quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
   with subprocess.Popen(command, **quiet) as process:
     try:
-      tab = Tab(_find_tab(profile / "DevToolsActivePort"))
-      tab.call(
-        "Emulation.setDeviceMetricsOverride",
-        width=size[0],
-        height=size[1],
-        deviceScaleFactor=1,
-        mobile=False,
-      )
-      yield tab
+      address = _find_tab(profile / "DevToolsActivePort")
+      with connect(address, max_size=None) as socket:
+        tab = Tab(socket)
+        tab.call(
+          "Emulation.setDeviceMetricsOverride",
+          width=size[0],
+          height=size[1],
+          deviceScaleFactor=1,
+          mobile=False,
+        )
+        yield tab
     finally:
       process.terminate()
 

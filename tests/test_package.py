@@ -102,6 +102,7 @@ def test_a_wheel_is_whole_and_works(tmp_path):
   assert len(bundled) >= 9 and bundled <= held
   assert "jdeepvis/display/gallery.html" in held
   assert "jdeepvis/display/unit_page.html" in held
+  assert "jdeepvis/toolbox/static/main.js" in held
   modules = {
     str(path.relative_to(ROOT)) for path in ROOT.glob("jdeepvis/**/*.py")
   }

@@ -107,13 +107,18 @@ def scaled(values: Values, boost: float, gamma: float) -> Bytes:
     gamma: below 1 brightens the dark.
   """
   low, high = values.min(), values.max()
-  share = (values - low) * np.float32(1 / ((high - low) or 1))
+  share = values - low
+  # In place: fresh memory costs more than the sums do.
+  share *= np.float32(1 / ((high - low) or 1))
   if boost:
     peaks = share.max(axis=(0, 1))
-    share = share * np.where(peaks > 0, peaks, 1) ** np.float32(-boost)
+    share *= np.where(peaks > 0, peaks, 1) ** np.float32(-boost)
+    np.minimum(share, 1, out=share)
   if gamma != 1:
-    share = share ** np.float32(gamma)
-  return np.uint8(255 * np.minimum(share, 1) + np.float32(0.5))
+    share **= np.float32(gamma)
+  share *= 255
+  share += np.float32(0.5)
+  return share.astype(np.uint8)
 
 
 def balanced(values: Values) -> Bytes:

@@ -6,6 +6,7 @@ import threading
 import time
 
 import browser
+import devtools
 import numpy as np
 import pytest
 import toolbox_network
@@ -13,8 +14,6 @@ import uvicorn
 from PIL import Image
 
 from jdeepvis.toolbox import server
-
-devtools = pytest.importorskip("devtools")
 
 
 @contextlib.contextmanager

@@ -215,6 +215,11 @@ function onKey(event) {
     return;
   }
   if (target.matches("button") && (key === "Enter" || key === " ")) return;
+  if (key === "Escape" && page.head?.state.help) {
+    event.preventDefault();
+    wire.key("h"); // without resetting the view
+    return;
+  }
   const known = about.keys.some(({ names }) => names.includes(key));
   if (OWN_KEYS[key]) OWN_KEYS[key][1]();
   else if (known) wire.key(key);
@@ -270,10 +275,7 @@ $("chooser").addEventListener("change", () => {
 $("theme").addEventListener("click", switchTheme);
 $("save-png").addEventListener("click", OWN_KEYS.S[1]);
 $("save-npz").addEventListener("click", OWN_KEYS.N[1]);
-$("help").addEventListener("cancel", (event) => {
-  event.preventDefault();
-  wire.key("h");
-});
+$("help").addEventListener("cancel", (event) => event.preventDefault());
 addEventListener("paste", ({ clipboardData }) => take(clipboardData.files[0]));
 addEventListener("dragover", (event) => {
   event.preventDefault();
