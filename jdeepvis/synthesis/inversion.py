@@ -9,7 +9,8 @@ Phi(x) is a given one, from noise, by gradient descent with momentum on
 with V the total variation at beta = 2, the sum of squared differences of
 neighbours, and sigma the norm of a typical image. Strengths, rates and restarts
 are those of the authors' published experiment on CaffeNet; the noise is of
-another generator.
+another generator, and each step ends within the box of what a file can hold:
+without it some descents blow up at these rates.
 """
 
 import functools
@@ -19,13 +20,15 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float
 
 from jdeepvis.networks.names import find_layer
-from jdeepvis.networks.network import Network
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.synthesis import priors
 from jdeepvis.synthesis.render import Rendering, render
 from jdeepvis.synthesis.score import Score
-from jdeepvis.synthesis.transforms import Transform
+from jdeepvis.synthesis.transforms import Transform, project
 from jdeepvis.types import AnyArray, Image, JdeepvisError, PRNGKey, Scalar
 
 Code = Float[AnyArray, "*cells f"]
@@ -86,6 +89,7 @@ def invert(
     network.input.shape,
     steps,
     network.params,
+    network.input.mean,
     code,
     mask,
     total_variation,
@@ -208,13 +212,17 @@ def _code(apply, blob, params, image):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _invert(apply, blob, shape, steps, params, code, mask, variation, key):
+def _invert(
+  apply, blob, shape, steps, params, mean, code, mask, variation, key
+):
+  lower, upper = InputSpec(shape, mean).bounds
+  box = functools.partial(priors.box, lower=lower, upper=upper)
   sigma = typical_norm(shape)
   noise = jax.random.normal(key, shape)
   start = noise * (sigma / jnp.linalg.norm(noise))
   return render(
     _score(apply, blob, params, code, mask, variation),
-    restarted_momentum(sigma**2, steps),
+    optax.chain(restarted_momentum(sigma**2, steps), project(box)),
     start,
     key=key,
     steps=steps,

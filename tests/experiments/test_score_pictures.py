@@ -93,7 +93,7 @@ def test_the_table_says_what_a_second_look_says(
     assert row["spectrum_distance"] > 0 and row["colour_distance"] > 0
   assert scores["recipes"][1]["diversity"] is None
   row = scores["recipes"][2]
-  assert (row["recipe"], row["pictures"]) == ("(photos)", 1)
+  assert (row["recipe"], row["pictures"]) == ("(photos)", 4)
   assert row["spectrum_distance"] == pytest.approx(0)
   assert row["colour_distance"] == pytest.approx(0, abs=1e-4)
   with open(path / "scores.csv", encoding="utf-8", newline="") as file:
