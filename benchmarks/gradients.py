@@ -15,7 +15,7 @@ from jdeepvis.networks.crop import crop
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.operations import count_operations
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import recipes, starts, sweep
+from jdeepvis.synthesis import assembly, recipes, starts, sweep
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
 
@@ -43,7 +43,7 @@ def _default_recipe(network: Network) -> list[str]:
   def render():
     pictures = [
       sweep.Picture(
-        recipes.objective(recipe, "output", unit),
+        assembly.objective(recipe, "output", unit),
         recipe,
         jax.random.key(unit),
         starts.start(jax.random.key(unit), network.input),

@@ -13,7 +13,7 @@ from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.graph import GraphApply, random_weights
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import recipes, starts, sweep
+from jdeepvis.synthesis import assembly, recipes, starts, sweep
 
 _UNITS, _STEPS = 8, 50
 _LARGEST_DIFFERENCE = 0.05
@@ -41,7 +41,7 @@ def _row(what: str, network: Network, name: str) -> list[str]:
   units = np.arange(_UNITS) * 37 + 130
   pictures = [
     sweep.Picture(
-      recipes.objective(recipe, "output", int(unit)),
+      assembly.objective(recipe, "output", int(unit)),
       recipe,
       jax.random.key(unit),
       starts.start(jax.random.key(unit), network.input),
