@@ -48,16 +48,44 @@ class GraphApply:
     given = given or {}
     blobs = {INPUT: jnp.asarray(images)}
     wanted = {until} if isinstance(until, str) else set(until or ())
+    averaged = averaged_products(self.layers)
     for layer in self.layers:
       if until is not None and wanted <= blobs.keys():
         break
-      inputs = tuple(blobs[name] for name in layer.inputs)
-      weights = params.get(layer.weights_key, {})
-      outputs = KINDS[layer.kind].apply(layer, weights, inputs, relu)
-      outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-      blobs.update(zip(layer.outputs, outputs, strict=True))
+      steps = [layer]
+      product = averaged.get(layer.name)
+      if product and product.outputs[0] not in given:
+        steps = [layer._replace(inputs=product.inputs), product]
+      values = tuple(blobs[name] for name in steps[0].inputs)
+      for step in steps:
+        weights = params.get(step.weights_key, {})
+        values = KINDS[step.kind].apply(step, weights, values, relu)
+        values = values if isinstance(values, tuple) else (values,)
+      blobs.update(zip(layer.outputs, values, strict=True))
       blobs.update({name: given[name] for name in given.keys() & layer.outputs})
     return blobs
+
+
+def averaged_products(
+  layers: tuple[LayerInfo, ...],
+) -> dict[str, LayerInfo]:
+  """Global averages, by name, with the 1 x 1 convolution that each reads.
+
+  The mean of such a convolution is the convolution of the mean, which takes
+  one product instead of one for each cell: a quarter of the arithmetic of
+  SqueezeNet's class scores.
+  """
+  writers = {layer.outputs[0]: layer for layer in layers}
+  read = {
+    layer.name: writers.get(layer.inputs[0])
+    for layer in layers
+    if layer.kind == "global_average"
+  }
+  return {
+    name: layer
+    for name, layer in read.items()
+    if layer and layer.kind == "convolution" and _is_cellwise(layer)
+  }
 
 
 class GraphShapes(NamedTuple):
@@ -184,6 +212,11 @@ class _Weights(nn.Module):
       name: self.param(name, _initialiser(name), shape)
       for name, shape in self.shapes
     }
+
+
+def _is_cellwise(layer: LayerInfo) -> bool:
+  moved = layer.kernel, layer.stride, layer.pad
+  return moved == ((1, 1), (1, 1), (0, 0))
 
 
 def _infer_layer(layer: LayerInfo, shapes: list[Shape]):

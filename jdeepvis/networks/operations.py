@@ -2,9 +2,11 @@
 
 import math
 
-from jdeepvis.networks.graph import infer_shapes
+from collections.abc import Iterator
+
+from jdeepvis.networks.graph import averaged_products, infer_shapes
 from jdeepvis.networks.names import find_layer
-from jdeepvis.networks.network import Network
+from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph
 
 
@@ -19,7 +21,8 @@ def count_operations(
 
   Args:
     network: a network with a layer graph.
-    layer: the blob after which nothing is computed; None counts all.
+    layer: the blob that is wanted; what it does not need is not counted. None
+      counts all.
 
   Raises:
     JdeepvisError: there is no such layer, or no layer graph.
@@ -28,15 +31,35 @@ def count_operations(
   last = None if layer is None else find_layer(network, layer)
   blobs, weights = infer_shapes(network.layers, network.input.shape)
   counts = {}
-  for info in network.layers:
+  for info, once in _needed(network.layers, last):
     kernel = weights.get(info.weights_key, {}).get("kernel")
     if kernel is not None:
       # A convolution's weights meet each cell of what it writes, those of its
       # transpose each cell of what it reads.
       transposed = info.kind == "deconvolution"
       blob = (info.inputs if transposed else info.outputs)[0]
-      cells = math.prod(blobs[blob][:-1])
+      cells = 1 if once else math.prod(blobs[blob][:-1])
       counts[info.name] = 2 * math.prod(kernel) * cells
-    if last in info.outputs:
-      break
   return counts
+
+
+def _needed(
+  layers: tuple[LayerInfo, ...], last: str | None
+) -> Iterator[tuple[LayerInfo, bool]]:
+  """Layers in their order, and whether only the mean over cells is needed."""
+  averaged = averaged_products(layers)
+  wanted = {name for layer in layers for name in layer.outputs}
+  if last is not None:
+    wanted = {last}
+  means, needed = set(), []
+  for layer in reversed(layers):
+    if wanted.intersection(layer.outputs):
+      if product := averaged.get(layer.name):
+        means.add(product)
+      else:
+        wanted.update(layer.inputs)
+      needed.append((layer, False))
+    elif layer in means:
+      wanted.update(layer.inputs)
+      needed.append((layer, True))
+  return reversed(needed)

@@ -80,38 +80,67 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
   # Blurs mirrored at the edges are products in a cosine basis: once there and
   # once back serve all octaves, and their sizes are the same there (Parseval).
   height, width, _ = grad.shape
-  down, right = _cosines(height), _cosines(width)
-  spectrum = _turned(jnp.moveaxis(grad, -1, 0), right, down)
-  power = jnp.sum(spectrum**2, axis=0)
+  spectrum = _analyse(_analyse(jnp.moveaxis(grad, -1, 0)))
+  power = sum(plane**2 for plane in spectrum)  # XLA's own sum is slow here.
   octaves = jnp.arange(_OCTAVES - 1)
   sigma = coarsest * min(height, width) / 2.0**octaves
-  across, along = _passed(width, sigma), _passed(height, sigma)
-  left = _product("nw,wh,nh->n", across**2, power, along**2)
+  along, across = _passed(height, sigma), _passed(width, sigma)
+  left = _product("nh,hw,nw->n", along**2, power, across**2)
   gains = jnp.sqrt(jnp.sum(power) / jnp.where(left > 0, left, jnp.inf))
-  change = _product("n,nw,nh->wh", gains, across, along) - len(octaves)
-  added = _turned(change * spectrum, down.T, right.T) / _OCTAVES
+  change = _product("n,nh,nw->hw", gains, along, across) - len(octaves)
+  added = _synthesise(_synthesise(change * spectrum)) / _OCTAVES
   return grad + jnp.moveaxis(added, 0, -1)
 
 
-def _turned(
-  planes: Float[Array, "c a b"], last: np.ndarray, middle: np.ndarray
-) -> Float[Array, "c b a"]:
-  """A matrix for each of the two axes, which change places."""
-  half = _product("cax,bx->cab", planes, last)
-  return _product("cxb,ax->cba", half, middle)
+def _analyse(planes: Float[Array, "c a n"]) -> Float[Array, "c n a"]:
+  """The last axis in a cosine basis, even frequencies first; axes swapped.
+
+  Even cosines are their own mirror images and odd ones are minus theirs, so
+  that half the places tell all, in half the products.
+  """
+  even, odd = _cosines(planes.shape[-1])
+  half = odd.shape[1]
+  begin, middle, end = jnp.split(planes, (half, even.shape[1]), axis=-1)
+  end = end[..., ::-1]
+  whole = jnp.concatenate([begin + end, middle], axis=-1)
+  return jnp.concatenate(
+    [
+      _product("cax,bx->cba", whole, even),
+      _product("cax,bx->cba", begin - end, odd),
+    ],
+    axis=1,
+  )
 
 
-def _cosines(size: int) -> Float[np.ndarray, "size size"]:
-  """The orthonormal cosine basis (DCT-II), a row for each frequency."""
-  frequency, place = np.mgrid[:size, :size]
+def _synthesise(planes: Float[Array, "c a n"]) -> Float[Array, "c n a"]:
+  """The way back from `_analyse`."""
+  even, odd = _cosines(planes.shape[-1])
+  half = odd.shape[1]
+  whole = _product("cab,bx->cxa", planes[..., : len(even)], even)
+  turned = _product("cab,bx->cxa", planes[..., len(even) :], odd)
+  begin, middle = jnp.split(whole, (half,), axis=1)
+  end = (begin - turned)[:, ::-1]
+  return jnp.concatenate([begin + turned, middle, end], axis=1)
+
+
+def _cosines(size: int) -> tuple[np.ndarray, np.ndarray]:
+  """The orthonormal cosine basis (DCT-II), a row for each frequency.
+
+  Returns:
+    The even frequencies and the odd ones, over the first half of the places;
+    a place in the middle counts to the even ones alone.
+  """
+  frequency, place = np.mgrid[:size, : (size + 1) // 2]
   basis = np.cos(np.pi / size * frequency * (place + 0.5))
   basis *= np.where(frequency == 0, 1, np.sqrt(2)) / np.sqrt(size)
-  return np.float32(basis)
+  basis = np.float32(basis)
+  return basis[::2], basis[1::2, : size // 2]
 
 
 def _passed(size: int, sigma: Float[Array, " n"]) -> Float[Array, "n size"]:
-  """What the blurs of `priors.blur` leave of each cosine of one axis."""
+  """What the blurs of `priors.blur` leave of each of `_analyse`'s cosines."""
   frequency, distance = np.mgrid[:size, : size + 1]
+  frequency = np.concatenate([frequency[::2], frequency[1::2]])
   waves = np.float32(np.cos(np.pi / size * frequency * distance))
   distance, sigma = distance[0], sigma[:, None]
   taps = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, 1e-6)) ** 2)

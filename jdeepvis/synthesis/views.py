@@ -84,10 +84,12 @@ def _resample_forward(image, move):
   return _resample(image, move), move
 
 
-def _resample_backward(move, seen):
-  """The transpose: each pixel gathers from the views' pixels it went to.
+@jax.custom_batching.sequential_vmap
+def _transpose(move, seen):
+  """Each pixel gathers from the views' pixels it went to.
 
-  Autodiff would scatter instead, one pixel after another on a CPU.
+  Autodiff would scatter instead, one pixel after another on a CPU. Images go
+  one after another too: each has its own number of pixels to gather.
   """
   height, width, channels = seen.shape
   shift, scale, rotation = move
@@ -117,10 +119,14 @@ def _resample_backward(move, seen):
     weight = jnp.where(inside, weight, 0)
     row = jnp.clip(row, 0, height - 1).astype(jnp.int32)
     column = jnp.clip(column, 0, width - 1).astype(jnp.int32)
-    return total + weight[..., None] * pixels[row * width + column]
+    place = pixels.at[row * width + column]
+    return total + weight[..., None] * place.get(mode="promise_in_bounds")
 
-  image = lax.fori_loop(0, across**2, add, jnp.zeros_like(seen))
-  return image, jax.tree.map(jnp.zeros_like, move)
+  return lax.fori_loop(0, across**2, add, jnp.zeros_like(seen))
+
+
+def _resample_backward(move, seen):
+  return _transpose(move, seen), jax.tree.map(jnp.zeros_like, move)
 
 
 _resample.defvjp(_resample_forward, _resample_backward)
