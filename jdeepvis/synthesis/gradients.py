@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jdeepvis.types import Image, Scalar
+from jdeepvis.types import AnyArray, Image, Scalar
 
 _OCTAVES = 5
 
@@ -80,7 +80,8 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
   # Blurs mirrored at the edges are products in a cosine basis: once there and
   # once back serve all octaves, and their sizes are the same there (Parseval).
   height, width, _ = grad.shape
-  spectrum = _analyse(_analyse(jnp.moveaxis(grad, -1, 0)))
+  # Rows as they lie, columns with the channels in front: so nothing is turned.
+  spectrum = _analyse(jnp.moveaxis(_analyse(grad, axis=0), -1, 0), axis=-1)
   power = sum(plane**2 for plane in spectrum)  # XLA's own sum is slow here.
   octaves = jnp.arange(_OCTAVES - 1)
   sigma = coarsest * min(height, width) / 2.0**octaves
@@ -88,39 +89,38 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
   left = _product("nh,hw,nw->n", along**2, power, across**2)
   gains = jnp.sqrt(jnp.sum(power) / jnp.where(left > 0, left, jnp.inf))
   change = _product("n,nh,nw->hw", gains, along, across) - len(octaves)
-  added = _synthesise(_synthesise(change * spectrum)) / _OCTAVES
-  return grad + jnp.moveaxis(added, 0, -1)
+  added = _synthesise(change * spectrum, axis=-1)
+  added = _synthesise(jnp.moveaxis(added, 0, -1), axis=0)
+  return grad + added / _OCTAVES
 
 
-def _analyse(planes: Float[Array, "c a n"]) -> Float[Array, "c n a"]:
-  """The last axis in a cosine basis, even frequencies first; axes swapped.
+def _analyse(values: AnyArray, *, axis: int) -> Array:
+  """The first or last axis in a cosine basis, even frequencies first.
 
   Even cosines are their own mirror images and odd ones are minus theirs, so
   that half the places tell all, in half the products.
   """
-  even, odd = _cosines(planes.shape[-1])
-  half = odd.shape[1]
-  begin, middle, end = jnp.split(planes, (half, even.shape[1]), axis=-1)
-  end = end[..., ::-1]
-  whole = jnp.concatenate([begin + end, middle], axis=-1)
-  return jnp.concatenate(
-    [
-      _product("cax,bx->cba", whole, even),
-      _product("cax,bx->cba", begin - end, odd),
-    ],
-    axis=1,
-  )
+  even, odd = _cosines(values.shape[axis])
+  parts = odd.shape[1], even.shape[1]
+  begin, middle, end = jnp.split(values, parts, axis)
+  end = jnp.flip(end, axis)
+  whole = jnp.concatenate([begin + end, middle], axis)
+  formula = "fx,x...->f..." if axis == 0 else "fx,...x->...f"
+  found = _product(formula, even, whole), _product(formula, odd, begin - end)
+  return jnp.concatenate(found, axis)
 
 
-def _synthesise(planes: Float[Array, "c a n"]) -> Float[Array, "c n a"]:
+def _synthesise(spectrum: Array, *, axis: int) -> Array:
   """The way back from `_analyse`."""
-  even, odd = _cosines(planes.shape[-1])
-  half = odd.shape[1]
-  whole = _product("cab,bx->cxa", planes[..., : len(even)], even)
-  turned = _product("cab,bx->cxa", planes[..., len(even) :], odd)
-  begin, middle = jnp.split(whole, (half,), axis=1)
-  end = (begin - turned)[:, ::-1]
-  return jnp.concatenate([begin + turned, middle, end], axis=1)
+  even, odd = _cosines(spectrum.shape[axis])
+  formula = "fx,f...->x..." if axis == 0 else "fx,...f->...x"
+  parts = jnp.split(spectrum, [len(even)], axis)
+  whole, turned = map(
+    functools.partial(_product, formula), (even, odd), parts
+  )
+  begin, middle = jnp.split(whole, [odd.shape[1]], axis)
+  end = jnp.flip(begin - turned, axis)
+  return jnp.concatenate([begin + turned, middle, end], axis)
 
 
 def _cosines(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -71,7 +71,8 @@ def _resample(image, move):
   corner = top * (width + 3) + left
 
   def neighbour(row, column):
-    return padded[corner + row * (width + 3) + column]
+    place = padded.at[corner + row * (width + 3) + column]
+    return place.get(mode="promise_in_bounds")
 
   upper = (1 - right) * neighbour(0, 0) + right * neighbour(0, 1)
   lower = (1 - right) * neighbour(1, 0) + right * neighbour(1, 1)
