@@ -24,8 +24,9 @@ from jdeepvis.networks.pictures import read_picture
 from jdeepvis.synthesis.sweep import choose_batch
 from jdeepvis.types import Image, JdeepvisError, Pixels
 
-# Pictures that keep one device busy: a core is with one, measured.
-_BUSY_CORE, _BUSY_ACCELERATOR = 1, 64
+# Operations that keep one device busy. A core is with a few small pictures,
+# measured; a GPU would be with about 64 gradients of SqueezeNet.
+_BUSY_CORE, _BUSY_ACCELERATOR = 20_000_000, 100_000_000_000
 
 # What JAX reports when `sweep.climb` has been compiled.
 _COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -178,7 +179,7 @@ def render(
       folder,
       network,
       requests,
-      batch=_batches(network, requests),
+      batch=_batches(requests),
       start=start,
       report=report,
     )
@@ -195,7 +196,7 @@ def predict(
     folder,
     network,
     requests,
-    batch=_batches(network, requests),
+    batch=_batches(requests),
     start=start,
   )
   print(
@@ -271,10 +272,10 @@ def versions() -> dict[str, str | None]:
 
 
 def _batches(
-  network: Network, requests: Sequence[atlas.Request]
-) -> Callable[[str], int]:
+  requests: Sequence[atlas.Request],
+) -> Callable[[Network, str], int]:
   wanted = collections.Counter(request.layer for request in requests)
-  return lambda layer: batch_for(network, layer, wanted[layer])
+  return lambda network, layer: batch_for(network, layer, wanted[layer])
 
 
 def _cell(value: Any) -> str:

@@ -97,7 +97,7 @@ def render_atlas(
   network: Network,
   requests: Sequence[Request],
   *,
-  batch: Callable[[str], int],
+  batch: Callable[[Network, str], int],
   start: Callable[[Request], Image],
   report: Callable[[Report], Any] = lambda report: None,
 ) -> None:
@@ -112,13 +112,14 @@ def render_atlas(
     folder: where the pictures go; what is in it already is left alone.
     network: any network.
     requests: the pictures wanted.
-    batch: how many to render at once for a layer, a multiple of the number
-      of devices; asked once a layer.
+    batch: `batch(network, layer)`, how many to render at once, a multiple of
+      the number of devices; asked once a layer, with as much of the network
+      as its pictures need.
     start: the whole image that a picture starts from; a smaller canvas is
       cut from it.
     report: called after every few steps.
   """
-  for members, size in _batches(folder, requests, batch):
+  for members, size in _batches(folder, network, requests, batch):
     canvas = _canvas(network, members[0])
     _render_batch(folder, canvas, members, size, start, report)
 
@@ -128,7 +129,7 @@ def forecast(
   network: Network,
   requests: Sequence[Request],
   *,
-  batch: Callable[[str], int],
+  batch: Callable[[Network, str], int],
   start: Callable[[Request], Image],
 ) -> Forecast:
   """Predicts `render_atlas` from its first few steps, taken and thrown away.
@@ -142,7 +143,7 @@ def forecast(
     batch: as for `render_atlas`.
     start: as for `render_atlas`.
   """
-  batches = list(_batches(folder, requests, batch))
+  batches = list(_batches(folder, network, requests, batch))
   if not batches:
     return Forecast(0, 0, 0.0)
   members, size = batches[0]
@@ -209,8 +210,9 @@ def _missing(
 
 def _batches(
   folder: PictureFolder,
+  network: Network,
   requests: Sequence[Request],
-  batch: Callable[[str], int],
+  batch: Callable[[Network, str], int],
 ) -> Iterator[tuple[list[Request], int]]:
   """Requests that share a program, as many as fit, the interrupted first."""
   devices = jax.local_device_count()
@@ -229,7 +231,9 @@ def _batches(
   for (layer, *_), group in sorted(groups.items(), key=lambda item: item[0][1]):
     each = folder.settle(
       f"pictures per device, {layer}",
-      lambda name=layer: max(1, batch(name) // devices),
+      lambda name=layer, first=group[0]: max(
+        1, batch(_canvas(network, first).network, name) // devices
+      ),
     )
     size = each * devices
     for first in range(0, len(group), size):

@@ -71,7 +71,7 @@ def run(network, path, requests, report=lambda report: None):
     folder,
     network,
     requests,
-    batch=lambda layer: jax.local_device_count(),
+    batch=lambda network, layer: jax.local_device_count(),
     start=lambda one: starts.start(one.key, network.input),
     report=lambda one: (news.append(one), report(one)),
   )
@@ -350,7 +350,7 @@ def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
       folder,
       network,
       wanted,
-      batch=lambda layer: jax.local_device_count(),
+      batch=lambda network, layer: jax.local_device_count(),
       start=lambda one: starts.start(one.key, network.input),
     )
 

@@ -115,9 +115,7 @@ def _synthesise(spectrum: Array, *, axis: int) -> Array:
   even, odd = _cosines(spectrum.shape[axis])
   formula = "fx,f...->x..." if axis == 0 else "fx,...f->...x"
   parts = jnp.split(spectrum, [len(even)], axis)
-  whole, turned = map(
-    functools.partial(_product, formula), (even, odd), parts
-  )
+  whole, turned = map(functools.partial(_product, formula), (even, odd), parts)
   begin, middle = jnp.split(whole, [odd.shape[1]], axis)
   end = jnp.flip(begin - turned, axis)
   return jnp.concatenate([begin + turned, middle, end], axis)

@@ -33,6 +33,12 @@ _CHUNK = 16
 # measured; half an H100's 67 Tflop/s and its 3.3 TB/s come to the same.
 _OPERATIONS_A_BYTE = 9
 
+_OPERATIONS_UNKNOWN = 800_000_000
+"""Of a network without a layer graph: what SqueezeNet's forward pass takes."""
+
+_MANY = 64
+"""Small pictures a device; more of them only share less of the chunk's end."""
+
 _SHARE_OF_READING = 0.2
 """Of the time of the products; less takes too large a batch."""
 
@@ -159,13 +165,13 @@ def choose_batch(
     wanted: pictures in all; a batch that they do not fill is a waste.
     free_bytes: memory free on all devices together.
     devices: how many there are.
-    busy: pictures that keep one device busy; more gain nothing, but where
-      they share the reading of large weights.
+    busy: operations of one step that keep one device busy; more gain
+      nothing, but where pictures share the reading of large weights.
 
   Returns:
     A multiple of `devices`, at least that.
   """
-  useful = max(busy, _sharing(network, layer))
+  useful = max(_filling(network, layer, busy), _sharing(network, layer))
   useful = min(useful, math.ceil(wanted / devices))
   blobs = 0
   for name, shape in network.shapes.items():
@@ -176,6 +182,14 @@ def choose_batch(
   picture = 4 * 3 * (blobs + 12 * math.prod(network.input.shape))
   fitting = int(free_bytes / 2 / devices / picture)
   return devices * max(1, min(fitting, useful))
+
+
+def _filling(network: Network, layer: str, busy: int) -> int:
+  """Pictures whose forward passes and gradients keep a device busy."""
+  operations = _OPERATIONS_UNKNOWN
+  if network.layers:
+    operations = sum(count_operations(network, layer).values())
+  return min(math.ceil(busy / max(2 * operations, 1)), _MANY)
 
 
 def _sharing(network: Network, layer: str) -> int:

@@ -149,7 +149,7 @@ class Desk:
       self._pictures,
       self.engine.network,
       [request],
-      batch=lambda layer: devices,
+      batch=lambda network, layer: devices,
       start=lambda request: starts.start(
         jax.random.fold_in(request.key, 0), self._spec
       ),

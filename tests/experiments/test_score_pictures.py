@@ -41,7 +41,7 @@ def pictures(tmp_path_factory):
     folder,
     network,
     [atlas.Request(*one, SHORT) for one in wanted],
-    batch=lambda layer: 2,
+    batch=lambda network, layer: 2,
     start=lambda one: starts.start(one.key, network.input),
   )
   return path

@@ -9,6 +9,7 @@ import pytest
 import small_networks
 
 import jdeepvis
+from jdeepvis.networks.crop import crop
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.tables import conv, dense
@@ -160,14 +161,31 @@ def test_images_stay_in_the_box(network):
 def test_batch_follows_the_free_memory(squeezenet):
   def batch(free):
     return sweep.choose_batch(
-      squeezenet, "scores", wanted=999, free_bytes=free, devices=2, busy=64
+      squeezenet,
+      "scores",
+      wanted=999,
+      free_bytes=free,
+      devices=2,
+      busy=64 * 1_150_000_000,
     )
 
   assert batch(0) == 2
+  # A gradient takes 1.15 Gflop, conv10 being one product behind the mean.
   assert batch(10**12) == 128
   sizes = [batch(free * 10**9) for free in (1, 2, 4, 8)]
   assert sizes == sorted(sizes) and sizes[0] < sizes[-1]
   assert all(size % 2 == 0 for size in sizes)
+
+
+def test_small_pictures_fill_a_device_together(squeezenet):
+  def batch(layer):
+    small = crop(squeezenet, layer)
+    room = {"free_bytes": 10**12, "devices": 2, "busy": 20_000_000}
+    return sweep.choose_batch(small, layer, wanted=999, **room)
+
+  # 15 x 15 pixels, 0.4 Mflop a step; 23 x 23, 1.4; 111 x 111, 103.
+  sizes = [batch(f"fire{n}/expand3x3") for n in (2, 3, 6)]
+  assert sizes == [2 * 49, 2 * 15, 2]
 
 
 def test_batch_shares_large_weights_among_the_pictures_wanted(squeezenet):
