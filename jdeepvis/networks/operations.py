@@ -1,7 +1,6 @@
 """How much arithmetic a network takes, counted from its layer graph."""
 
 import math
-
 from collections.abc import Iterator
 
 from jdeepvis.networks.graph import averaged_products, infer_shapes
