@@ -9,18 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from benchmarks.rendering import random_caffenet
+from benchmarks import rendering
 from benchmarks.timing import interleave
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.operations import count_operations
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import assembly, recipes, starts, sweep
-from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis.objectives import Objective, neuron
 from jdeepvis.synthesis.score import bind
 
 _STEPS = 16
 _SIDE = 2048
+_TIMES = 8
+"""As many small pictures of each unit as large ones: they go in batches."""
 
 
 def rows() -> Iterator[list[str]]:
@@ -28,7 +30,7 @@ def rows() -> Iterator[list[str]]:
   squeezenet = load_network("squeezenet1.1")
   yield _default_recipe(squeezenet)
   yield _of_the_machine("SqueezeNet", squeezenet)
-  caffenet = random_caffenet()
+  caffenet = rendering.random_caffenet()
   yield _of_the_machine("CaffeNet", caffenet)
   for number in range(1, 6):
     yield _at_feature_size("CaffeNet", caffenet, f"conv{number}")
@@ -39,26 +41,20 @@ def rows() -> Iterator[list[str]]:
 def _default_recipe(network: Network) -> list[str]:
   recipe = dataclasses.replace(recipes.find_recipe("default"), steps=_STEPS)
   each = jax.local_device_count()
-
-  def render():
-    pictures = [
-      sweep.Picture(
-        assembly.objective(recipe, "output", unit),
-        recipe,
-        jax.random.key(unit),
-        starts.start(jax.random.key(unit), network.input),
-      )
-      for unit in range(each)
-    ]
-    return list(sweep.climb(network, pictures, batch=each))[-1].states
-
-  bare = _gradients(network, "output", each)
-  seconds = interleave({"render": render, "bare": bare}, rounds=5)
+  wanted = rendering.pictures(network, recipe)[:each]
+  works = {
+    "render": lambda: [
+      progress.states
+      for progress in rendering.render(network, wanted, "output")
+    ],
+    "bare": _gradients(network, wanted[0].objective, each),
+  }
+  seconds = interleave(works, rounds=9)
   ratio = seconds["render"] / seconds["bare"]
   return [
     "a step of the default recipe, ms per image",
     f"{1e3 * seconds['render'] / _STEPS / each:.1f}",
-    f"bare gradient {1e3 * seconds['bare'] / _STEPS / each:.1f}",
+    f"its score's bare gradient {1e3 * seconds['bare'] / _STEPS / each:.1f}",
     f"{ratio:.2f} times the time",
     "at most 1.25",
   ]
@@ -68,7 +64,7 @@ def _of_the_machine(what: str, network: Network) -> list[str]:
   each = 4 * jax.local_device_count()
   operations = 2 * sum(count_operations(network, "output").values())
   works = {
-    "gradient": _gradients(network, "output", each),
+    "gradient": _gradients(network, neuron("output", 0), each),
     "product": _products(),
   }
   seconds = interleave(works, rounds=3)
@@ -85,28 +81,40 @@ def _of_the_machine(what: str, network: Network) -> list[str]:
 
 
 def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
-  small, each = crop(network, layer), jax.local_device_count()
-  fewer = sum(count_operations(network, layer).values()) / sum(
-    count_operations(small).values()
-  )
-  works = {
-    "small": _gradients(small, layer, each),
-    "whole": _gradients(network, layer, each),
-  }
+  """Whole renders without priors, in the batches that the scripts choose."""
+  recipe = dataclasses.replace(recipes.find_recipe("none"), steps=_STEPS)
+  small = crop(network, layer)
+  fewer = _operations(network, layer) / _operations(small, layer)
+
+  def work(network, times):
+    wanted = rendering.pictures(network, recipe, layer) * times
+    return lambda: [
+      progress.states for progress in rendering.render(network, wanted, layer)
+    ]
+
+  works = {"small": work(small, _TIMES), "whole": work(network, 1)}
   seconds = interleave(works, rounds=3)
-  faster = seconds["whole"] / seconds["small"]
+  scale = 1e3 / _STEPS / len(rendering.UNITS)
+  each = scale * seconds["small"] / _TIMES, scale * seconds["whole"]
+  faster = each[1] / each[0]
   return [
     f"{what} {layer} at feature size, ms per image and step",
-    f"{1e3 * seconds['small'] / _STEPS / each:.2f}",
-    f"whole image {1e3 * seconds['whole'] / _STEPS / each:.1f}",
+    f"{each[0]:.3f}",
+    f"whole image {each[1]:.1f}",
     f"{faster:.1f} times as fast of {fewer:.1f} times fewer operations",
     f"{0.7 * fewer:.1f}",
   ]
 
 
-def _gradients(network: Network, layer: str, count: int) -> Callable:
+def _operations(network: Network, layer: str) -> int:
+  """Of a step: the gradient of one product's unit needs no transpose of it."""
+  counts = list(count_operations(network, layer).values())
+  return 2 * sum(counts) - counts[-1]
+
+
+def _gradients(network: Network, objective: Objective, count: int) -> Callable:
   """Gradients alone, one step after another, over all devices."""
-  score = bind(network, neuron(layer, 0))
+  score = bind(network, objective)
 
   def steps(score, images):
     slopes = jax.vmap(jax.grad(lambda image: score(None, image)[0]))

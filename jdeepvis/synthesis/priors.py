@@ -63,7 +63,7 @@ def clip_small_norm(image: Image, percentile: Scalar) -> Image:
     image: centred, grey levels.
     percentile: of the pixels' L2 norms over channels, 0..100.
   """
-  norms = jnp.sqrt(jnp.sum(image**2, axis=-1, keepdims=True))
+  norms = jnp.sqrt(_sum_channels(image**2))
   return jnp.where(_below(norms, percentile), 0, image)
 
 
@@ -80,7 +80,7 @@ def clip_small_benefit(
     percentile: of the pixels' benefits, 0..100.
     grad: gradient of the *minimised* loss, -score, at the step's beginning.
   """
-  benefit = jnp.sum(grad * image, axis=-1, keepdims=True)
+  benefit = _sum_channels(grad * image)
   return jnp.where(_below(benefit, percentile), 0, image)
 
 
@@ -98,7 +98,7 @@ def clip_small_contribution(
     percentile: of the pixels' contributions, 0..100.
     grad: gradient of the minimised loss, -score; its sign does not matter.
   """
-  contribution = jnp.abs(jnp.sum(grad * image, axis=-1, keepdims=True))
+  contribution = jnp.abs(_sum_channels(grad * image))
   return jnp.where(_below(contribution, percentile), 0, image)
 
 
@@ -135,6 +135,11 @@ def box(
     upper: the brightest, `255 - mean`.
   """
   return jnp.clip(image, lower, upper)
+
+
+def _sum_channels(values: Image) -> Array:
+  # As additions: XLA's sum over three numbers took 2 ms an image on a CPU.
+  return sum(jnp.split(values, values.shape[-1], axis=-1))
 
 
 def _below(values: Array, percentile: Scalar) -> Bool[Array, "..."]:
