@@ -71,7 +71,7 @@ def main() -> None:
     raise JdeepvisError("Say what to make: --figure=fc8 --out=FOLDER.")
   network = load_network(_NET.value)
   requests = list(_requests(network))
-  settings = common.tree_settings(_NET.value, network)
+  settings = common.network_settings(_NET.value, network)
   settings |= {"figure": _FIGURE.value, "steps": _STEPS.value}
   with only_run(_OUT.value):
     folder = PictureFolder.open(

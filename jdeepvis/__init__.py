@@ -57,6 +57,7 @@ _HOMES = {
   "jdeepvis.probing.occlusion": ("occlude",),
   "jdeepvis.probing.scan": ("scan",),
   "jdeepvis.probing.top_patches": ("layer_slices", "probed_layers"),
+  "jdeepvis.synthesis.adversarial": ("gradient_sign", "smallest_change"),
   "jdeepvis.synthesis.assembly": (
     "decoder",
     "objective",
