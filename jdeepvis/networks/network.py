@@ -28,6 +28,14 @@ class InputSpec(NamedTuple):
     """The darkest and the brightest centred image, shaped as `mean`."""
     return -self.mean, np.float32(255) - self.mean
 
+  def of_size(self, size: tuple[int, int]) -> "InputSpec":
+    """The same for images of another height and width, not cropped.
+
+    A mean that is an image counts by its mean colour.
+    """
+    colour = np.mean(self.mean, axis=tuple(range(np.ndim(self.mean) - 1)))
+    return InputSpec((*size, self.shape[-1]), np.float32(colour))
+
 
 class LayerInfo(NamedTuple):
   """One layer of a graph, as data.
