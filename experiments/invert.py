@@ -117,7 +117,7 @@ def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:
     layer = find_layer(network, name)
     units = find_units(network, layer, _UNITS.value)
     mask = inversion.code_mask(shapes[layer], units=units, side=_SIDE.value)
-    place = list(shapes).index(layer)
+    place = network.order.index(layer)
     jobs += [
       _Job(layer, place, photo, seed, mask)
       for photo in photos

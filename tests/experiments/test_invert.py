@@ -25,7 +25,7 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
   asked = [f"--photos={photos}", "--steps=8", f"--out={out}"]
   script(*asked, "--layers=conv2")
   before = json.loads((out / "manifest.json").read_text())["records"]
-  script(*asked, "--layers=output,conv1,conv2")
+  script(*asked, "--layers=output,pool1,conv2")
   records = json.loads((out / "manifest.json").read_text())["records"]
   assert len(records) == 6 and all(one in records for one in before)
   network = small_networks.classifier()
@@ -51,8 +51,8 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
     )
   with open(out / "errors.csv", encoding="utf-8", newline="") as file:
     rows = list(csv.DictReader(file))
-  assert [row["layer"] for row in rows] == ["conv1", "conv2", "scores"]
-  mean = np.mean([one["error"] for one in records if one["layer"] == "conv1"])
+  assert [row["layer"] for row in rows] == ["pool1", "conv2", "scores"]
+  mean = np.mean([one["error"] for one in records if one["layer"] == "pool1"])
   assert float(rows[0]["error"]) == pytest.approx(mean)
   assert "error_by_distance" in capsys.readouterr().out
 
