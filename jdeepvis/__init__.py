@@ -54,6 +54,7 @@ _HOMES = {
     "saliency",
   ),
   "jdeepvis.probing.images": ("list_images",),
+  "jdeepvis.probing.localisation": ("localise",),
   "jdeepvis.probing.occlusion": ("occlude",),
   "jdeepvis.probing.scan": ("scan",),
   "jdeepvis.probing.top_patches": ("layer_slices", "probed_layers"),
