@@ -3,7 +3,7 @@ r"""Rebuilds photographs from what a layer says of them.
   python -m experiments.invert --photos=third_party/photos \
     --layers=conv1,fire4/concat,fire8/concat,output --out=out/inverted
   python -m experiments.invert --photos=photos --layers=fire5/concat \
-    --units=0-127 --side=5 --out=out/part
+    --units=0-127 --side=13 --out=out/part
 
 From noise it looks for an image with the same code, smooth and of usual
 brightness (Mahendran and Vedaldi 2014). --units and --side keep only some
