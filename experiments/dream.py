@@ -127,6 +127,11 @@ def main() -> None:
     tile=_TILE.value or min(network.input.shape[:2]),
   )
   jobs = list(_jobs(network, photos))
+  asked = {(job.layer, _size(network, photos[job.photo])): job for job in jobs}
+  for (_, size), job in asked.items():
+    # What is too small is refused before a folder is made.
+    shape = network.input.of_size(size).shape
+    dream.check(_score(network, job, guide), shape, plan)
   folder = pictures.make_missing(
     _OUT.value,
     {

@@ -69,8 +69,6 @@ _HOMES = {
     "Plan",
     "dream",
     "guided",
-    "octaves",
-    "tiled_gradient",
     "whole_layer",
   ),
   "jdeepvis.synthesis.fooling": ("Fooling", "certainty", "fool", "fool_many"),
@@ -96,6 +94,7 @@ _HOMES = {
   "jdeepvis.synthesis.score": ("bind",),
   "jdeepvis.synthesis.starts": ("original_start", "start"),
   "jdeepvis.synthesis.sweep": ("Picture", "climb"),
+  "jdeepvis.synthesis.tiles": ("tiled_gradient",),
   "jdeepvis.synthesis.transforms": (
     "every",
     "precondition",

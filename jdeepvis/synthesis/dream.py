@@ -15,20 +15,18 @@ which the notebook does without.
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
 from jaxtyping import Array, Float
 
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.synthesis import priors
 from jdeepvis.synthesis.inversion import code_of
 from jdeepvis.synthesis.objectives import Objective
+from jdeepvis.synthesis.tiles import tile_size, tiled_gradient
 from jdeepvis.synthesis.views import view
 from jdeepvis.types import Image, JdeepvisError, Leaf, PRNGKey, Scalar
 
@@ -38,7 +36,7 @@ class Plan(NamedTuple):
 
   Attributes:
     octaves: sizes, at least 1.
-    ratio: of one size to the next smaller, above 1.
+    ratio: of one size to the next smaller, at least 1.
     steps: at each size.
     rate: mean change of a value in a step, grey levels.
     jitter: largest roll of the picture between steps, pixels.
@@ -115,9 +113,8 @@ def octaves(
     key: an octave's own is `fold_in(key, number)`.
     since: what was told last, to go on from there.
   """
+  check(score, image.shape, plan)
   sizes = octave_sizes(image.shape[:2], plan)
-  for size in sizes:
-    _check(score, (*_tile(size, plan), image.shape[-1]))
   made = since and since.image
   for number in range(since.octave if since else 0, plan.octaves):
     start = _resized(image, sizes[number])
@@ -130,6 +127,32 @@ def octaves(
     yield Dream(made, number + 1, history)
 
 
+def check(
+  score: Callable, shape: tuple[int, int, int], plan: Plan = NOTEBOOK
+) -> None:
+  """Nothing, if the score can be had of the tiles of every octave.
+
+  Args:
+    score: as for `dream`.
+    shape: of the picture.
+    plan: its sizes and tiles count.
+
+  Raises:
+    JdeepvisError: it cannot; the first size that is refused is named.
+  """
+  for size in octave_sizes(shape[:2], plan):
+    tall, wide = tile_size(size, plan.tile)
+    shown = jax.ShapeDtypeStruct((tall, wide, shape[-1]), jnp.float32)
+    try:
+      jax.eval_shape(score, jax.random.key(0), shown)
+    except (TypeError, ValueError) as error:
+      raise JdeepvisError(
+        f"The network cannot be shown {tall} x {wide} pixels of a dream as far "
+        "as the layer that is asked; choose an earlier layer, fewer octaves, "
+        "or a tile of the size that it was made for."
+      ) from error
+
+
 def octave_sizes(size: tuple[int, int], plan: Plan) -> list[tuple[int, int]]:
   """Height and width at each octave, the smallest first."""
   factors = [plan.ratio**octave for octave in reversed(range(plan.octaves))]
@@ -137,38 +160,6 @@ def octave_sizes(size: tuple[int, int], plan: Plan) -> list[tuple[int, int]]:
     (max(1, round(size[0] / factor)), max(1, round(size[1] / factor)))
     for factor in factors
   ]
-
-
-def tiled_gradient(
-  score: Callable, image: Image, *, key: PRNGKey, tile: int
-) -> tuple[Scalar, Float[Array, "h w c"]]:
-  """Value and gradient of a score that sees one tile of the image at a time.
-
-  Tiles of one shape cover the image evenly; where they overlap, their mean
-  counts. All images that are larger share one program.
-
-  Args:
-    score: as for `dream`.
-    image: centred.
-    key: for scores that are random.
-    tile: longest side of a tile, pixels. Static.
-
-  Returns:
-    The mean of the tiles' values, and the gradient.
-  """
-  height, width, channels = image.shape
-  tall, wide = min(height, tile), min(width, tile)
-  down, right = _spread(height, tall), _spread(width, wide)
-  count = np.zeros((height, width, 1), np.float32)
-  total, values = jnp.zeros_like(image), []
-  for top in down:
-    for left in right:
-      count[top : top + tall, left : left + wide] += 1
-      seen = _cut(image, (top, left, 0), (tall, wide, channels))
-      value, grad = _value_and_grad(score, key, seen)
-      total = _add(total, (top, left, 0), grad)
-      values.append(value)
-  return jnp.mean(jnp.stack(values)), total / count
 
 
 def whole_layer(layer: str) -> "WholeLayer":
@@ -228,26 +219,15 @@ class Guided(Objective):
   guide: Leaf
 
   def __call__(self, blobs):
+    # After the ReLU, as in the notebook: what is off stays off.
     values = blobs[self.layer]
     matches = values.reshape(-1, values.shape[-1]) @ self.guide.T
     return jnp.mean(jnp.max(matches, axis=1))
 
 
-def _check(score: Callable, tile: tuple[int, int, int]) -> None:
-  shown = jax.ShapeDtypeStruct(tile, jnp.float32)
-  try:
-    jax.eval_shape(score, jax.random.key(0), shown)
-  except (TypeError, ValueError) as error:
-    raise JdeepvisError(
-      f"The network cannot be shown {tile[0]} x {tile[1]} pixels of a dream as "
-      "far as the layer that is asked; choose an earlier layer, fewer octaves, "
-      "or a tile of the size that it was made for."
-    ) from error
-
-
 def _climb(score, image, bounds, plan, *, key):
   """The image after an octave's steps, and their history."""
-  tile = _tile(image.shape[:2], plan)
+  tile = tile_size(image.shape[:2], plan.tile)
   reach = [
     side if side > within else plan.jitter
     for side, within in zip(image.shape[:2], tile, strict=True)
@@ -276,36 +256,6 @@ def _step(rolled, grad, shift, rate, bounds):
   return priors.box(image, *bounds), jnp.linalg.norm(grad)
 
 
-@jax.jit
-def _value_and_grad(score, key, image):
-  def value(image):
-    told = score(key, image)
-    return told[0] if isinstance(told, tuple) else told
-
-  return jax.value_and_grad(value)(image)
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _cut(image, corner, size):
-  return lax.dynamic_slice(image, corner, size)
-
-
-@jax.jit
-def _add(image, corner, part):
-  there = lax.dynamic_slice(image, corner, part.shape)
-  return lax.dynamic_update_slice(image, there + part, corner)
-
-
 @functools.partial(jax.jit, static_argnums=1)
 def _resized(image, size):
   return jax.image.resize(image, (*size, image.shape[-1]), "linear")
-
-
-def _tile(size: tuple[int, int], plan: Plan) -> tuple[int, int]:
-  return min(size[0], plan.tile), min(size[1], plan.tile)
-
-
-def _spread(side: int, tile: int) -> list[int]:
-  """Where tiles begin that cover a side evenly."""
-  count = math.ceil(side / tile)
-  return [round(i * (side - tile) / max(count - 1, 1)) for i in range(count)]

@@ -137,6 +137,7 @@ def test_stopped_it_goes_on_from_the_last_octave(
     (["--guide=missing.png"], "no image file 'missing.png'"),
     (["--guide=missing.png", "--units=1"], "leave --units out"),
     (["--octaves=0"], "--octaves=0"),
+    (["--octaves=20"], "cannot be shown 1 x 1 pixels"),
     (["--ratio=0.5"], "--ratio=0.5"),
   ],
 )
