@@ -1,9 +1,10 @@
-"""The bundled photograph by all methods.
+"""The bundled photographs by all methods.
 
   python -m experiments.adversarial --config=configs/adversarial.py
 
-Expected: the cat taken for something else by changes of a grey level or less,
-except by the one targeted step, which seldom gets there; a minute on two cores.
+Expected: all four taken for something else by changes of two grey levels or
+less, except by the one targeted step, which seldom gets there; half a minute on
+two cores.
 """
 
 from ml_collections import ConfigDict

@@ -2,8 +2,8 @@
 
   python -m experiments.fool_gradient --config=configs/fooling.py
 
-Expected: 2000 pictures, all `ok` at a confidence of 99.6 % or more, about ten
-steps each; half an hour on two cores.
+Expected: 2000 pictures, all `ok` at a confidence of 99.6 % or more, by 8 steps
+from noise and 10 from the mean in the median; five minutes on two cores.
 """
 
 from ml_collections import ConfigDict

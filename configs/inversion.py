@@ -1,10 +1,10 @@
-"""The bundled photograph from eight depths of SqueezeNet.
+"""The bundled photographs from eight depths of SqueezeNet.
 
   python -m experiments.invert --config=configs/inversion.py
 
-Expected: eight pictures from one that cannot be told from the photograph to one
-of which nobody would say what it was; the error falls well below 1 at all of
-them. About ten minutes on two cores.
+Expected: of each photograph eight pictures, from one that cannot be told from
+it to one of which nobody would say what it was; errors from 0.1 (conv1) to 0.4
+(fire9). Two minutes on two cores.
 """
 
 from ml_collections import ConfigDict

@@ -24,16 +24,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags
 from ml_collections import config_flags
-from tqdm import tqdm
 
-from experiments import common
-from jdeepvis.display.files import write_csv
-from jdeepvis.display.folder import PictureFolder, only_run
+from experiments import common, pictures
+from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.display.presentation import headroom, stretch
 from jdeepvis.networks import classify
-from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
@@ -72,6 +69,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 class _Job(NamedTuple):
   """One photograph by one method, from a class or towards another."""
 
+  layer: str
   photo: str
   method: str
   targeted: bool
@@ -87,38 +85,37 @@ class _Job(NamedTuple):
   def unit(self) -> int:
     return self.target if self.targeted else self.first
 
+  @property
+  def recipe(self) -> str:
+    return f"{self.photo}, {self.name}"
+
+  @property
+  def file(self) -> str:
+    return picture_file(self.layer, self.unit, self.recipe, _SEED.value)
+
 
 def main() -> None:
   """Flags to photographs and methods, those to pictures and a table."""
   common.take_flags_from(_CONFIG)
-  if not _OUT.value:
-    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
   if unknown := set(_CHOSEN.value) - set(_METHODS):
     raise JdeepvisError(
       f"There is no method {min(unknown)!r}; use {', '.join(_METHODS)}."
     )
   network = load_network(_NET.value)
-  jobs = list(_jobs(network, common.photos(_PHOTOS.value)))
-  with only_run(_OUT.value):
-    folder = PictureFolder.open(
-      _OUT.value,
-      {
-        "net": _NET.value,
-        "weights_sha256": weights_sha256(network.params),
-        "size": _SIZE.value,
-        "steps": _STEPS.value,
-        "seed": _SEED.value,
-      },
-      versions=common.versions(),
-    )
-    for job in tqdm(jobs, unit="picture", dynamic_ncols=True):
-      if _file(network, job) not in folder:
-        _attack(folder, network, job)
-    folder.finish(f"What changes the mind of {_NET.value}")
-  rows = _table(folder.manifest["records"])
-  write_csv(folder.path / "attacks.csv", rows)
-  common.print_table(rows)
-  common.print_results(folder)
+  jobs = list(_jobs(network, pictures.photos(_PHOTOS.value)))
+  folder = pictures.make_missing(
+    _OUT.value,
+    {
+      **common.network_settings(_NET.value, network),
+      "size": _SIZE.value,
+      "steps": _STEPS.value,
+      "seed": _SEED.value,
+    },
+    jobs,
+    lambda folder, job: _attack(folder, network, job),
+    title=f"What changes the mind of {_NET.value}",
+  )
+  pictures.tell(folder, "attacks.csv", _table(folder.manifest["records"]))
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
@@ -130,12 +127,7 @@ def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
     target = (first + int(away.integers(1, len(chances)))) % len(chances)
     for method in _CHOSEN.value:
       for targeted in (True,) if method == "lbfgs" else (False, True):
-        yield _Job(name, method, targeted, image, first, target)
-
-
-def _file(network: Network, job: _Job) -> str:
-  recipe = f"{job.photo}, {job.name}"
-  return picture_file(network.output, job.unit, recipe, _SEED.value)
+        yield _Job(network.output, name, method, targeted, image, first, target)
 
 
 def _changed(network: Network, job: _Job) -> np.ndarray:
@@ -164,11 +156,11 @@ def _attack(folder: PictureFolder, network: Network, job: _Job) -> None:
   change = plain[1] - plain[0]
   label = network.labels[job.unit] if network.labels else None
   record: dict[str, Any] = {
-    "layer": network.output,
+    "layer": job.layer,
     "unit": job.unit,
     "label": label,
     "seed": _SEED.value,
-    "recipe": f"{job.photo}, {job.name}",
+    "recipe": job.recipe,
     "method": job.name,
     "class_before": job.first,
     "class_now": now,
@@ -182,7 +174,7 @@ def _attack(folder: PictureFolder, network: Network, job: _Job) -> None:
     "largest": float(np.abs(change).max()),
     "seconds": round(time.perf_counter() - began, 3),
     "status": "ok" if succeeded else "unchanged",
-    "file": _file(network, job),
+    "file": job.file,
   }
   difference = stretch(change, headroom(change))
   history = {"change": change}

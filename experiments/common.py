@@ -20,9 +20,8 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import read_picture
 from jdeepvis.synthesis.sweep import choose_batch
-from jdeepvis.types import Image, JdeepvisError, Pixels
+from jdeepvis.types import Image, JdeepvisError
 
 # Operations that keep one device busy. A core is with a few small pictures,
 # measured; a GPU would be with about 64 gradients of SqueezeNet.
@@ -136,29 +135,6 @@ def as_position(entries: Sequence[str] | None) -> tuple[int, int] | None:
   return row, column
 
 
-def photos(path: str | None) -> dict[str, Pixels]:
-  """Photographs by the names of their files, without the suffix.
-
-  Args:
-    path: a picture's file, or a folder of them.
-
-  Raises:
-    JdeepvisError: there are none, or one cannot be read.
-  """
-  if not path:
-    raise JdeepvisError("Say which photographs: --photos=FILE or FOLDER.")
-  if Path(path).is_file():
-    return {Path(path).stem: read_picture(path)}
-  files = [
-    file
-    for file in sorted(Path(path).glob("*"))
-    if file.suffix.lower() in (".jpg", ".jpeg", ".png")
-  ]
-  if not files:
-    raise JdeepvisError(f"There are no photographs in {path!r}.")
-  return {file.stem: read_picture(file) for file in files}
-
-
 def render(
   folder: PictureFolder,
   network: Network,
@@ -249,8 +225,8 @@ def print_results(folder: PictureFolder) -> None:
   )
 
 
-def tree_settings(net: str, network: Network) -> dict[str, str]:
-  """What all that is in a unit tree shares: the network."""
+def network_settings(net: str, network: Network) -> dict[str, str]:
+  """What all that is in a folder shares: the network."""
   return {"net": net, "weights_sha256": weights_sha256(network.params)}
 
 

@@ -118,7 +118,7 @@ def _open(
 ) -> UnitTree:
   tree = UnitTree.open(
     _OUT.value,
-    common.tree_settings(_NET.value, network),
+    common.network_settings(_NET.value, network),
     versions=common.versions(),
   )
   tree.settle("images", lambda: str(listing.root))

@@ -26,12 +26,10 @@ from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from experiments import common
+from experiments import common, pictures
 from jdeepvis.atlas import Request
-from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks import classify
-from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
@@ -99,10 +97,7 @@ def main() -> None:
           _fool(folder, network, start, batch, size)
           bar.update(len(batch))
     folder.finish(f"What fools {_NET.value}")
-  rows = _table(folder.manifest["records"])
-  write_csv(folder.path / "steps.csv", rows)
-  common.print_table(rows)
-  common.print_results(folder)
+  pictures.tell(folder, "steps.csv", _table(folder.manifest["records"]))
 
 
 def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
@@ -210,8 +205,7 @@ def _table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _settings(network: Network) -> dict[str, Any]:
   return {
-    "net": _NET.value,
-    "weights_sha256": weights_sha256(network.params),
+    **common.network_settings(_NET.value, network),
     "confidence": _CONFIDENCE.value,
     "limit": _LIMIT.value,
   }

@@ -3,7 +3,7 @@ r"""Rebuilds photographs from what a layer says of them.
   python -m experiments.invert --photos=third_party/photos \
     --layers=conv1,fire4/concat,fire8/concat,output --out=out/inverted
   python -m experiments.invert --photos=photos --layers=fire5/concat \
-    --units=0-127 --side=5 --out=out/part
+    --units=0-127 --side=13 --out=out/part
 
 From noise it looks for an image with the same code, smooth and of usual
 brightness (Mahendran and Vedaldi 2014). --units and --side keep only some
@@ -25,20 +25,17 @@ import jax
 import numpy as np
 from absl import flags
 from ml_collections import config_flags
-from tqdm import tqdm
 
-from experiments import common
-from jdeepvis.display.files import write_csv
-from jdeepvis.display.folder import PictureFolder, only_run
+from experiments import common, pictures
+from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.synthesis import inversion, statistics
 from jdeepvis.synthesis.outcome import outcome
-from jdeepvis.types import JdeepvisError, Pixels
+from jdeepvis.types import Pixels
 
 _NET = flags.DEFINE_string(
   "net",
@@ -87,39 +84,30 @@ class _Job(NamedTuple):
 def main() -> None:
   """Flags to codes, codes to images and a table of errors."""
   common.take_flags_from(_CONFIG)
-  if not _OUT.value:
-    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
   network = load_network(_NET.value)
-  photos = common.photos(_PHOTOS.value)
-  reference = common.photos(_REFERENCE.value) if _REFERENCE.value else photos
-  jobs = _jobs(network, photos)
-  with only_run(_OUT.value):
-    folder = PictureFolder.open(
-      _OUT.value,
-      {
-        "net": _NET.value,
-        "weights_sha256": weights_sha256(network.params),
-        "units": _UNITS.value,
-        "side": _SIDE.value,
-        "steps": _STEPS.value,
-      },
-      versions=common.versions(),
+  photos = pictures.photos(_PHOTOS.value)
+  reference = pictures.photos(_REFERENCE.value) if _REFERENCE.value else photos
+
+  def make(folder: PictureFolder, job: _Job) -> None:
+    distance = folder.settle(
+      f"mean distance, {job.layer}",
+      lambda: _distance(network, job.layer, reference),
     )
-    distances = {
-      layer: folder.settle(
-        f"mean distance, {layer}",
-        lambda name=layer: _distance(network, name, reference),
-      )
-      for layer in dict.fromkeys(job.layer for job in jobs)
-    }
-    for job in tqdm(jobs, unit="picture", dynamic_ncols=True):
-      if job.file not in folder:
-        _invert(folder, network, job, photos[job.photo], distances[job.layer])
-    folder.finish(f"What layers of {_NET.value} know")
-  rows = _table(folder.manifest["records"])
-  write_csv(folder.path / "errors.csv", rows)
-  common.print_table(rows)
-  common.print_results(folder)
+    _invert(folder, network, job, photos[job.photo], distance)
+
+  folder = pictures.make_missing(
+    _OUT.value,
+    {
+      **common.network_settings(_NET.value, network),
+      "units": _UNITS.value,
+      "side": _SIDE.value,
+      "steps": _STEPS.value,
+    },
+    _jobs(network, photos),
+    make,
+    title=f"What layers of {_NET.value} know",
+  )
+  pictures.tell(folder, "errors.csv", _table(folder.manifest["records"]))
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:
@@ -129,7 +117,7 @@ def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:
     layer = find_layer(network, name)
     units = find_units(network, layer, _UNITS.value)
     mask = inversion.code_mask(shapes[layer], units=units, side=_SIDE.value)
-    place = list(shapes).index(layer)
+    place = network.order.index(layer)
     jobs += [
       _Job(layer, place, photo, seed, mask)
       for photo in photos

@@ -71,7 +71,7 @@ def main() -> None:
     raise JdeepvisError("Say what to make: --figure=fc8 --out=FOLDER.")
   network = load_network(_NET.value)
   requests = list(_requests(network))
-  settings = common.tree_settings(_NET.value, network)
+  settings = common.network_settings(_NET.value, network)
   settings |= {"figure": _FIGURE.value, "steps": _STEPS.value}
   with only_run(_OUT.value):
     folder = PictureFolder.open(
@@ -111,8 +111,7 @@ def _layers(network: Network) -> tuple[str, ...]:
   if _LAYERS.value:
     return tuple(find_layer(network, name) for name in _LAYERS.value)
   shapes = network.shapes
-  made = [name for info in network.layers for name in info.outputs] or shapes
-  rectified = [name for name in made if f"{name}/pre" in shapes]
+  rectified = [name for name in network.order if f"{name}/pre" in shapes]
   return tuple(dict.fromkeys([*rectified, network.output]))
 
 

@@ -18,25 +18,23 @@ on where it was.
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
 from ml_collections import config_flags
-from tqdm import tqdm
 
-from experiments import common
-from jdeepvis.display.folder import PictureFolder, only_run
+from experiments import common, pictures
+from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, overlay
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
-from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import occlusion
-from jdeepvis.types import JdeepvisError, Pixels
+from jdeepvis.types import Pixels
 
 _NET = flags.DEFINE_string(
   "net",
@@ -71,35 +69,42 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 
 
+class _Job(NamedTuple):
+  """One map: a unit's, of a photograph."""
+
+  layer: str
+  unit: int
+  name: str
+  photo: Pixels
+
+  @property
+  def file(self) -> str:
+    return picture_file(self.layer, self.unit, self.name, 0)
+
+
 def main() -> None:
   """Flags to photographs and units, those to maps."""
   common.take_flags_from(_CONFIG)
-  if not _OUT.value:
-    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
   network = load_network(_NET.value)
   layer = _layer(network)
   position = common.as_position(_POSITION.value)
   jobs = list(_jobs(network, layer))
-  for unit in {unit for _, _, unit in jobs}:
+  for unit in {job.unit for job in jobs}:
     # What the network does not have is refused before a folder is made.
     blank = np.zeros(network.input.shape, np.float32)
     occlusion.value(network, blank, layer, unit, position=position)
-  with only_run(_OUT.value):
-    folder = PictureFolder.open(
-      _OUT.value,
-      {
-        "net": _NET.value,
-        "weights_sha256": weights_sha256(network.params),
-        "position": position,
-        "size": _SIZE.value,
-        "stride": _STRIDE.value,
-      },
-      versions=common.versions(),
-    )
-    for name, photo, unit in tqdm(jobs, unit="map", dynamic_ncols=True):
-      if picture_file(layer, unit, name, 0) not in folder:
-        _cover(folder, network, layer, position, name, photo, unit)
-    folder.finish(f"What {_NET.value} looks at")
+  folder = pictures.make_missing(
+    _OUT.value,
+    {
+      **common.network_settings(_NET.value, network),
+      "position": position,
+      "size": _SIZE.value,
+      "stride": _STRIDE.value,
+    },
+    jobs,
+    lambda folder, job: _cover(folder, network, position, job),
+    title=f"What {_NET.value} looks at",
+  )
   common.print_results(folder)
 
 
@@ -109,25 +114,32 @@ def _layer(network: Network) -> str:
   return classify.probability_blob(network) or network.output
 
 
-def _jobs(network: Network, layer: str) -> Iterator[tuple[str, Pixels, int]]:
-  for name, photo in common.photos(_PHOTOS.value).items():
+def _jobs(network: Network, layer: str) -> Iterator[_Job]:
+  for name, photo in pictures.photos(_PHOTOS.value).items():
     if _UNITS.value == "first":
       image = preprocess(photo, network.input)[None]
-      yield name, photo, int(classify.probabilities(network, image).argmax())
+      first = int(classify.probabilities(network, image).argmax())
+      yield _Job(layer, first, name, photo)
       continue
     # Probabilities go by the names of the class scores.
     named = network.output if _of_classes(network, layer) else layer
     for unit in find_units(network, named, _UNITS.value):
-      yield name, photo, unit
+      yield _Job(layer, unit, name, photo)
 
 
 def _of_classes(network: Network, layer: str) -> bool:
   return layer in (network.output, classify.probability_blob(network))
 
 
-def _cover(folder, network, layer, position, name, photo, unit) -> None:
+def _cover(
+  folder: PictureFolder,
+  network: Network,
+  position: tuple[int, int] | None,
+  job: _Job,
+) -> None:
   began = time.perf_counter()
-  image = preprocess(photo, network.input)
+  layer, unit = job.layer, job.unit
+  image = preprocess(job.photo, network.input)
   asked = {"layer": layer, "unit": unit, "position": position}
   whole = float(occlusion.value(network, image, **asked))
   covered = occlusion.occlude(
@@ -141,7 +153,7 @@ def _cover(folder, network, layer, position, name, photo, unit) -> None:
     "unit": unit,
     "label": network.labels[unit] if classes and network.labels else None,
     "seed": 0,
-    "recipe": name,
+    "recipe": job.name,
     "score_start": float(covered.min()),
     "score_best": whole,
     "step_best": 0,
@@ -153,7 +165,7 @@ def _cover(folder, network, layer, position, name, photo, unit) -> None:
     ],
     "seconds": round(time.perf_counter() - began, 3),
     "status": "ok" if loss.any() else "silent",
-    "file": picture_file(layer, unit, name, 0),
+    "file": job.file,
   }
   shown = to_pixels(image, network.input)
   folder.add(

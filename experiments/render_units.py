@@ -116,7 +116,7 @@ def _add_to_tree(folder: PictureFolder, network: Network) -> None:
   with only_run(_TREE.value):
     tree = UnitTree.open(
       _TREE.value,
-      common.tree_settings(_NET.value, network),
+      common.network_settings(_NET.value, network),
       versions=common.versions(),
     )
     units = {name: shape[-1] for name, shape in network.shapes.items()}

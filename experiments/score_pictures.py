@@ -23,7 +23,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import common
+from experiments import common, pictures
 from jdeepvis import scoring
 from jdeepvis.display.files import write_csv, write_json
 from jdeepvis.display.manifest import read_manifest
@@ -77,7 +77,7 @@ def main() -> None:
     )
   photos = []
   if _PHOTOS.value:
-    photos = list(common.photos(_PHOTOS.value).values())
+    photos = list(pictures.photos(_PHOTOS.value).values())
   if classes and _NET.value:
     _score_classes(maker, classes, photos)
   if hidden and photos:

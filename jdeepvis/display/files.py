@@ -6,7 +6,7 @@ import json
 import math
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,29 @@ def write_image(
   with atomic(path) as temporary:
     # Of zlib's ways the one that suits pictures: as small, four times faster.
     image.save(temporary, quality=95, pnginfo=about, compress_type=zlib.Z_RLE)
+
+
+def write_animation(
+  path: Path | str, frames: Iterable[Pixels], *, pause: float = 0.1
+) -> None:
+  """Writes pictures of one size as an animated WebP that begins again.
+
+  Args:
+    path: where to write.
+    frames: at least one, uint8 `[h, w, 3]`.
+    pause: seconds from one to the next.
+  """
+  first, *others = map(Image.fromarray, frames)
+  with atomic(path) as temporary:
+    first.save(
+      temporary,
+      format="WEBP",
+      save_all=True,
+      append_images=others,
+      duration=round(1000 * pause),
+      loop=0,
+      quality=80,
+    )
 
 
 def write_json(path: Path | str, tree: Any) -> None:

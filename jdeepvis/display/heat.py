@@ -1,12 +1,15 @@
-"""A map of numbers laid over the picture that it is about."""
+"""Maps, masks and boxes laid over the picture that they are about."""
+
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
-from PIL import Image
+from jaxtyping import Bool, Float
+from PIL import Image, ImageDraw
 
 from jdeepvis.types import AnyArray, Pixels
 
 _FOR, _AGAINST = (220, 30, 30), (30, 90, 220)
+_FRAME = (40, 230, 40)
 _INK = 0.75  # how much of a picture the strongest colour covers
 
 
@@ -36,6 +39,28 @@ def overlay(pixels: Pixels, values: Float[AnyArray, "rows columns"]) -> Pixels:
   return np.uint8(np.round((1 - share) * grey + share * ink))
 
 
+def outline(pixels: Pixels, box: Sequence[int], *, width: int = 3) -> Pixels:
+  """The picture with a green frame just within a rectangle.
+
+  Args:
+    pixels: uint8 `[h, w, 3]` or `[h, w, 1]`.
+    box: top, left, bottom and right, the latter two past the end.
+    width: of the frame, pixels.
+  """
+  canvas = Image.fromarray(_coloured(pixels))
+  top, left, bottom, right = box
+  ImageDraw.Draw(canvas).rectangle(
+    (left, top, right - 1, bottom - 1), outline=_FRAME, width=width
+  )
+  return np.asarray(canvas)
+
+
+def fade(pixels: Pixels, mask: Bool[np.ndarray, "h w"]) -> Pixels:
+  """The picture with all that is not in the mask nearly white."""
+  pale = 255 - (255 - pixels) // 5
+  return _coloured(np.where(mask[..., None], pixels, pale))
+
+
 def beside(*pictures: Pixels, gap: int = 4) -> Pixels:
   """Pictures of one height in a row, white between them.
 
@@ -47,5 +72,9 @@ def beside(*pictures: Pixels, gap: int = 4) -> Pixels:
   white = np.full((height, gap, 3), 255, np.uint8)
   parts = [white] * (2 * len(pictures) - 1)
   for i, picture in enumerate(pictures):
-    parts[2 * i] = np.broadcast_to(picture, (*picture.shape[:2], 3))
+    parts[2 * i] = _coloured(picture)
   return np.concatenate(parts, axis=1)
+
+
+def _coloured(pixels: Pixels) -> Pixels:
+  return np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy()

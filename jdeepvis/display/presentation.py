@@ -53,9 +53,11 @@ def thumbnail(path: Path, side: int) -> Pixels:
 
 def caption(record: Mapping[str, Any]) -> str:
   """Two lines on a picture: its unit; how it was made and what it reached."""
-  name = f"{record['layer']} {record['unit']}"
+  name = record["layer"]
   if record.get("label"):
     name = f"{record['unit']} {record['label'].split(',')[0]}"
+  elif record["unit"] is not None:
+    name = f"{record['layer']} {record['unit']}"
   reached = ""
   if record.get("probability") is not None:
     reached = f" · p {record['probability']:.3f}"

@@ -28,6 +28,14 @@ class InputSpec(NamedTuple):
     """The darkest and the brightest centred image, shaped as `mean`."""
     return -self.mean, np.float32(255) - self.mean
 
+  def of_size(self, size: tuple[int, int]) -> "InputSpec":
+    """The same for images of another height and width, not cropped.
+
+    A mean that is an image counts by its mean colour.
+    """
+    colour = np.mean(self.mean, axis=tuple(range(np.ndim(self.mean) - 1)))
+    return InputSpec((*size, self.shape[-1]), np.float32(colour))
+
 
 class LayerInfo(NamedTuple):
   """One layer of a graph, as data.
@@ -91,8 +99,14 @@ class Network(NamedTuple):
   output: str
 
   @property
+  def order(self) -> tuple[str, ...]:
+    """The blobs from shallow to deep; by name where no graph is known."""
+    blobs = [x for info in self.layers for x in (*info.inputs, *info.outputs)]
+    return tuple(dict.fromkeys(blobs)) or tuple(self.shapes)
+
+  @property
   def shapes(self) -> Mapping[str, tuple[int, ...]]:
-    """Each blob's shape for one image: `(h, w, c)` or `(c,)`."""
+    """Each blob's shape for one image, `(h, w, c)` or `(c,)`, by name."""
     image = jax.ShapeDtypeStruct((1, *self.input.shape), np.float32)
     blobs = jax.eval_shape(self.apply, self.params, image)
     return {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}

@@ -1,9 +1,12 @@
 """Between a picture as in a file and an image as a network sees it."""
 
+import math
+
 import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
+from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.types import JdeepvisError, Pixels
 
@@ -44,6 +47,25 @@ def preprocess(
     pixels = _centre_crop(pixels, (min(pixels.shape[:2]),) * 2)
     pixels = resize(pixels, (height, width))
   return pixels.astype(np.float32) - np.float32(spec.mean)
+
+
+def in_picture(
+  box: Rectangle, size: tuple[int, int], spec: InputSpec
+) -> Rectangle:
+  """Where a rectangle of a preprocessed image lies in the picture itself.
+
+  Args:
+    box: in what `preprocess` made of it, in mode `caffe`; pixels.
+    size: the picture's height and width, pixels.
+    spec: the network's `input`.
+  """
+  sides = (spec.resize, spec.resize) if spec.resize else spec.shape[:2]
+  first, last = [], []
+  for i, (side, have) in enumerate(zip(sides, size, strict=True)):
+    border = (side - spec.shape[i]) // 2
+    first.append(math.floor((box[i] + border) * have / side))
+    last.append(math.ceil((box[i + 2] + border) * have / side))
+  return Rectangle(*first, *last)
 
 
 def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:

@@ -91,10 +91,9 @@ def probed_layers(network: Network) -> tuple[str, ...]:
 
   In order of computation, where the network tells it.
   """
-  made = [name for info in network.layers for name in info.outputs]
   return tuple(
     name
-    for name in made or network.shapes
+    for name in network.order
     if name != INPUT and not name.endswith("/pre")
   )
 

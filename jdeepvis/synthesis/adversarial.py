@@ -8,6 +8,7 @@ norm is squared, so that it has a derivative at no change. Goodfellow et al.
 al. 2016 (arXiv:1607.02533, §2.2) several, within a distance.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -15,8 +16,10 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from jdeepvis.networks.classify import probability_blob
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis.objectives import log_probability
 from jdeepvis.synthesis.score import bind
@@ -74,8 +77,9 @@ def smallest_change(
   """The nearest image found that the network takes for `unit`.
 
   Minimises `c mean(r^2) - log p(unit | x + r)` within the box, for the largest
-  c whose image, rounded to whole grey levels, still has `unit` as its first
-  class: c is halved in on by its logarithm.
+  c whose image, rounded to whole grey levels, the network itself still takes
+  for `unit` (as `classify.probabilities` tells): c is halved in on by its
+  logarithm.
 
   Args:
     network: any network with classes.
@@ -92,8 +96,10 @@ def smallest_change(
     JdeepvisError: the network has no such class.
   """
   score = bind(network, log_probability(unit))
+  blob = probability_blob(network) or network.output
+  taken = Partial(_TakenFor(network.apply, blob), network.params, unit)
   bounds = network.input.bounds
-  return _smallest_change(score, image, bounds, steps, trials)
+  return _smallest_change(score, taken, image, bounds, steps, trials)
 
 
 def minimise_in_box(
@@ -145,6 +151,18 @@ def minimise_in_box(
   return lax.scan(begin_afresh, start, length=-(-steps // _ROUND))[0]
 
 
+@dataclasses.dataclass(frozen=True)
+class _TakenFor:
+  """What is static of the question which class is first."""
+
+  apply: Callable
+  blob: str
+
+  def __call__(self, params, unit, image):
+    blobs = self.apply(params, image[None], until=self.blob)
+    return jnp.argmax(blobs[self.blob].reshape(-1)) == unit
+
+
 @functools.partial(jax.jit, static_argnums=(5, 6))
 def _gradient_sign(score, image, bounds, size, step, steps, targeted):
   def loss(x):
@@ -159,8 +177,8 @@ def _gradient_sign(score, image, bounds, size, step, steps, targeted):
   return lax.scan(move, jnp.asarray(image), length=steps)[0]
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4))
-def _smallest_change(score, image, bounds, steps, trials):
+@functools.partial(jax.jit, static_argnums=(4, 5))
+def _smallest_change(score, taken, image, bounds, steps, trials):
   lower, upper = bounds
 
   def attempt(strength):
@@ -170,8 +188,7 @@ def _smallest_change(score, image, bounds, steps, trials):
 
     found = minimise_in_box(loss, jnp.asarray(image), lower, upper, steps=steps)
     whole = jnp.round(found - lower) + lower
-    _, told = score(jax.random.key(_KEY), whole)
-    return whole, told["is_largest"]
+    return whole, taken(whole)
 
   def halve(carry, _):
     low, high, best, reached = carry

@@ -143,11 +143,12 @@ def usual_variation(network: Network, layer: str) -> float:
   So the authors chose it for the twenty layers of CaffeNet.
 
   Args:
-    network: any network; without a layer graph the blobs' order tells depth.
+    network: any network; where no layer graph tells the depth, it is 10.
     layer: a blob of it.
   """
-  names = list(network.shapes)
-  depth = (names.index(layer) + 1) / len(names)
+  if not network.layers:
+    return 10.0
+  depth = (network.order.index(layer) + 1) / len(network.order)
   return 1.0 if depth <= 0.3 else 10.0 if depth <= 0.6 else 100.0
 
 

@@ -127,3 +127,17 @@ def test_rows_become_comma_separated_values(tmp_path):
   text = (tmp_path / "table.csv").read_text(encoding="utf-8")
   assert text == 'name,value\n"a, b",0.1\nü,\n'
   assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_an_animation_holds_its_frames_in_order(tmp_path):
+  path = tmp_path / "film.webp"
+  greys = (20, 120, 220)
+  frames = (np.full((8, 12, 3), grey, np.uint8) for grey in greys)
+  files.write_animation(path, frames, pause=0.25)
+  with Image.open(path) as film:
+    assert (film.n_frames, film.size, film.info["loop"]) == (3, (12, 8), 0)
+    for number, grey in enumerate(greys):
+      film.seek(number)
+      assert abs(float(np.mean(film.convert("RGB"))) - grey) < 3
+      assert film.info["duration"] == 250
+  assert list(tmp_path.iterdir()) == [path]

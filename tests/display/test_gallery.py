@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from browser import Page
 
-from jdeepvis.display import files, gallery
+from jdeepvis.display import files, gallery, presentation
 from jdeepvis.types import JdeepvisError
 
 HOSTILE = "</script><script>window.hacked = 1</script><b>&amp;\u2028{{data}}"
@@ -115,6 +115,15 @@ def test_the_browser_shows_every_picture_by_unit(browse, tmp_path):
 def test_a_stretched_picture_tells_its_factor(browse):
   page = browse([record(contrast=18.3, view="pictures/130_stretched.png")])
   assert page.captions == ["sharp · seed 0 · contrast x18.3score 40"]
+
+
+def test_a_picture_of_a_whole_layer_names_no_unit(browse, tmp_path):
+  name = "pictures/whole.png"
+  files.write_image(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+  page = browse([record(unit=None, label=None, file=name)])
+  assert [heading.strip() for heading in page.headings] == ["fc8"]
+  facts = record(unit=None, label=None)
+  assert presentation.caption(facts).splitlines()[0] == "fc8"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jdeepvis.display.heat import beside, overlay
+from jdeepvis.display.heat import beside, fade, outline, overlay
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
@@ -33,3 +33,22 @@ def test_beside_keeps_every_picture_and_puts_white_between():
   np.testing.assert_array_equal(row[:, -60:], PIXELS)
   assert np.all(row[:, 60:63] == 255)
   np.testing.assert_array_equal(row[:, 63:70], np.repeat(grey, 3, axis=2))
+
+
+@pytest.mark.parametrize("pixels", [PIXELS, PIXELS[..., :1]])
+def test_a_frame_lies_within_its_box(pixels):
+  shown = outline(pixels, (5, 10, 25, 50), width=2)
+  assert shown.shape == PIXELS.shape
+  changed = np.any(shown != pixels, axis=-1)
+  expected = np.zeros((40, 60), bool)
+  expected[5:25, 10:50] = True
+  expected[7:23, 12:48] = False
+  np.testing.assert_array_equal(changed, expected)
+
+
+def test_what_is_not_in_the_mask_fades():
+  mask = np.zeros((40, 60), bool)
+  mask[:, 20:] = True
+  shown = fade(PIXELS, mask)
+  np.testing.assert_array_equal(shown[mask], PIXELS[mask])
+  assert shown[~mask].min() >= 204 and fade(PIXELS[..., :1], mask).ndim == 3

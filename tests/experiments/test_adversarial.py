@@ -16,17 +16,6 @@ NET = "--net=small_networks:classifier"
 
 
 @pytest.fixture
-def photos(tmp_path):
-  path = tmp_path / "photos"
-  path.mkdir()
-  for number, pixels in enumerate(
-    np.random.default_rng(0).integers(0, 256, (2, 33, 33, 3), np.uint8)
-  ):
-    Image.fromarray(pixels).save(path / f"photo_{number}.png")
-  return path
-
-
-@pytest.fixture
 def script(monkeypatch):
   return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
 

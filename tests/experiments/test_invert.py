@@ -16,17 +16,6 @@ NET = "--net=small_networks:classifier"
 
 
 @pytest.fixture
-def photos(tmp_path):
-  path = tmp_path / "photos"
-  path.mkdir()
-  for number, pixels in enumerate(
-    np.random.default_rng(0).integers(0, 256, (2, 30, 40, 3), np.uint8)
-  ):
-    Image.fromarray(pixels).save(path / f"photo_{number}.png")
-  return path
-
-
-@pytest.fixture
 def script(monkeypatch):
   return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
 
@@ -36,7 +25,7 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
   asked = [f"--photos={photos}", "--steps=8", f"--out={out}"]
   script(*asked, "--layers=conv2")
   before = json.loads((out / "manifest.json").read_text())["records"]
-  script(*asked, "--layers=output,conv1,conv2")
+  script(*asked, "--layers=output,pool1,conv2")
   records = json.loads((out / "manifest.json").read_text())["records"]
   assert len(records) == 6 and all(one in records for one in before)
   network = small_networks.classifier()
@@ -62,8 +51,8 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
     )
   with open(out / "errors.csv", encoding="utf-8", newline="") as file:
     rows = list(csv.DictReader(file))
-  assert [row["layer"] for row in rows] == ["conv1", "conv2", "scores"]
-  mean = np.mean([one["error"] for one in records if one["layer"] == "conv1"])
+  assert [row["layer"] for row in rows] == ["pool1", "conv2", "scores"]
+  mean = np.mean([one["error"] for one in records if one["layer"] == "pool1"])
   assert float(rows[0]["error"]) == pytest.approx(mean)
   assert "error_by_distance" in capsys.readouterr().out
 

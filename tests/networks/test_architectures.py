@@ -146,3 +146,12 @@ def test_unknown_version_is_told():
 def _close(found, expected):
   scale = np.abs(expected).max()
   np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * scale)
+
+
+def test_blobs_are_told_from_shallow_to_deep(squeezenet):
+  order = squeezenet.order
+  assert order[0] == "data" and order[-1] == "prob"
+  assert set(order) == set(squeezenet.shapes)
+  places = [order.index(name) for name in ("conv1", "pool1", "fire2/concat")]
+  assert places == sorted(places)
+  assert squeezenet._replace(layers=()).order == tuple(squeezenet.shapes)

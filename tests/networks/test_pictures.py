@@ -8,6 +8,7 @@ from PIL import Image
 
 import jdeepvis
 from jdeepvis.networks import pictures
+from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.types import JdeepvisError
 
@@ -242,3 +243,17 @@ def test_what_is_no_number_turns_black_without_a_warning():
   spec = InputSpec((1, 2, 1), np.array([100], np.float32))
   image = np.array([[[np.nan], [3.0]]], np.float32)
   assert jdeepvis.to_pixels(image, spec).ravel().tolist() == [0, 103]
+
+
+@pytest.mark.parametrize("resize", [None, 48])
+def test_a_place_in_an_image_is_found_in_its_picture(resize):
+  spec = InputSpec((32, 40, 3), np.zeros(3, np.float32), resize)
+  picture = np.zeros((300, 500, 3), np.uint8)
+  picture[120:180, 200:320] = 255
+  rows, columns = np.nonzero(pictures.preprocess(picture, spec)[..., 0] > 127)
+  box = Rectangle(rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+  found = pictures.in_picture(box, (300, 500), spec)
+  # To within a pixel of the image: seven rows of the picture, ten columns.
+  assert np.all(np.abs(np.subtract(found, (120, 200, 180, 320))) <= 12)
+  whole = pictures.in_picture(Rectangle(0, 0, 32, 40), (300, 500), spec)
+  assert whole == ((0, 0, 300, 500) if resize is None else (50, 41, 250, 459))

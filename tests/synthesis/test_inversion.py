@@ -139,9 +139,10 @@ def test_a_neighbourhood_is_in_the_middle(cells, side, counts):
 
 
 def test_strengths_rise_with_depth(squeezenet):
-  names = ["conv1", "fire5/concat", "scores"]
+  names = ["conv1", "pool1", "fire4/concat", "fire8/concat", "conv10", "scores"]
   told = [inversion.usual_variation(squeezenet, name) for name in names]
-  assert told == [1.0, 10.0, 100.0]
+  assert told == [1.0, 1.0, 10.0, 100.0, 100.0, 100.0]
+  assert inversion.usual_variation(linear(np.eye(126)), "code") == 10.0
 
 
 def test_what_cannot_be_inverted_is_refused():

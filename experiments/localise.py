@@ -1,0 +1,163 @@
+r"""Draws a box around what a network names in each photograph.
+
+  python -m experiments.localise --photos=third_party/photos --out=out/boxes
+  python -m experiments.localise --photos=photos --units=tabby --out=out/cats
+
+Nobody ever told the network where things are: the most salient pixels tell what
+colours the thing has, the least salient ones those of the background, and a
+graph cut tells the two apart (Simonyan, Vedaldi and Zisserman 2013). --units
+=first takes the class that the network names first.
+
+OUT/index.html shows each photograph as the network sees it with its box, the
+saliency map and the thing. boxes.json has the boxes in the photographs' own
+pixels. The table at the end tells how much of the image they take, and how many
+photographs keep their class if all outside is covered, or all inside. A run
+that was stopped goes on where it was.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from ml_collections import config_flags
+
+from experiments import common, pictures
+from jdeepvis.display.files import write_json
+from jdeepvis.display.filters import blurred_norm
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.heat import beside, fade, outline
+from jdeepvis.display.manifest import picture_file
+from jdeepvis.networks import classify
+from jdeepvis.networks.names import find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import in_picture, preprocess, to_pixels
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.probing import backprop
+from jdeepvis.probing.localisation import localise
+from jdeepvis.types import Pixels
+
+_NET = flags.DEFINE_string(
+  "net",
+  "squeezenet1.1",
+  "The bundled network, a .safetensors file, or package.module:factory.",
+)
+_PHOTOS = flags.DEFINE_string(
+  "photos", None, "A photograph, or a folder of them."
+)
+_UNITS = flags.DEFINE_string(
+  "units",
+  "first",
+  "Numbers, ranges, class names; first: what the network names first.",
+)
+_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "Flags from a file; see configs/localisation.py."
+)
+
+
+class _Job(NamedTuple):
+  """One box: a class's, in a photograph."""
+
+  layer: str
+  unit: int
+  name: str
+
+  @property
+  def file(self) -> str:
+    return picture_file(self.layer, self.unit, self.name, 0)
+
+
+def main() -> None:
+  """Flags to photographs and classes, those to boxes and a table."""
+  common.take_flags_from(_CONFIG)
+  network = load_network(_NET.value)
+  photos = pictures.photos(_PHOTOS.value)
+  folder = pictures.make_missing(
+    _OUT.value,
+    common.network_settings(_NET.value, network),
+    list(_jobs(network, photos)),
+    lambda folder, job: _localise(folder, network, photos[job.name], job),
+    title=f"Where {_NET.value} sees what it names",
+  )
+  records = folder.manifest["records"]
+  told = ("recipe", "unit", "label", "box")
+  boxes = [{name: record[name] for name in told} for record in records]
+  write_json(folder.path / "boxes.json", boxes)
+  pictures.tell(folder, "boxes.csv", [_summary(records)])
+
+
+def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
+  for name, photo in photos.items():
+    if _UNITS.value == "first":
+      image = preprocess(photo, network.input)[None]
+      units = [int(classify.probabilities(network, image).argmax())]
+    else:
+      units = find_units(network, network.output, _UNITS.value)
+    for unit in units:
+      yield _Job(network.output, unit, name)
+
+
+def _localise(
+  folder: PictureFolder, network: Network, photo: Pixels, job: _Job
+) -> None:
+  began = time.perf_counter()
+  image = preprocess(photo, network.input)
+  classes = jnp.array([job.unit])
+  saliency = np.asarray(backprop.saliency(network, image[None], classes)[0])
+  shown = to_pixels(image, network.input)
+  box, mask = localise(shown, saliency)
+  inside = np.zeros((*image.shape[:2], 1), bool)
+  inside[box.slices] = True
+  covered = np.stack([image, image * inside, image * ~inside])
+  chances = np.asarray(classify.probabilities(network, covered))
+  probability, only, without = map(float, chances[:, job.unit])
+  record: dict[str, Any] = {
+    "layer": job.layer,
+    "unit": job.unit,
+    "label": network.labels[job.unit] if network.labels else None,
+    "seed": 0,
+    "recipe": job.name,
+    "score_start": without,
+    "score_best": only,
+    "step_best": 0,
+    "probability": probability,
+    "activation": probability,
+    "probability_inside": only,
+    "probability_outside": without,
+    "named_inside": bool(chances[1].argmax() == job.unit),
+    "named_outside": bool(chances[2].argmax() == job.unit),
+    "share": float(inside.mean()),
+    "box": in_picture(box, photo.shape[:2], network.input)._asdict(),
+    "seconds": round(time.perf_counter() - began, 3),
+    "status": "ok",
+    "file": job.file,
+  }
+  grey = np.uint8(255 * blurred_norm(saliency[..., None]))
+  folder.add(
+    [record],
+    [beside(outline(shown, box), grey, fade(shown, mask))],
+    [image],
+    [{"saliency": saliency, "mask": mask}],
+  )
+
+
+def _summary(records) -> dict[str, Any]:
+  """How large the boxes are, and how much the class is in them."""
+
+  def mean(name: str) -> float:
+    return float(np.mean([record[name] for record in records]))
+
+  return {
+    "photographs": len(records),
+    "share_of_image": mean("share"),
+    "named_inside": mean("named_inside"),
+    "named_outside": mean("named_outside"),
+    "seconds_each": mean("seconds"),
+  }
+
+
+if __name__ == "__main__":
+  common.run(main)

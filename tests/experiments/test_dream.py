@@ -1,0 +1,150 @@
+"""The script from photographs to dreams and zooms: resumed, misled."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import small_networks
+from PIL import Image
+from scripts import Script
+
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
+from jdeepvis.synthesis import dream, objectives
+from jdeepvis.synthesis.score import bind
+
+SCRIPT = Script("experiments.dream")
+NET = "--net=small_networks:classifier"
+
+
+@pytest.fixture
+def script(monkeypatch):
+  return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
+
+
+def records(path):
+  return json.loads((path / "manifest.json").read_text())["records"]
+
+
+def test_a_picture_is_its_dream(script, photos, tmp_path):
+  out = tmp_path / "out"
+  asked = ["--octaves=2", "--steps=3", f"--out={out}"]
+  script(f"--photos={photos / 'photo_0.png'}", "--layers=conv2", *asked)
+  before = records(out)
+  script(f"--photos={photos}", "--layers=conv2,conv1", *asked)
+  told = records(out)
+  assert told[:1] == before and len(told) == 4
+  network = small_networks.classifier()
+  pixels = read_picture(photos / "photo_1.png")
+  spec = network.input.of_size(pixels.shape[:2])
+  made = dream.dream(
+    bind(network, dream.whole_layer("conv1")),
+    preprocess(pixels, spec),
+    spec,
+    dream.Plan(octaves=2, steps=3, tile=33),
+    key=jax.random.key(0),
+  )
+  (record,) = [
+    one
+    for one in told
+    if one["layer"] == "conv1" and one["recipe"].startswith("photo_1")
+  ]
+  assert record["status"] == "ok" and record["unit"] is None
+  np.testing.assert_array_equal(
+    read_picture(out / record["file"]), to_pixels(np.asarray(made.image), spec)
+  )
+
+
+def test_a_zoom_of_a_class_from_noise(script, tmp_path):
+  asked = [
+    "--layers=output",
+    "--units=thing 2",
+    "--side=20",
+    "--octaves=1",
+    "--steps=2",
+    f"--out={tmp_path}",
+  ]
+  script(*asked, "--frames=2")
+  before = records(tmp_path)
+  script(*asked, "--frames=3")
+  told = records(tmp_path)
+  assert told[:2] == before and [one["seed"] for one in told] == [0, 1, 2]
+  assert {one["label"] for one in told} == {"thing 2, or so"}
+  network = small_networks.classifier()
+  spec = network.input.of_size((20, 20))
+  frames = [read_picture(tmp_path / one["file"]) for one in told]
+  made = dream.dream(
+    bind(network, objectives.channel("scores", 2)),
+    dream.closer(preprocess(frames[1], spec), 0.05),
+    spec,
+    dream.Plan(octaves=1, steps=2, tile=33),
+    key=jax.random.key(2),
+  )
+  np.testing.assert_array_equal(
+    frames[2], to_pixels(np.asarray(made.image), spec)
+  )
+  with Image.open((tmp_path / told[0]["file"]).with_name("zoom.webp")) as film:
+    assert (film.n_frames, film.size) == (3, (20, 20))
+
+
+def test_a_guide_makes_another_dream(script, photos, tmp_path):
+  asked = [f"--photos={photos / 'photo_0.png'}", "--layers=conv2"]
+  asked += ["--octaves=1", "--steps=2", f"--out={tmp_path / 'out'}"]
+  script(*asked)
+  script(*asked, f"--guide={photos / 'photo_1.png'}")
+  one, other = records(tmp_path / "out")
+  assert other["recipe"] == "photo_0, whole layer of photo_1"
+  assert one["activation"] != other["activation"]
+
+
+def test_stopped_it_goes_on_from_the_last_octave(
+  script, photos, tmp_path, monkeypatch
+):
+  asked = [f"--photos={photos / 'photo_0.png'}", "--layers=conv2"]
+  asked += ["--octaves=3", "--steps=2", "--frames=2"]
+  whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+  script(*asked, f"--out={whole}")
+  save = PictureFolder.save_checkpoint
+  saved = []
+
+  def save_and_stop(folder, files, arrays):
+    save(folder, files, arrays)
+    saved.append(int(arrays["octave"]))
+    if len(saved) == 5:
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(PictureFolder, "save_checkpoint", save_and_stop)
+  with pytest.raises(SystemExit):
+    script(*asked, f"--out={stopped}")
+  assert len(records(stopped)) == 1
+  script(*asked, f"--out={stopped}")
+  assert saved == [1, 2, 3, 1, 2, 3]
+  for one, other in zip(records(whole), records(stopped), strict=True):
+    assert one["activation"] == other["activation"]
+    np.testing.assert_array_equal(
+      read_picture(whole / one["file"]), read_picture(stopped / other["file"])
+    )
+
+
+@pytest.mark.parametrize(
+  ("arguments", "told"),
+  [
+    (["--out="], "--out=FOLDER"),
+    (["--photos=missing"], "no photographs in 'missing'"),
+    (["--layers=conv9"], "no layer 'conv9'"),
+    (["--units=12"], "units 0 to 11"),
+    (["--guide=missing.png"], "no image file 'missing.png'"),
+    (["--guide=missing.png", "--units=1"], "leave --units out"),
+    (["--octaves=0"], "--octaves=0"),
+    (["--octaves=20"], "cannot be shown 1 x 1 pixels"),
+    (["--ratio=0.5"], "--ratio=0.5"),
+  ],
+)
+def test_wrong_arguments_are_one_sentence(script, tmp_path, arguments, told):
+  out = tmp_path / "out"
+  with pytest.raises(SystemExit) as stop:
+    script("--layers=conv2", f"--out={out}", *arguments)
+  assert told in stop.value.code
+  assert stop.value.code.startswith("error: ") and stop.value.code[-1] == "."
+  assert not out.exists()
