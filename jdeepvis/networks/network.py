@@ -1,6 +1,8 @@
 """`Network`, `InputSpec`, `LayerInfo`: the types that all else takes."""
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -107,6 +109,17 @@ class Network(NamedTuple):
   @property
   def shapes(self) -> Mapping[str, tuple[int, ...]]:
     """Each blob's shape for one image, `(h, w, c)` or `(c,)`, by name."""
-    image = jax.ShapeDtypeStruct((1, *self.input.shape), np.float32)
-    blobs = jax.eval_shape(self.apply, self.params, image)
-    return {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}
+    leaves, structure = jax.tree.flatten(self.params)
+    abstract = tuple(jax.ShapeDtypeStruct(np.shape(x), x.dtype) for x in leaves)
+    return _shapes(self.apply, structure, abstract, self.input.shape)
+
+
+@functools.lru_cache(maxsize=32)
+def _shapes(apply, structure, leaves, shape):
+  """Cached: a trace of a network takes long for what is asked so often."""
+  params = jax.tree.unflatten(structure, leaves)
+  image = jax.ShapeDtypeStruct((1, *shape), np.float32)
+  blobs = jax.eval_shape(apply, params, image)
+  return MappingProxyType(
+    {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}
+  )
