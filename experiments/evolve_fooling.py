@@ -112,21 +112,13 @@ def main() -> None:
     if _PLOTS.value:
       path = folder.path / "history.png"
       plots.plot_history(path, rows, _PANELS, across="generation")
-    folder.show(
-      tqdm(
-        breeding.cells(
-          network,
-          encoding,
-          bred.archive,
-          recipe=_ENCODING.value,
-          seed=_SEED.value,
-        ),
-        total=len(bred.archive.born),
-        unit="picture",
-        dynamic_ncols=True,
-      ),
-      f"What fools {_NET.value}",
+    shown = breeding.cells(
+      network, encoding, bred.archive, recipe=_ENCODING.value, seed=_SEED.value
     )
+    with tqdm(
+      shown, total=len(bred.archive.born), unit="picture", dynamic_ncols=True
+    ) as bar:
+      folder.show(iter(bar), f"What fools {_NET.value}")
   common.print_table([_summary(rows)])
   common.print_results(folder)
 

@@ -38,6 +38,18 @@ class Bred(NamedTuple):
   history: History
 
 
+class Cell(NamedTuple):
+  """An elite as it is shown.
+
+  Attributes:
+    record: its facts, as for `write_gallery`.
+    picture: uint8 `[h, w, c]`.
+  """
+
+  record: dict[str, Any]
+  picture: Pixels
+
+
 def breed(
   folder: ManifestFolder,
   network: Network,
@@ -136,7 +148,7 @@ def cells(
   *,
   recipe: str,
   seed: int,
-) -> Iterator[tuple[dict[str, Any], Pixels]]:
+) -> Iterator[Cell]:
   """The facts and the picture of each cell, as a page wants them.
 
   The probability is what the network says of the picture as it is written;
@@ -176,7 +188,7 @@ def cells(
         "status": "ok" if confidence >= CONVINCED else "unconvinced",
         "file": picture_file(network.output, unit, recipe, seed),
       }
-      yield record, images[i].astype(np.uint8)
+      yield Cell(record, images[i].astype(np.uint8))
 
 
 def history_rows(history: History, offspring: int) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """A folder of one picture a cell, each replaced as better ones are found."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jdeepvis.display.files import write_image
@@ -19,7 +19,7 @@ class CellFolder(ManifestFolder):
   """
 
   def show(
-    self, cells: Iterable[tuple[Mapping[str, Any], Pixels]], title: str
+    self, cells: Iterator[tuple[Mapping[str, Any], Pixels]], title: str
   ) -> None:
     """Writes all cells, in place of what they were, and what shows them.
 

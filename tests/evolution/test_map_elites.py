@@ -150,10 +150,9 @@ def test_children_do_not_depend_on_the_batch():
       evaluate=exact,
       per_device=per_device,
     )
-    for per_device in (1, 3, 5, 12)
+    for per_device in (1, 12)
   ]
-  for other in runs[1:]:
-    same(runs[0], other)
+  same(*runs)
 
 
 _ELSEWHERE = """
@@ -219,8 +218,8 @@ def test_weights_are_no_constants():
 def test_a_generation_beats_unrelated_ones():
   encoding = Direct(SHAPE)
   fresh = empty_archive(encoding, 3)
-  ((bred, _),) = history(fresh, [40], encoding=encoding, limit=40)
-  ((drawn, _),) = history(fresh, [40], encoding=Unrelated(encoding), limit=40)
+  ((bred, _),) = history(fresh, [150], encoding=encoding, limit=150)
+  ((drawn, _),) = history(fresh, [150], encoding=Unrelated(encoding), limit=150)
   assert (np.asarray(bred.confidence) > drawn.confidence + 0.03).all()
 
 
