@@ -1,11 +1,13 @@
 """An archive of fooling images, bred in a folder that can be resumed."""
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import lax
 
 from jdeepvis.checkpoints import Checkpoints
 from jdeepvis.display.manifest import ManifestFolder, picture_file
@@ -151,8 +153,9 @@ def cells(
 ) -> Iterator[Cell]:
   """The facts and the picture of each cell, as a page wants them.
 
-  The probability is what the network says of the picture as it is written;
-  `score_best` is the confidence that won the cell, which differs by rounding.
+  The probability is what the network says of the picture, asked anew;
+  `score_best` is the confidence that won the cell. They differ by rounding, as
+  networks do among batches of other shapes.
 
   Args:
     network: that of the run.
@@ -161,7 +164,7 @@ def cells(
     recipe: what the encoding is called.
     seed: that of the run.
   """
-  decode = jax.jit(jax.vmap(encoding.decode))
+  decode = jax.jit(functools.partial(lax.map, encoding.decode))
   count = len(archive.born)
   for first in range(0, count, _SHOWN_AT_ONCE):
     # Batches are whole: one program.

@@ -8,7 +8,6 @@ and Clune's published program.
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Bool, Int
 
 from jdeepvis.evolution.graphs import (
@@ -202,11 +201,7 @@ def _unlinked(graph: Graph) -> Bool[Array, "nodes nodes"]:
 def _put_link(key, graph, slot, weight, pairs) -> Graph:
   """A link at `slot` for one of the pairs, if there are any."""
   source, target = jnp.divmod(_choose(key, pairs.ravel()), NODES)
-  put = lax.select(
-    jnp.broadcast_to(pairs.any(), graph.present.shape),
-    jnp.arange(len(graph.present)) == slot,
-    jnp.zeros_like(graph.present),
-  )
+  put = pairs.any() & (jnp.arange(len(graph.present)) == slot)
   return graph._replace(
     source=jnp.where(put, source, graph.source),
     target=jnp.where(put, target, graph.target),

@@ -93,7 +93,14 @@ def test_cells_are_what_their_records_say(script, tmp_path, capsys):
 def test_killed_and_started_again_goes_on_to_the_same_bits(tmp_path):
   """A real kill -9, once an archive lies there."""
   killed, whole = tmp_path / "killed", tmp_path / "whole"
-  command = [sys.executable, "-c", _EAGER, NET, "--encoding=direct", "--noplots"]
+  command = [
+    sys.executable,
+    "-c",
+    _EAGER,
+    NET,
+    "--encoding=direct",
+    "--noplots",
+  ]
   with subprocess.Popen(
     [*command, f"--out={killed}"], cwd=ROOT, stderr=subprocess.DEVNULL
   ) as process:
