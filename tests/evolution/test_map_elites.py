@@ -26,6 +26,11 @@ from jdeepvis.networks import classify, convert
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (6, 5, 3)
+# The second takes some seconds to compile.
+ENCODINGS = [
+  Direct(SHAPE),
+  pytest.param(Cppn(SHAPE), marks=pytest.mark.slow),
+]
 
 
 def colours(images):
@@ -53,7 +58,7 @@ def same(one, other):
   jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
-@pytest.mark.parametrize("encoding", [Direct(SHAPE), Cppn(SHAPE)])
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_elites_only_ever_become_surer(encoding):
   archive = empty_archive(encoding, 3)
   told = history(archive, [1] * 12, encoding=encoding)
@@ -121,7 +126,7 @@ def test_statistics_are_numpys():
     assert told[f"above_{level}"] == np.sum(confidence > level / 100)
 
 
-@pytest.mark.parametrize("encoding", [Direct(SHAPE), Cppn(SHAPE)])
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_calls_may_be_parted_at_will(encoding):
   fresh = empty_archive(encoding, 3)
   whole = history(fresh, [4, 2], encoding=encoding)
