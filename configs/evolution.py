@@ -4,7 +4,8 @@
   python -m experiments.evolve_fooling --config=configs/evolution.py \
     --encoding=direct --out=out/evolution_direct
 
-Expected: see docs/evolution.md; twenty minutes on two cores.
+Expected: half of the classes at 56 % or more after 196 of the generations, see
+docs/evolution.md; ten minutes on two idle cores.
 """
 
 from ml_collections import ConfigDict
