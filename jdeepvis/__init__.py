@@ -23,6 +23,10 @@ from jdeepvis.version import __version__
 
 _HOMES = {
   "jdeepvis.display.filters": ("FILTERS",),
+  "jdeepvis.evolution.archive": ("Archive", "empty_archive"),
+  "jdeepvis.evolution.cppn": ("Cppn",),
+  "jdeepvis.evolution.direct": ("Direct",),
+  "jdeepvis.evolution.map_elites": ("chances", "evolve", "map_elites"),
   "jdeepvis.networks.alexnet": ("AlexNet", "CaffeNet", "TorchvisionAlexNet"),
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),

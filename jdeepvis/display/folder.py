@@ -126,14 +126,14 @@ class PictureFolder(ManifestFolder):
   def finish(self, title: str) -> None:
     """Writes what shows all pictures: montages, arrays, the page."""
     records = list(self._records.values())
-    columns = math.ceil(math.sqrt(len(records)))
-    self._write_montage(self.path, records, columns)
+    write_montage(self.path, records)
     units: dict[str, list] = {}
     for record in records:
       units.setdefault(_unit_folder(record), []).append(record)
     for unit, group in units.items():
       recipes = len({record["recipe"] for record in group})
-      self._write_montage(self.path / unit, group, -(-len(group) // recipes))
+      columns = -(-len(group) // recipes)
+      write_montage(self.path, group, folder=unit, columns=columns)
     for name in ("images", "history"):
       self._merge(name)
     shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
@@ -182,20 +182,34 @@ class PictureFolder(ManifestFolder):
             if member not in merged.NameToInfo:
               merged.writestr(member, archive.read(member))
 
-  def _write_montage(
-    self, folder: Path, records: Sequence[Mapping[str, Any]], columns: int
-  ) -> None:
-    side = _LARGEST_SIDE // columns
-    sheet = montage(
-      [
-        thumbnail(self.path / record.get("view", record["file"]), side)
-        for record in records
-      ],
-      [caption(record) for record in records],
-      [record["status"] for record in records],
-      columns=columns,
-    )
-    write_image(folder / "montage.png", sheet)
+
+def write_montage(
+  root: Path,
+  records: Sequence[Mapping[str, Any]],
+  *,
+  folder: str = "",
+  columns: int | None = None,
+) -> None:
+  """Writes `montage.png`: pictures that lie in a folder, as one.
+
+  Args:
+    root: the folder.
+    records: the facts of each, as for `write_gallery`.
+    folder: where in it the montage goes.
+    columns: pictures in a row; by default what makes it about square.
+  """
+  columns = columns or math.ceil(math.sqrt(len(records)))
+  side = _LARGEST_SIDE // columns
+  sheet = montage(
+    [
+      thumbnail(root / record.get("view", record["file"]), side)
+      for record in records
+    ],
+    [caption(record) for record in records],
+    [record["status"] for record in records],
+    columns=columns,
+  )
+  write_image(root / folder / "montage.png", sheet)
 
 
 @contextlib.contextmanager

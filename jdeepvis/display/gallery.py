@@ -30,6 +30,7 @@ _MEANINGS = {
   "majority_failure": "The unit never became the strongest of its layer.",
   "no_progress": "The score never rose above where it started.",
   "zero_gradient": "The gradient was exactly zero, so nothing could change.",
+  "unconvinced": "The network never became as certain as was asked.",
   "nan": "The numbers overflowed, so the picture means nothing.",
 }
 
@@ -46,9 +47,9 @@ def write_gallery(
   Args:
     path: where to write the page.
     records: the facts of each picture: `layer`, `unit` (None for all of them),
-      `label` (or None), `seed`, `recipe`, `score_start`, `score_best`,
-      `step_best`, `probability` (or None), `activation`, `seconds`, `status`
-      ("ok" or the failure), `file` (relative to the page), and perhaps
+      `label` (or None), `seed`, `recipe`, `score_start` (or None), `score_best`,
+      `step_best`, `probability` (or None), `activation`, `seconds` (or None),
+      `status` ("ok" or the failure), `file` (relative to the page), and perhaps
       `strengths` (name to number), `view` (a file to show in its stead) and
       `contrast` (how far stretched).
     title: the page's heading.

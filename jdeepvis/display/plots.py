@@ -1,4 +1,4 @@
-"""Plots of a study: each metric against each strength."""
+"""Plots of what a study or a run measured."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,6 +78,33 @@ def plot_combinations(
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlabel(title)
   _save(path, panels)
+
+
+def plot_history(
+  path: Path | str,
+  rows: Sequence[Mapping[str, Any]],
+  panels: Mapping[str, Mapping[str, str]],
+  *,
+  across: str,
+) -> None:
+  """Draws numbers as lines, some to a panel.
+
+  Args:
+    path: where to write, .png, .svg or .pdf.
+    rows: the numbers, by name, as in a table.
+    panels: what each panel's axis is called, and in it what each of the
+      numbers is.
+    across: the number to draw them against.
+  """
+  grid = _panels(len(panels), 1, (2 * _PANEL[0], _PANEL[1]))
+  places = [row[across] for row in rows]
+  for ax, (title, lines) in zip(grid[:, 0], panels.items(), strict=True):
+    for name, called in lines.items():
+      ax.plot(places, [row[name] for row in rows], label=called)
+    ax.set_ylabel(title)
+    ax.legend(fontsize="small")
+  grid[-1, 0].set_xlabel(across)
+  _save(path, grid)
 
 
 def _panels(rows: int, columns: int, size: tuple[float, float]):

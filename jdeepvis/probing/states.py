@@ -1,34 +1,12 @@
 """Keeps what a scan has found, so that a run that is killed can go on."""
 
-from pathlib import Path
-
-from jax.experimental import multihost_utils
-
+from jdeepvis.checkpoints import Checkpoints
 from jdeepvis.probing.scan import Found
 from jdeepvis.probing.top_patches import Extremes, Survey, begin
-from jdeepvis.types import JdeepvisError
 
 
-class ScanStates:
-  """Orbax checkpoints in one folder, which all processes must see.
-
-  All processes make, save and close it together.
-  """
-
-  def __init__(self, folder: Path | str):
-    import orbax.checkpoint as ocp
-
-    self._args = ocp.args
-    self._folder = Path(folder).resolve()
-    self._folder.mkdir(parents=True, exist_ok=True)
-    self._manager = ocp.CheckpointManager(
-      self._folder,
-      options=ocp.CheckpointManagerOptions(
-        max_to_keep=1, enable_async_checkpointing=False
-      ),
-    )
-    # Nobody saves before everybody has looked what there is.
-    multihost_utils.sync_global_devices("scan states")
+class ScanStates(Checkpoints):
+  """Checkpoints of a scan."""
 
   def load(self) -> Found | None:
     """What the last run had found, if anything.
@@ -36,21 +14,18 @@ class ScanStates:
     Raises:
       JdeepvisError: it cannot be read.
     """
-    seen = self._manager.latest_step()
+    seen = self.step
     if seen is None:
       return None
+    tree = super().load()
     try:
-      tree = self._manager.restore(seen, args=self._args.StandardRestore())
       top, histogram = Extremes(**tree["top"]), tree["histogram"]
       bottom = begin(len(histogram), 0).bottom
       if "bottom" in tree:
         bottom = Extremes(**tree["bottom"])
       return Found(seen, tree["faults"], Survey(top, bottom, histogram))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-      raise JdeepvisError(
-        f"{str(self._folder)!r} is damaged; remove it, and the scan begins "
-        "anew."
-      ) from error
+    except (KeyError, TypeError) as error:
+      raise self.damaged() from error
 
   def save(self, found: Found) -> None:
     """Keeps this in place of what was kept before; none of it is empty."""
@@ -62,8 +37,4 @@ class ScanStates:
     }
     if not found.survey.bottom.score.size:  # what Orbax does not save
       del tree["bottom"]
-    self._manager.save(found.seen, args=self._args.StandardSave(tree))
-
-  def close(self) -> None:
-    """Waits until all is written."""
-    self._manager.close()
+    super().save(found.seen, tree)

@@ -339,7 +339,7 @@ def test_a_montage_tells_units_without_a_name_by_their_layer(
     made(1, layer="fc8", label="goldfish, Carassius auratus")[0],
   ]
   monkeypatch.setattr(folder, "thumbnail", lambda *_: None)
-  PictureFolder(tmp_path, {})._write_montage(tmp_path, records, 1)
+  folder.write_montage(tmp_path, records)
   assert [text.splitlines()[0] for text in told] == ["conv1 1", "1 goldfish"]
 
 

@@ -1,0 +1,245 @@
+"""An archive of fooling images, bred in a folder that can be resumed."""
+
+import functools
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import lax
+
+from jdeepvis.checkpoints import Checkpoints
+from jdeepvis.display.manifest import ManifestFolder, picture_file
+from jdeepvis.evolution import archive as archives
+from jdeepvis.evolution import map_elites
+from jdeepvis.evolution.archive import Archive, Encoding
+from jdeepvis.networks import classify
+from jdeepvis.networks.network import Network
+from jdeepvis.types import JdeepvisError, Pixels
+
+CONVINCED = 0.5
+"""The confidence below which a cell's status is `unconvinced`."""
+
+_SECONDS_BETWEEN_CHECKPOINTS = 60
+_SHOWN_AT_ONCE = 8
+
+History = dict[str, np.ndarray]
+"""What `archive.update` tells and `seconds`, arrays `[generations]`."""
+
+
+class Bred(NamedTuple):
+  """Where a run stands.
+
+  Attributes:
+    archive: the elites.
+    history: of all generations so far.
+  """
+
+  archive: Archive
+  history: History
+
+
+class Cell(NamedTuple):
+  """An elite as it is shown.
+
+  Attributes:
+    record: its facts, as for `write_gallery`.
+    picture: uint8 `[h, w, c]`.
+  """
+
+  record: dict[str, Any]
+  picture: Pixels
+
+
+def breed(
+  folder: ManifestFolder,
+  network: Network,
+  encoding: Encoding,
+  *,
+  seed: int,
+  offspring: int,
+  generations: int,
+) -> Iterator[Bred]:
+  """Breeds until so many generations have been, those of earlier runs included.
+
+  What one device is shown at once is settled once and kept in the manifest, so
+  that the archive's bits do not depend on when the run was stopped, or on how
+  many devices. It is kept now and then, and in the end, in `archive/`.
+
+  Args:
+    folder: where the archive is kept.
+    network: any network with classes.
+    encoding: of the images, of the network's input shape.
+    seed: of all randomness.
+    offspring: children in a generation.
+    generations: how many there shall be; where there are more, they stay.
+
+  Yields:
+    Where it stands, at the beginning and after every few generations.
+
+  Raises:
+    JdeepvisError: what was kept cannot be read, or no child ever lived, since
+      the network's probabilities are no numbers.
+  """
+  per_device = folder.settle("images per device", map_elites.per_device)
+  states = _states(folder)
+  archive, history = _load(states, network, encoding)
+  evaluate, key = map_elites.chances(network), jax.random.key(seed)
+  saved, done = time.monotonic(), int(archive.generation)
+  yield Bred(archive, history)
+  while done < generations:
+    began = time.perf_counter()
+    archive, rows = map_elites.evolve(
+      evaluate,
+      encoding,
+      key,
+      archive,
+      generations=min(generations - done, map_elites.LIMIT),
+      offspring=offspring,
+      per_device=per_device,
+    )
+    made = int(archive.generation) - done
+    done += made
+    rows = {name: np.asarray(row)[:made] for name, row in rows.items()}
+    rows["seconds"] = np.full(made, (time.perf_counter() - began) / made)
+    history = {
+      name: np.concatenate([history.get(name, row[:0]), row])
+      for name, row in rows.items()
+    }
+    yield Bred(archive, history)
+    if (
+      time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
+      or done == generations
+    ):
+      _save(states, archive, history)
+      saved = time.monotonic()
+  states.close()
+  if np.all(np.asarray(archive.confidence) == archives.NOBODY):
+    raise JdeepvisError(
+      "Nothing lives in any cell: the network's probabilities are no numbers."
+    )
+
+
+def load(folder: ManifestFolder, network: Network, encoding: Encoding) -> Bred:
+  """What an earlier run has bred.
+
+  Args:
+    folder: where the archive is kept.
+    network: that of the run.
+    encoding: that of the run.
+
+  Raises:
+    JdeepvisError: there is none, or it cannot be read.
+  """
+  states = _states(folder)
+  try:
+    if states.step is None:
+      raise JdeepvisError(
+        f"{str(folder.path)!r} holds no archive yet; breed one first."
+      )
+    return _load(states, network, encoding)
+  finally:
+    states.close()
+
+
+def cells(
+  network: Network,
+  encoding: Encoding,
+  archive: Archive,
+  *,
+  recipe: str,
+  seed: int,
+) -> Iterator[Cell]:
+  """The facts and the picture of each cell, as a page wants them.
+
+  The probability is what the network says of the picture, asked anew;
+  `score_best` is the confidence that won the cell. They differ by rounding, as
+  networks do among batches of other shapes.
+
+  Args:
+    network: that of the run.
+    encoding: that of the run.
+    archive: the elites.
+    recipe: what the encoding is called.
+    seed: that of the run.
+  """
+  decode = jax.jit(functools.partial(lax.map, encoding.decode))
+  count = len(archive.born)
+  for first in range(0, count, _SHOWN_AT_ONCE):
+    # Batches are whole: one program.
+    units = np.minimum(np.arange(first, first + _SHOWN_AT_ONCE), count - 1)
+    genomes = jax.tree.map(lambda leaf, rows=units: leaf[rows], archive.genome)
+    images = np.asarray(decode(genomes))
+    plain = images - network.input.mean
+    scores = np.asarray(classify.activations(network, network.output, plain))
+    chances = np.asarray(classify.probabilities(network, plain))
+    for i, unit in enumerate(units[: count - first].tolist()):
+      confidence = float(archive.confidence[unit])
+      record = {
+        "layer": network.output,
+        "unit": unit,
+        "label": network.labels[unit] if network.labels else None,
+        "seed": seed,
+        "recipe": recipe,
+        "score_start": None,
+        "score_best": confidence,
+        "step_best": int(archive.born[unit]),
+        "activation": float(scores[i].reshape(-1)[unit]),
+        "probability": float(chances[i, unit]),
+        "seconds": None,
+        "status": "ok" if confidence >= CONVINCED else "unconvinced",
+        "file": picture_file(network.output, unit, recipe, seed),
+      }
+      yield Cell(record, images[i].astype(np.uint8))
+
+
+def history_rows(history: History, offspring: int) -> list[dict[str, Any]]:
+  """A row for each generation, counted from 1, and the images seen till then.
+
+  Args:
+    history: see `Bred`.
+    offspring: children in a generation.
+  """
+  return [
+    {
+      "generation": number,
+      "evaluations": number * offspring,
+      **{name: values[number - 1].item() for name, values in history.items()},
+    }
+    for number in range(1, len(history["median"]) + 1)
+  ]
+
+
+def _states(folder: ManifestFolder) -> Checkpoints:
+  return Checkpoints(folder.path / "archive")
+
+
+def _save(
+  states: Checkpoints, archive: Archive, history: Mapping[str, np.ndarray]
+) -> None:
+  leaves = enumerate(jax.tree.leaves(jax.device_get(archive)))
+  tree = {
+    "archive": {f"{i:02d}": leaf for i, leaf in leaves},
+    "history": dict(history),
+  }
+  states.save(int(archive.generation), tree)
+
+
+def _load(states: Checkpoints, network: Network, encoding: Encoding) -> Bred:
+  """Where the last run stood, or the very beginning."""
+  fresh = archives.empty_archive(encoding, network.shapes[network.output][-1])
+  if states.step is None:
+    return Bred(fresh, {})
+  tree = states.load()
+  try:
+    leaves = [tree["archive"][name] for name in sorted(tree["archive"])]
+    archive = jax.tree.unflatten(jax.tree.structure(fresh), leaves)
+    alike = jax.tree.map(
+      lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), archive, fresh
+    )
+    if jax.tree.all(alike):
+      return Bred(archive, dict(tree["history"]))
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    raise states.damaged() from error
+  raise states.damaged()

@@ -1,0 +1,43 @@
+"""A folder of one picture a cell, each replaced as better ones are found."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jdeepvis.display.files import write_image
+from jdeepvis.display.folder import write_montage
+from jdeepvis.display.gallery import write_gallery
+from jdeepvis.display.manifest import ManifestFolder
+from jdeepvis.types import Pixels
+
+
+class CellFolder(ManifestFolder):
+  """The folder that an archive's pictures are written to.
+
+  manifest.json               settings, versions, one record a cell
+  LAYER/unit_0130/NAME/seed_0.png, montage.png
+  index.html                  all of it in a browser
+  """
+
+  def show(
+    self, cells: Iterator[tuple[Mapping[str, Any], Pixels]], title: str
+  ) -> None:
+    """Writes all cells, in place of what they were, and what shows them.
+
+    Args:
+      cells: the facts of each, as for `write_gallery`, and its picture, uint8
+        `[h, w, c]`.
+      title: the page's heading.
+    """
+    records = []
+    for record, picture in cells:
+      write_image(self.path / record["file"], picture)
+      records.append(dict(record))
+    self.manifest["records"] = records
+    self._write_manifest()
+    write_montage(self.path, records)
+    write_gallery(
+      self.path / "index.html",
+      records,
+      title=title,
+      settings=self.manifest["settings"],
+    )

@@ -1,0 +1,230 @@
+"""Children of pattern-producing graphs: they grow, shrink, change and mix.
+
+After NEAT (Stanley and Miikkulainen 2002, "Evolving neural networks through
+augmenting topologies"): a new node splits a link, and graphs are crossed along
+what they inherited from a common ancestor. Rates are those of Nguyen, Yosinski
+and Clune's published program.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+from jdeepvis.evolution.graphs import (
+  FIRST_OUTPUT,
+  FUNCTIONS,
+  HIDDEN,
+  INPUTS,
+  LARGEST_WEIGHT,
+  NODES,
+  Graph,
+  random_functions,
+)
+from jdeepvis.evolution.mutation import mutate_polynomially
+from jdeepvis.types import PRNGKey
+
+_ADD_LINK, _DELETE_LINK, _MOVE_LINK = 0.5, 0.3, 0.5
+_ADD_NODE, _DELETE_NODE = 0.5, 0.2
+_FUNCTION, _WEIGHT = 0.1, 0.1
+
+_FIRST_HIDDEN = len(INPUTS)
+
+
+def mutate(key: PRNGKey, graph: Graph) -> Graph:
+  """Perhaps a link more, one less, one moved, a node more, one less.
+
+  Then some weights and functions change. What there is no room for, or nothing
+  to do it to, is left out.
+  """
+  changes = (
+    (_ADD_LINK, add_link),
+    (_DELETE_LINK, delete_link),
+    (_ADD_NODE, add_node),
+    (_DELETE_NODE, delete_node),
+    (_MOVE_LINK, move_link),
+  )
+  keys = jax.random.split(key, len(changes) + 1)
+  for one, (rate, change) in zip(keys[1:], changes, strict=True):
+    whether, how = jax.random.split(one)
+    changed = change(how, graph)
+    take = jax.random.bernoulli(whether, rate)
+    graph = jax.tree.map(
+      lambda a, b, take=take: jnp.where(take, a, b), changed, graph
+    )
+  return mutate_values(keys[0], graph)
+
+
+def mutate_values(key: PRNGKey, graph: Graph) -> Graph:
+  """Some weights move a little, some nodes get another function."""
+  weights, whether, functions = jax.random.split(key, 3)
+  weight = mutate_polynomially(
+    graph.weight,
+    jax.random.uniform(weights, graph.weight.shape),
+    rate=_WEIGHT,
+    low=-LARGEST_WEIGHT,
+    high=LARGEST_WEIGHT,
+  )
+  take = jax.random.bernoulli(whether, _FUNCTION, (NODES,))
+  function = jnp.where(take, random_functions(functions), graph.function)
+  return graph._replace(
+    weight=jnp.where(graph.present, weight, 0), function=function
+  )
+
+
+def add_link(key: PRNGKey, graph: Graph) -> Graph:
+  """A link with a random weight between two nodes without one."""
+  pairs, weights = jax.random.split(key)
+  weight = jax.random.uniform(weights, minval=-1.0) * LARGEST_WEIGHT
+  slot, room = jnp.argmin(graph.present), ~graph.present.all()
+  return _put_link(pairs, graph, slot, weight, _unlinked(graph) & room)
+
+
+def delete_link(key: PRNGKey, graph: Graph) -> Graph:
+  """Any link less."""
+  return _without_links(graph, _chosen(key, graph.present))
+
+
+def move_link(key: PRNGKey, graph: Graph) -> Graph:
+  """Some link gets another source or another target, and keeps its weight."""
+  which, pairs = jax.random.split(key)
+  slot = _choose(which, graph.present)
+  nodes = jnp.arange(NODES)
+  same_end = (nodes[:, None] == graph.source[slot]) | (
+    nodes == graph.target[slot]
+  )
+  free = _unlinked(graph) & same_end & graph.present[slot]
+  return _put_link(pairs, graph, slot, graph.weight[slot], free)
+
+
+def add_node(key: PRNGKey, graph: Graph) -> Graph:
+  """A node amid some link: to it by 1, from it by the weight there was.
+
+  It gets a place between the two in the order, and later nodes move up.
+  """
+  which, place, what = jax.random.split(key, 3)
+  slot, spare = _choose(which, graph.present), jnp.argmin(graph.present)
+  source, target = graph.source[slot], graph.target[slot]
+  possible = (
+    graph.present[slot] & ~graph.present[spare] & (graph.hidden < HIDDEN)
+  )
+  earliest = jnp.maximum(source + 1, _FIRST_HIDDEN)
+  latest = jnp.minimum(target, _FIRST_HIDDEN + graph.hidden)
+  node = jax.random.randint(place, (), earliest, latest + 1)
+
+  nodes = jnp.arange(NODES)
+  moves = (nodes > node) & (nodes < FIRST_OUTPUT)
+  function = jnp.where(moves, jnp.roll(graph.function, 1), graph.function)
+  mark = jnp.where(moves, jnp.roll(graph.mark, 1), graph.mark)
+  fresh = jax.random.bits(what, (2,), jnp.uint32)
+
+  def renumber(ends):
+    return jnp.where((ends >= node) & (ends < FIRST_OUTPUT), ends + 1, ends)
+
+  grown = Graph(
+    function.at[node].set((fresh[0] % len(FUNCTIONS)).astype(jnp.int32)),
+    # Not one of the inputs' or outputs' own.
+    mark.at[node].set(fresh[1] | jnp.uint32(1 << 31)),
+    graph.hidden + 1,
+    renumber(graph.source).at[spare].set(node),
+    renumber(graph.target).at[slot].set(node).at[spare].set(renumber(target)),
+    graph.weight.at[slot].set(1.0).at[spare].set(graph.weight[slot]),
+    graph.present.at[spare].set(True),
+  )
+  return jax.tree.map(lambda a, b: jnp.where(possible, a, b), grown, graph)
+
+
+def delete_node(key: PRNGKey, graph: Graph) -> Graph:
+  """Some hidden node less, with all its links; later nodes move down."""
+  nodes = jnp.arange(NODES)
+  last = _FIRST_HIDDEN + graph.hidden
+  node = _choose(key, (nodes >= _FIRST_HIDDEN) & (nodes < last))
+  possible = graph.hidden > 0
+  graph = _without_links(
+    graph, possible & ((graph.source == node) | (graph.target == node))
+  )
+  moves = possible & (nodes >= node) & (nodes < FIRST_OUTPUT - 1)
+
+  def renumber(ends):
+    later = possible & (ends > node) & (ends < FIRST_OUTPUT)
+    return jnp.where(later, ends - 1, ends)
+
+  return graph._replace(
+    function=jnp.where(moves, jnp.roll(graph.function, -1), graph.function),
+    mark=jnp.where(moves, jnp.roll(graph.mark, -1), graph.mark),
+    hidden=graph.hidden - possible,
+    source=renumber(graph.source),
+    target=renumber(graph.target),
+  )
+
+
+def cross(key: PRNGKey, parent: Graph, mate: Graph) -> Graph:
+  """The parent's graph, half of what both have as the mate has it.
+
+  Nodes are the same where their marks are, links where both their ends are;
+  of those the weight, of the nodes the function comes from either. All that
+  only the mate has is left: the order of the parent holds.
+  """
+  links, nodes = jax.random.split(key)
+  same = parent.mark[:, None] == mate.mark
+  used = _used(parent)[:, None] & _used(mate)
+  theirs = jnp.argmax(same & used, axis=1)
+  take = jax.random.bernoulli(nodes, shape=(NODES,)) & (same & used).any(1)
+  function = jnp.where(take, mate.function[theirs], parent.function)
+
+  def ends(graph):
+    return graph.mark[graph.source], graph.mark[graph.target]
+
+  (sources, targets), (others, ends_there) = ends(parent), ends(mate)
+  same = (sources[:, None] == others) & (targets[:, None] == ends_there)
+  same &= parent.present[:, None] & mate.present
+  theirs = jnp.argmax(same, axis=1)
+  take = jax.random.bernoulli(links, shape=same.shape[:1]) & same.any(1)
+  weight = jnp.where(take, mate.weight[theirs], parent.weight)
+  return parent._replace(function=function, weight=weight)
+
+
+def _used(graph: Graph) -> Bool[Array, " nodes"]:
+  nodes = jnp.arange(NODES)
+  return (nodes < _FIRST_HIDDEN + graph.hidden) | (nodes >= FIRST_OUTPUT)
+
+
+def _unlinked(graph: Graph) -> Bool[Array, "nodes nodes"]:
+  """Pairs of nodes, source by target, that a link may join."""
+  nodes, used = jnp.arange(NODES), _used(graph)
+  allowed = used[:, None] & used & (nodes[:, None] < nodes)
+  allowed &= (nodes[:, None] < FIRST_OUTPUT) & (nodes >= _FIRST_HIDDEN)
+  linked = jnp.zeros((NODES, NODES), bool)
+  linked = linked.at[graph.source, graph.target].max(graph.present)
+  return allowed & ~linked
+
+
+def _put_link(key, graph, slot, weight, pairs) -> Graph:
+  """A link at `slot` for one of the pairs, if there are any."""
+  source, target = jnp.divmod(_choose(key, pairs.ravel()), NODES)
+  put = pairs.any() & (jnp.arange(len(graph.present)) == slot)
+  return graph._replace(
+    source=jnp.where(put, source, graph.source),
+    target=jnp.where(put, target, graph.target),
+    weight=jnp.where(put, weight, graph.weight),
+    present=graph.present | put,
+  )
+
+
+def _without_links(graph: Graph, which: Bool[Array, " links"]) -> Graph:
+  return graph._replace(
+    source=jnp.where(which, 0, graph.source),
+    target=jnp.where(which, 0, graph.target),
+    weight=jnp.where(which, 0, graph.weight),
+    present=graph.present & ~which,
+  )
+
+
+def _choose(key: PRNGKey, among: Bool[Array, " n"]) -> Int[Array, ""]:
+  """The place of one that is true; any place where none is."""
+  drawn = jax.random.uniform(key, among.shape)
+  return jnp.argmax(jnp.where(among, drawn, -1))
+
+
+def _chosen(key: PRNGKey, among: Bool[Array, " n"]) -> Bool[Array, " n"]:
+  """True at one place that is."""
+  return among & (jnp.arange(len(among)) == _choose(key, among))
