@@ -181,19 +181,21 @@ def _write(
   found: scan.Found,
 ) -> None:
   skipped = [
-    f"{name}: {images.FAULTS[fault]}"
+    f"{images.spell(name)}: {images.FAULTS[fault]}"
     for name, fault in zip(listing.names, found.faults, strict=True)
     if fault
   ]
-  (tree.path / "skipped.txt").write_text("".join(f"{x}\n" for x in skipped))
+  text = "".join(f"{line}\n" for line in skipped)
+  (tree.path / "skipped.txt").write_text(text, encoding="utf-8")
   shapes = network.shapes
   units = sum(shapes[layer][-1] for layer in layers)
+  changed = 0
   with tqdm(
     total=units, unit="unit", desc="Patches", dynamic_ncols=True
   ) as bar:
     for layer in layers:
       tree.add_layer(layer, shapes[layer][-1])
-      patches.write_patches(
+      changed += patches.write_patches(
         tree,
         network,
         layer,
@@ -207,6 +209,11 @@ def _write(
   reasons = collections.Counter(images.FAULTS[x] for x in found.faults if x)
   for reason, count in reasons.items():
     print(f"Skipped {count}, each of which {reason}: see skipped.txt.")
+  if changed:
+    print(
+      f"Warning: the values of {changed} patches are more than 0.1 from what "
+      "the scan saw; were files replaced since? See 'recomputed' in info.json."
+    )
   print(
     f"\n{units} units on {found.seen - len(skipped)} images. Look at\n"
     f"  {tree.path / 'index.html'}"

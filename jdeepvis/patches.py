@@ -12,7 +12,7 @@ from jdeepvis.display.unit_tree import PATCHES, UnitTree
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.probing import patches, top_patches
-from jdeepvis.probing.images import FAULTS, ImageList, read_image
+from jdeepvis.probing.images import FAULTS, ImageList, read_image, spell
 from jdeepvis.probing.patches import Patch, cut, find_patches
 from jdeepvis.probing.top_patches import Survey
 from jdeepvis.types import JdeepvisError, Pixels
@@ -20,6 +20,7 @@ from jdeepvis.types import JdeepvisError, Pixels
 _UNITS = 16  # whose patches are made together
 _KEPT = 128  # images that are kept at hand
 _GREY = 127
+_TOLERANCE = 0.1  # between a scan's value and that of its patch, as originally
 _NAMES = {"gradient": "backprop"}  # as the original calls it
 
 
@@ -51,8 +52,12 @@ def write_patches(
   rules: Sequence[str],
   batch: int,
   report: Callable[[int], Any] = lambda units: None,
-) -> None:
+) -> int:
   """Writes the patches of those units of a layer that do not have them yet.
+
+  A backward view computes its unit's value anew. Where that is more than 0.1
+  from what the scan saw, as where a file was replaced since, the patch's facts
+  say `recomputed`.
 
   Args:
     tree: where they go; a unit's facts are written last.
@@ -64,6 +69,9 @@ def write_patches(
     batch: views to make at once.
     report: called with the number of units just written.
 
+  Returns:
+    How many of the layer's patches say `recomputed`.
+
   Raises:
     JdeepvisError: an image can no longer be read.
   """
@@ -72,12 +80,16 @@ def write_patches(
   load = functools.lru_cache(_KEPT)(functools.partial(_load, images, network))
   shape = network.shapes[layer]
   units = range(shape[-1])
-  missing = [unit for unit in units if "top" not in tree.read_info(layer, unit)]
+  known = [tree.read_info(layer, unit) for unit in units]
+  missing = [unit for unit in units if "top" not in known[unit]]
   report(len(units) - len(missing))
+  changed = sum(_count_changed(info.get("top", ())) for info in known)
   for first in range(0, len(missing), _UNITS):
     members = missing[first : first + _UNITS]
     tops = {unit: list(_items(survey.top, unit, find)) for unit in members}
-    signals = {rule: _signals(viewer, rule, tops, load) for rule in rules}
+    signals, values = {}, {}
+    for rule in rules:
+      signals[rule], values = _views(viewer, rule, tops, load)
     for unit in members:
       pictures = {
         PATCHES: [_picture(item, load, network) for item in tops[unit]]
@@ -86,10 +98,11 @@ def write_patches(
         pictures[_NAMES.get(rule, rule)] = [
           _view(signals[rule][item]) for item in tops[unit]
         ]
-      facts = _facts(shape, images, tops[unit])
+      facts = _facts(shape, images, tops[unit], values)
+      changed += _count_changed(facts)
       tree.add_patches(layer, unit, pictures, facts)
       bottoms = list(_items(survey.bottom, unit, find))
-      lows = _facts(shape, images, bottoms, sign=-1)
+      lows = _facts(shape, images, bottoms, {}, sign=-1)
       tree.add_patches(
         layer,
         unit,
@@ -100,13 +113,14 @@ def write_patches(
       told = {"views": views, "top": facts, "bottom": lows}
       tree.add_info(layer, unit, _unit_facts(network, unit, survey) | told)
     report(len(members))
+  return changed
 
 
 def _load(images: ImageList, network: Network, number: int) -> np.ndarray:
   image, fault = read_image(images, number, network.input)
   if fault:
     raise JdeepvisError(
-      f"{str(images.root / images.names[number])!r} {FAULTS[fault]} now, "
+      f"'{images.root / spell(images.names[number])}' {FAULTS[fault]} now, "
       "though it was looked at before; put it back."
     )
   return image
@@ -120,22 +134,23 @@ def _items(extremes, unit: int, find) -> Iterator[_Item]:
       yield _Item(unit, score, image, cell, find(cell))
 
 
-def _signals(
+def _views(
   viewer: patches.Viewer, rule: str, tops: Mapping[int, Sequence[_Item]], load
-) -> dict[_Item, np.ndarray]:
-  """The backward signal of each item, cut to its patch."""
+) -> tuple[dict[_Item, np.ndarray], dict[_Item, float]]:
+  """The backward signal of each item, cut to its patch, and its value."""
   items = [item for unit in tops.values() for item in unit]
   items.sort(key=lambda item: item.image)
-  found = {}
+  found, values = {}, {}
   for first in range(0, len(items), viewer.batch):
     some = items[first : first + viewer.batch]
     images = np.stack([load(item.image) for item in some])
     units = np.array([item.unit for item in some])
     cells = np.array([item.cell for item in some])
-    signals = viewer(rule, images, units, cells)
-    for item, signal in zip(some, signals, strict=True):
+    views = viewer(rule, images, units, cells)
+    for item, signal, value in zip(some, *views, strict=True):
       found[item] = cut(signal, item.patch, 0)
-  return found
+      values[item] = float(value)
+  return found, values
 
 
 def _picture(item: _Item, load, network: Network) -> Pixels:
@@ -151,19 +166,31 @@ def _facts(
   shape: tuple[int, ...],
   images: ImageList,
   items: Sequence[_Item],
+  values: Mapping[_Item, float],
   sign: int = 1,
 ) -> list[dict[str, Any]]:
   return [
     {
       "score": sign * item.score,
-      "image": images.names[item.image],
+      "image": spell(images.names[item.image]),
       "position": (
         patches.to_position(shape, item.cell) if len(shape) == 3 else None
       ),
       "field": item.patch.field,
+      **_changes(item.score, values.get(item, item.score)),
     }
     for item in items
   ]
+
+
+def _changes(scanned: float, recomputed: float) -> dict[str, float]:
+  # Put so that what is no number counts as another.
+  alike = abs(recomputed - scanned) <= _TOLERANCE
+  return {} if alike else {"recomputed": recomputed}
+
+
+def _count_changed(facts: Sequence[Mapping[str, Any]]) -> int:
+  return sum("recomputed" in told for told in facts)
 
 
 def _unit_facts(network: Network, unit: int, survey: Survey) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def backward(
       f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
     )
   start = origin(network, find_layer(network, layer))
-  return pull_back(network.apply, start, rule, network.params, images, seed)
+  return pull_back(network.apply, start, rule, network.params, images, seed)[0]
 
 
 def gradient_times_input(
@@ -157,12 +157,17 @@ def origin(network: Network, layer: str) -> str:
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def pull_back(apply, blob, rule, params, images, seed):
-  """`backward` from a blob that is there, by a rule that is there."""
+  """`backward` from a blob that is there, by a rule that is there.
+
+  Returns:
+    The signal, and the blob's values that were computed on the way.
+  """
 
   def values(images):
     return apply(params, images, until=blob, relu=RULES[rule])[blob]
 
-  return jax.vjp(values, images)[1](seed)[0]
+  blobs, pull = jax.vjp(values, images)
+  return pull(seed)[0], blobs
 
 
 @jax.custom_vjp

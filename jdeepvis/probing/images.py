@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,8 @@ FAULTS = ("", "is no picture that can be read", "is missing", "is too large")
 """What can be wrong with a file; its place here is the fault's number."""
 
 _UNREADABLE, _MISSING, _HUGE = 1, 2, 3
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _AHEAD = 2  # batches that are read beforehand
 
 
@@ -36,7 +38,8 @@ class ImageList(NamedTuple):
   @property
   def sha256(self) -> str:
     """A digest of the names, by which a run knows its list again."""
-    return hashlib.sha256("\n".join(self.names).encode()).hexdigest()
+    names = "\n".join(self.names)
+    return hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()
 
 
 class Batch(NamedTuple):
@@ -72,9 +75,10 @@ def list_images(path: Path | str) -> ImageList:
   """The images that a folder or a text file names.
 
   Args:
-    path: a folder, of which all JPEG, PNG and WebP files are taken, however
-      deep, by name; or a text file with one image a line, relative to its own
-      folder, and perhaps a class number behind it, as Caffe's lists have.
+    path: a folder, of which all JPEG, PNG, WebP and GIF files are taken,
+      however deep, by name; or a text file with one image a line, relative to
+      its own folder, and perhaps a class number behind it, as Caffe's lists
+      have.
 
   Raises:
     JdeepvisError: there is no such folder or list, or no image in it.
@@ -98,6 +102,12 @@ def list_images(path: Path | str) -> ImageList:
   return images
 
 
+def spell(name: str) -> str:
+  """A file's name as text, of one line and in UTF-8, whatever it is made of."""
+  name = name.encode(errors="backslashreplace").decode()
+  return _BREAKS.sub(lambda found: ascii(found[0])[1:-1], name)
+
+
 def read_image(
   images: ImageList, number: int, spec: InputSpec
 ) -> tuple[Float[np.ndarray, "h w c"], int]:
@@ -112,6 +122,10 @@ def read_image(
     The centred image, zeros if there is a fault; the fault's number.
   """
   path = images.root / images.names[number]
+  zeros = np.zeros(spec.shape, np.float32)
+  # Unlike Path's, os's questions never raise. A pipe would keep us waiting.
+  if not os.path.isfile(path):
+    return zeros, _UNREADABLE if os.path.exists(path) else _MISSING
   try:
     return preprocess(read_picture(path), spec), 0
   except PILImage.DecompressionBombWarning:
@@ -121,7 +135,7 @@ def read_image(
     fault = _HUGE if bomb else _UNREADABLE
   except Exception:  # a broken file makes its decoder raise anything
     fault = _UNREADABLE
-  return np.zeros(spec.shape, np.float32), fault if path.exists() else _MISSING
+  return zeros, fault if os.path.exists(path) else _MISSING
 
 
 def read_batches(

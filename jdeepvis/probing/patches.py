@@ -89,6 +89,18 @@ def cut(
   return canvas
 
 
+class View(NamedTuple):
+  """What some images look like from one cell of one unit each.
+
+  Attributes:
+    signal: the backward signal, of the images' size.
+    value: the cell's own, before its ReLU, as computed on the way.
+  """
+
+  signal: Float[np.ndarray, "n h w c"]
+  value: Float[np.ndarray, " n"]
+
+
 class Viewer:
   """Backward views of one layer's units, in batches of one shape.
 
@@ -108,7 +120,7 @@ class Viewer:
     images: Images,
     units: Int[np.ndarray, " n"],
     cells: Int[np.ndarray, " n"],
-  ) -> Float[np.ndarray, "n h w c"]:
+  ) -> View:
     """What each image looks like from one cell of one unit, seeded with 1.
 
     Args:
@@ -125,7 +137,10 @@ class Viewer:
     )
     seed = point_seed(jnp.zeros((self.batch, *self._shape)), units, positions)
     network = self._network
-    views = pull_back(
+    signals, blob = pull_back(
       network.apply, self._origin, rule, network.params, images, seed
     )
-    return np.asarray(views)[: self.batch - missing]
+    values = blob.reshape(self.batch, -1, self._shape[-1])
+    values = values[np.arange(self.batch), cells, units]
+    given = self.batch - missing
+    return View(np.asarray(signals)[:given], np.asarray(values)[:given])

@@ -266,6 +266,38 @@ def test_an_image_that_went_away_is_named(monkeypatch, tmp_path):
   assert "b.png' is missing now" in stop.value.code
 
 
+def test_an_image_that_was_replaced_is_told(monkeypatch, tmp_path, capsys):
+  folder, out = tmp_path / "photos", tmp_path / "out"
+  folder.mkdir()
+  rng = np.random.default_rng(0)
+  names = ("a.png", "b.png")
+  for name in names:
+    Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(
+      folder / name
+    )
+  save = ScanStates.save
+
+  def save_and_replace(self, found):
+    save(self, found)
+    Image.new("RGB", (40, 40), "red").save(folder / "b.png")
+
+  monkeypatch.setattr(ScanStates, "save", save_and_replace)
+  arguments = NET, f"--images={folder}", "--layers=output", f"--out={out}"
+  SCRIPT.run(monkeypatch, *arguments)
+  told = [
+    one
+    for info in (out / "scores").glob("*/info.json")
+    for one in json.loads(info.read_text())["top"]
+  ]
+  changed = [one["image"] for one in told if "recomputed" in one]
+  assert changed and set(changed) == {"b.png"}
+  warning = f"the values of {len(changed)} patches are more than 0.1"
+  assert warning in capsys.readouterr().out
+  # A later run, which makes no patch, says so too.
+  SCRIPT.run(monkeypatch, *arguments)
+  assert warning in capsys.readouterr().out
+
+
 def test_missing_packages_are_one_sentence(monkeypatch, photos, tmp_path):
   monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
   with pytest.raises(SystemExit) as stop:

@@ -1,5 +1,7 @@
 """Folders and lists of images of every kind, good and bad."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -116,3 +118,33 @@ def test_nothing_to_read_is_one_sentence(tmp_path):
   binary.write_bytes(b"\xff\xfe\x00")
   with pytest.raises(JdeepvisError, match="neither a folder of images nor"):
     images.list_images(binary)
+
+
+def test_names_that_are_no_text_and_files_that_are_no_files(tmp_path):
+  # A pipe that nobody writes to would be waited for without end.
+  names = [b"caf\xe9.png", b"line\nbreak.png", b"pipe.jpg", b"moving.gif"]
+  for name in names[:2]:
+    with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
+      Image.fromarray(picture(3, 3)).save(file, "png")
+  os.mkfifo(tmp_path / "pipe.jpg")
+  frames = [Image.fromarray(picture(3, 3)) for _ in range(2)]
+  frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames)
+  found = images.list_images(tmp_path)
+  assert len(found.sha256) == 64
+  told = {
+    images.spell(name): images.FAULTS[images.read_image(found, i, SPEC)[1]]
+    for i, name in enumerate(found.names)
+  }
+  assert told == {
+    "caf\\udce9.png": "",
+    "line\\nbreak.png": "",
+    "moving.gif": "",
+    "pipe.jpg": "is no picture that can be read",
+  }
+
+
+def test_a_list_may_name_what_no_system_can_open(tmp_path):
+  names = tmp_path / "list.txt"
+  names.write_text(f"{'a' * 300}.png\nnul\0.png\n{names.name}/b.png\n")
+  found = images.list_images(names)
+  assert [images.read_image(found, i, SPEC)[1] for i in range(3)] == [2, 2, 2]

@@ -79,10 +79,18 @@ def test_a_viewer_seeds_one_cell(layer):
   cells = np.array([0, 9, 20]) % np.prod(shape[:2])
   viewer = patches.Viewer(network, layer, batch=4)
   for rule in backprop.RULES:
-    views = viewer(rule, images, units, cells)
+    views, values = viewer(rule, images, units, cells)
     seed = np.zeros((3, *shape), np.float32)
     for i in range(3):
       seed[i].reshape(-1, shape[-1])[cells[i], units[i]] = 1
     wanted = backprop.backward(network, images, layer, seed, rule=rule)
     assert np.abs(wanted).max() > 0
     np.testing.assert_allclose(views, wanted, atol=1e-6)
+    blob = backprop.origin(network, layer)
+    seen = np.asarray(network.apply(network.params, images)[blob])
+    np.testing.assert_allclose(
+      values,
+      (seen * seed).sum(axis=tuple(range(1, seen.ndim))),
+      rtol=1e-5,
+      atol=1e-5,
+    )
