@@ -8,14 +8,14 @@ r"""Makes the figures of the paper's page for any network.
 fc8: class units under the paper's four recipes, nine seeds each. all_classes:
 every class once, on one page. all_layers: units of every layer, four runs
 each, at the size of what they see, all layers to one scale; beside them the
-top patches and their deconv, if --tree names a tree of find_top_patches.
+top patches and their deconv, if --tree names a tree of find_top_patches. Each
+takes other recipes, up to four: --recipe=default,fourier.
 
-Nobody chooses units: they are drawn by a fixed seed. A run that is stopped
-goes on where it was.
+Nobody chooses units: they are drawn by a fixed seed, the first of a longer lot
+being those of a shorter one. A run that is stopped goes on where it was.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from jdeepvis import atlas
 from jdeepvis.display.files import write_image
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import safe_name
-from jdeepvis.display.montage import montage, tile
+from jdeepvis.display.montage import WELL, montage, tile
 from jdeepvis.display.presentation import thumbnail
 from jdeepvis.display.unit_tree import PATCHES, grid_file, original_montage
 from jdeepvis.networks.names import find_layer, find_units
@@ -47,10 +47,19 @@ _NET = flags.DEFINE_string(
   "The bundled network, a .safetensors file, or package.module:factory.",
 )
 _UNITS = flags.DEFINE_string(
-  "units", None, "As for render_units; else some drawn by lot, or all classes."
+  "units", None, "As for render_units, in place of a lot."
+)
+_DRAWN = flags.DEFINE_integer(
+  "drawn",
+  None,
+  "How many units of a layer to draw by lot; else 6, and of all_classes all.",
+  lower_bound=1,
 )
 _LAYERS = flags.DEFINE_list(
   "layers", None, "Of all_layers; else all that have a ReLU, and the classes."
+)
+_RECIPES = flags.DEFINE_list(
+  "recipe", None, "Up to four; else of fc8 the paper's, of others the default."
 )
 _STEPS = flags.DEFINE_integer(
   "steps", None, "Steps; each recipe has its own.", lower_bound=1
@@ -60,7 +69,8 @@ _OUT = flags.DEFINE_string("out", None, "The folder for the figure.")
 
 _PAPER = ("paper_a", "paper_b", "paper_c", "paper_d")
 _SEEDS = {"fc8": 9, "all_classes": 1, "all_layers": 4}
-_DRAWN = 6
+_FEW = 6
+_LOT = 0  # the seed that draws units
 _SCALE = 2  # pixels of the figure for one of the network's
 
 
@@ -93,9 +103,10 @@ def main() -> None:
 
 def _requests(network: Network) -> Iterator[atlas.Request]:
   output = find_layer(network, "output")
-  layers, names = (output,), ("default",)
-  if _FIGURE.value == "fc8":
-    names = _PAPER
+  layers = (output,)
+  names = _RECIPES.value or (_PAPER if _FIGURE.value == "fc8" else ("default",))
+  if len(names) > len(_PAPER):
+    raise JdeepvisError("A figure has room for four recipes, not for more.")
   if _FIGURE.value == "all_layers":
     layers = _layers(network)
   changes = {"steps": _STEPS.value} if _STEPS.value else {}
@@ -119,9 +130,8 @@ def _units(network: Network, layer: str) -> Sequence[int]:
   if _UNITS.value:
     return find_units(network, layer, _UNITS.value)
   count = network.shapes[layer][-1]
-  if _FIGURE.value == "all_classes":
-    return range(count)
-  drawn = np.random.default_rng(0).permutation(count)[:_DRAWN]
+  drawn = _DRAWN.value or (count if _FIGURE.value == "all_classes" else _FEW)
+  drawn = np.random.default_rng(_LOT).permutation(count)[:drawn]
   return sorted(drawn.tolist())
 
 
@@ -156,7 +166,12 @@ def _blocks(root: Path, layer: str, unit: int, group) -> Pixels:
   for record in group:
     picture = thumbnail(root / record.get("view", record["file"]), 512)
     blocks.setdefault(record["recipe"], []).append(picture)
-  return original_montage(list(blocks.values()))
+  sheet = original_montage(list(blocks.values()))
+  # The original's place for a single recipe, its places for two.
+  half = len(sheet) // 2
+  if len(blocks) == 1:
+    return sheet[half:, :half]
+  return sheet[:half] if len(blocks) == 2 else sheet
 
 
 def _runs(root: Path, layer: str, unit: int, group) -> Pixels:
@@ -164,7 +179,7 @@ def _runs(root: Path, layer: str, unit: int, group) -> Pixels:
   pictures = [
     _scaled(root / record.get("view", record["file"])) for record in group
   ]
-  parts = [tile(np.stack(pictures), math.ceil(math.sqrt(len(pictures))))]
+  parts = [tile(np.stack(pictures), background=WELL)]
   for view in (PATCHES, "deconv") if _TREE.value else ():
     path = Path(_TREE.value) / grid_file(layer, unit, view)
     if path.exists():
@@ -174,7 +189,7 @@ def _runs(root: Path, layer: str, unit: int, group) -> Pixels:
     np.pad(
       part,
       ((0, height - part.shape[0]), (0, 4), (0, 0)),
-      constant_values=255,
+      constant_values=WELL,
     )
     for part in parts
   ]

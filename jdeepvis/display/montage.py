@@ -12,7 +12,9 @@ from jdeepvis.types import JdeepvisError, Pixels
 Sheet = UInt8[np.ndarray, "height width channels"]
 
 _PAPER = 255
-_WELL = 244
+WELL = 244
+"""The grey behind pictures that are smaller than their place."""
+
 _INK = "#222222"
 _MUTED = "#777777"
 _ALARM = "#c62828"
@@ -106,7 +108,7 @@ def _picture(
   width: int,
   font: ImageFont.FreeTypeFont,
 ) -> Sheet:
-  area = np.full((height, width, 3), _WELL, np.uint8)
+  area = np.full((height, width, 3), WELL, np.uint8)
   h, w, _ = image.shape
   top, left = (height - h) // 2, (width - w) // 2
   area[top : top + h, left : left + w] = image

@@ -62,6 +62,42 @@ def test_all_layers_are_drawn_by_lot_and_to_scale(monkeypatch, tmp_path):
   assert (np.abs(pixels.astype(int) - 200) < 4).all(-1).sum() > 90
 
 
+def test_other_recipes_get_the_blocks_they_need(monkeypatch, tmp_path):
+  out = tmp_path / "out"
+  SCRIPT.run(
+    monkeypatch, NET, "--figure=fc8", "--steps=1", "--units=3",
+    "--recipe=none,simonyan", f"--out={out}",
+  )  # fmt: skip
+  assert {record["recipe"] for record in records(out)} == {"none", "simonyan"}
+  with Image.open(out / "scores.png") as sheet:
+    black = (np.asarray(sheet) == 0).all(-1)
+  rows, columns = (np.flatnonzero(black.any(1 - axis)) for axis in (0, 1))
+  # Two blocks of 3 x 3 cells, 1 pixel between these, 2 around each block.
+  block = 3 * 100 + 2 * 1 + 2 * 2
+  assert np.ptp(rows) + 1 == block and np.ptp(columns) + 1 == 2 * block
+
+
+def test_a_shorter_lot_begins_the_longer_one(monkeypatch, tmp_path):
+  units = []
+  for drawn in (2, 5):
+    out = tmp_path / str(drawn)
+    SCRIPT.run(
+      monkeypatch, NET, "--figure=all_classes", "--steps=1",
+      f"--drawn={drawn}", f"--out={out}",
+    )  # fmt: skip
+    units.append({record["unit"] for record in records(out)})
+  assert units[0] < units[1] and list(map(len, units)) == [2, 5]
+
+
+def test_a_fifth_recipe_is_one_sentence(monkeypatch, tmp_path):
+  with pytest.raises(SystemExit) as stop:
+    SCRIPT.run(
+      monkeypatch, NET, "--figure=fc8", f"--out={tmp_path / 'out'}",
+      "--recipe=none,default,fourier,maco,simonyan",
+    )  # fmt: skip
+  assert "room for four recipes" in stop.value.code
+
+
 def test_it_says_what_it_lacks(monkeypatch, tmp_path):
   with pytest.raises(SystemExit) as stop:
     SCRIPT.run(monkeypatch, NET, f"--out={tmp_path / 'out'}")
