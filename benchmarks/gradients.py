@@ -11,6 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from benchmarks import rendering
 from benchmarks.timing import interleave
+from experiments import common
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.operations import count_operations
@@ -60,7 +61,7 @@ def _default_recipe(network: Network) -> list[str]:
 
 
 def _of_the_machine(what: str, network: Network) -> list[str]:
-  each = 4 * jax.local_device_count()
+  each = common.batch_for(network, "output", 16)
   operations = 2 * sum(count_operations(network, "output").values())
   works = {
     "gradient": _gradients(network, neuron("output", 0), each),

@@ -47,11 +47,11 @@ def write_gallery(
   Args:
     path: where to write the page.
     records: the facts of each picture: `layer`, `unit` (None for all of them),
-      `label` (or None), `seed`, `recipe`, `score_start` (or None), `score_best`,
-      `step_best`, `probability` (or None), `activation`, `seconds` (or None),
-      `status` ("ok" or the failure), `file` (relative to the page), and perhaps
-      `strengths` (name to number), `view` (a file to show in its stead) and
-      `contrast` (how far stretched).
+      `label` (or None), `seed`, `recipe`, `score_start` (or None),
+      `score_best`, `step_best`, `probability` (or None), `activation`,
+      `seconds` (or None), `status` ("ok" or the failure), `file` (relative to
+      the page), and perhaps `strengths` (name to number), `view` (a file to
+      show in its stead) and `contrast` (how far stretched).
     title: the page's heading.
     settings: how the pictures were made; may nest.
 

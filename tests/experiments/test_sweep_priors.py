@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from scripts import Script
 
+from experiments import common
 from jdeepvis.display import plots
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.synthesis import sweep
@@ -106,6 +107,8 @@ def test_programs_are_counted_as_they_are_compiled(
 
 
 def test_a_stopped_study_goes_on_to_the_same_end(script, tmp_path, monkeypatch):
+  # Two at a time, though all would go into one batch.
+  monkeypatch.setattr(common, "_BUSY_CORE", 1)
   arguments = ("--leave_one_out", "--units=0-2", "--steps=4", "--noplots")
   stopped, whole = tmp_path / "stopped", tmp_path / "whole"
   add = PictureFolder.add
