@@ -16,7 +16,7 @@ being those of a shorter one. A run that is stopped goes on where it was.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -151,13 +151,22 @@ def _write_sheets(
     cells = [
       show(folder.path, layer, unit, group) for unit, group in units.items()
     ]
-    captions = [
-      f"{layer} {unit} {group[0]['label'] or ''}"
-      for unit, group in units.items()
-    ]
+    captions = [_caption(group) for group in units.values()]
     path = folder.path / f"{safe_name(layer)}.png"
     write_image(path, montage(cells, captions, ["ok"] * len(cells)))
     yield path
+
+
+def _caption(group: Sequence[Mapping]) -> str:
+  """The unit; its recipes, as their blocks are read; what failed, if any."""
+  first = group[0]
+  lines = [f"{first['layer']} {first['unit']} {first['label'] or ''}".strip()]
+  lines.append(", ".join(dict.fromkeys(record["recipe"] for record in group)))
+  failed = [record["recipe"] for record in group if record["status"] != "ok"]
+  if failed:
+    names = ", ".join(dict.fromkeys(failed))
+    lines.append(f"{len(failed)} of {len(group)} failed: {names}")
+  return "\n".join(lines)
 
 
 def _blocks(root: Path, layer: str, unit: int, group) -> Pixels:

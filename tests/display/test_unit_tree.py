@@ -197,3 +197,18 @@ def test_the_page_asks_for_nothing_outside(browse, tree):
   text = (tree.path / "index.html").read_text()
   text = text.replace("http://www.w3.org/2000/svg", "")
   assert "http:" not in text and "https:" not in text and "@import" not in text
+
+
+def test_each_view_of_a_tree_can_be_shown_alone(browse, tree):
+  views = {"maxim": [picture(9)], "backprop": [picture(100)]}
+  tree.add_patches(LAYER, 0, views, [facts(0)])
+  told = {**facts(0), "recomputed": 3.25}
+  tree.add_info(LAYER, 0, {"top": [told], "views": ["backprop"]})
+  tree.pin("views", ["deconv", "gradient"])
+  unit_page.write_page(tree, title="A net")
+  page = browse("#layer=fire2/expand3x3&show=backprop")
+  assert page.sources == [
+    "max_backprop/fire2-expand3x3/fire2-expand3x3_0000.jpg"
+  ]
+  page = browse("#layer=fire2/expand3x3&unit=0")
+  assert page.captions[0].startswith("9.5, now 3.25")

@@ -77,16 +77,32 @@ def test_other_recipes_get_the_blocks_they_need(monkeypatch, tmp_path):
   assert np.ptp(rows) + 1 == block and np.ptp(columns) + 1 == 2 * block
 
 
-def test_a_shorter_lot_begins_the_longer_one(monkeypatch, tmp_path):
-  units = []
-  for drawn in (2, 5):
-    out = tmp_path / str(drawn)
-    SCRIPT.run(
-      monkeypatch, NET, "--figure=all_classes", "--steps=1",
-      f"--drawn={drawn}", f"--out={out}",
-    )  # fmt: skip
-    units.append({record["unit"] for record in records(out)})
-  assert units[0] < units[1] and list(map(len, units)) == [2, 5]
+def test_a_sheet_says_what_failed(monkeypatch, tmp_path):
+  told = []
+  monkeypatch.setattr(
+    "experiments.make_figures.montage",
+    lambda cells, captions, statuses: told.extend(captions) or cells[0],
+  )
+  out = tmp_path / "out"
+  SCRIPT.run(
+    monkeypatch, NET, "--figure=fc8", "--steps=1", "--units=3",
+    "--recipe=simonyan,none", f"--out={out}",
+  )  # fmt: skip
+  failed = [one["recipe"] for one in records(out) if one["status"] != "ok"]
+  assert failed  # one step makes no class
+  lines = told[0].splitlines()
+  assert lines[:2] == ["scores 3 thing 3, or so", "simonyan, none"]
+  assert lines[2].startswith(f"{len(failed)} of 18 failed: ")
+
+
+def test_as_many_classes_as_the_lot_shall_draw(monkeypatch, tmp_path):
+  out = tmp_path / "out"
+  SCRIPT.run(
+    monkeypatch, NET, "--figure=all_classes", "--recipe=none", "--steps=1",
+    "--drawn=2", f"--out={out}",
+  )  # fmt: skip
+  drawn = np.random.default_rng(0).permutation(9)[:2]
+  assert [record["unit"] for record in records(out)] == sorted(drawn)
 
 
 def test_a_fifth_recipe_is_one_sentence(monkeypatch, tmp_path):
