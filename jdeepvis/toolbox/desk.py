@@ -13,7 +13,7 @@ import numpy as np
 
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
-from jdeepvis.display.unit_files import UnitFile, unit_files
+from jdeepvis.display.unit_files import UnitFile, sprites_file, unit_files
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import centre, to_pixels
 from jdeepvis.probing.images import ImageList
@@ -128,6 +128,14 @@ class Desk:
     """The pictures there are of a unit, those just rendered first."""
     own = self._rendered.get((layer.name, unit), [])
     return own + self._tree_files(layer.name, unit)
+
+  def sprites(self, layer: Layer) -> Path | None:
+    """One picture of all units of a layer, if the tree has one."""
+    if self.units is None:
+      return None
+    names = [layer.name, self._pooled.get(layer.name)]
+    found = (sprites_file(self.units, name) for name in names if name)
+    return next(filter(None, found), None)
 
   def render(self, state: State, report: Callable[[float], Any]) -> None:
     """Renders one picture of the selected unit, of what it can see.
