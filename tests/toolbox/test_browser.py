@@ -16,6 +16,8 @@ import uvicorn
 from PIL import Image
 
 from jdeepvis.display.unit_tree import PATCHES, UnitTree
+from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.toolbox import server
 
 
@@ -276,6 +278,32 @@ def test_a_webcam_that_is_not_shown_is_off(tmp_path):
     time.sleep(0.5)
     wait_for(tab, "file", ".jpg")
     tab.wait(f"{LIVE} === 0")
+
+
+@pytest.mark.slow
+def test_a_picture_is_rendered_while_the_page_goes_on(tmp_path, monkeypatch):
+  recipe = Recipe(rate=4.0, policy="rms", steps=400)
+  monkeypatch.setattr(recipes, "find_recipe", lambda name: recipe)
+  with open_toolbox(tmp_path) as tab:
+    tab.ask(
+      "window.shares = []; new MutationObserver(() => shares.push("
+      "document.getElementById('progress').value)).observe("
+      "document.getElementById('progress'), { attributes: true })"
+    )
+    tab.press("r")
+    tab.wait("!document.getElementById('progress').hidden")
+    tab.press("e")
+    wait_for(tab, "file", "coffee.jpg")
+    tab.wait("document.querySelector('#pictures figcaption') !== null")
+    tab.wait("document.querySelector('#pictures img').naturalWidth > 0")
+    tab.wait("document.getElementById('progress').hidden")
+    assert "seed 0" in tab.ask(
+      "document.querySelector('#pictures figcaption').textContent"
+    )
+    shares = tab.ask("shares")
+    assert len(set(shares)) > 2 and shares == sorted(shares)
+    tab.press("l")
+    tab.wait("!document.querySelector('#pictures img')")
 
 
 @pytest.mark.slow
