@@ -13,9 +13,9 @@ import numpy as np
 
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
-from jdeepvis.display.unit_files import UnitFile, unit_files
+from jdeepvis.display.unit_files import UnitFile, sprites_file, unit_files
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import to_pixels
+from jdeepvis.networks.pictures import centre, to_pixels
 from jdeepvis.probing.images import ImageList
 from jdeepvis.probing.top_patches import probed_layers
 from jdeepvis.synthesis import recipes, starts
@@ -29,7 +29,7 @@ from jdeepvis.toolbox.view import (
   selected_cell,
   view,
 )
-from jdeepvis.types import Image
+from jdeepvis.types import Image, Pixels
 
 _KEPT = 64  # of the server's images, decoded
 
@@ -100,7 +100,8 @@ class Desk:
       JdeepvisError: the frame or the file is no image.
     """
     clock = _Clock()
-    image = self._image(state, frame)
+    pixels = self._pixels(state, frame)
+    image = centre(pixels, self._spec)
     clock.lap("image")
     program, start = question(state)
     if not self.engine.knows(program):
@@ -113,7 +114,7 @@ class Desk:
       other = self.engine.look(pinned, program, start)
     cell = selected_cell(state, answer.values)
     scene = Scene(
-      pixels=to_pixels(image, self._spec),
+      pixels=pixels,
       image=image,
       answer=answer,
       pinned=other,
@@ -127,6 +128,14 @@ class Desk:
     """The pictures there are of a unit, those just rendered first."""
     own = self._rendered.get((layer.name, unit), [])
     return own + self._tree_files(layer.name, unit)
+
+  def sprites(self, layer: Layer) -> Path | None:
+    """One picture of all units of a layer, if the tree has one."""
+    if self.units is None:
+      return None
+    names = [layer.name, self._pooled.get(layer.name)]
+    found = (sprites_file(self.units, name) for name in names if name)
+    return next(filter(None, found), None)
 
   def render(self, state: State, report: Callable[[float], Any]) -> None:
     """Renders one picture of the selected unit, of what it can see.
@@ -168,7 +177,7 @@ class Desk:
     if picture not in known:
       known.insert(0, picture)
 
-  def _image(self, state: State, frame: bytes | None) -> Image:
+  def _pixels(self, state: State, frame: bytes | None) -> Pixels:
     if state.source == "files" or frame is None:
       return self._read(state.image, state.fit)
     pixels = inputs.decode(frame)
@@ -176,9 +185,9 @@ class Desk:
       pixels = inputs.stretch_contrast(pixels)
     return inputs.prepare(pixels, self._spec, state.fit)
 
-  def _read_file(self, number: int, fit: str) -> Image:
+  def _read_file(self, number: int, fit: str) -> Pixels:
     if not self._images.names:
-      return np.zeros(self._spec.shape, np.float32)
+      return to_pixels(np.zeros(self._spec.shape), self._spec)
     path = self._images.root / self._images.names[number]
     return inputs.prepare(inputs.read_file(path), self._spec, fit)
 

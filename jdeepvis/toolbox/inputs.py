@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PILImage
 
+from jdeepvis.networks import pictures
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.networks.pictures import preprocess, read_picture
-from jdeepvis.types import Image, JdeepvisError, Pixels
+from jdeepvis.types import JdeepvisError, Pixels
 
 MAX_BYTES = 16 * 2**20
 """Of one message, and so of an upload."""
@@ -51,11 +51,9 @@ def read_file(path: Path) -> Pixels:
 
 def _decode(file: io.BufferedIOBase, name: str) -> Pixels:
   try:
-    with PILImage.open(file, formats=_FORMATS) as head:
-      large = head.width * head.height > _MAX_PIXELS
-    if not large:
-      file.seek(0)
-      return read_picture(file)
+    with PILImage.open(file, formats=_FORMATS) as picture:
+      if picture.width * picture.height <= _MAX_PIXELS:
+        return pictures.upright(picture)
   except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning):
     pass  # Pillow's own limit is a larger one
   except Exception as error:  # a broken file makes its decoder raise anything
@@ -65,8 +63,8 @@ def _decode(file: io.BufferedIOBase, name: str) -> Pixels:
   raise JdeepvisError(f"{name} has more than {_MAX_PIXELS} pixels.")
 
 
-def prepare(pixels: Pixels, spec: InputSpec, fit: str) -> Image:
-  """A picture as the network wants it, centred.
+def prepare(pixels: Pixels, spec: InputSpec, fit: str) -> Pixels:
+  """A picture of the network's size.
 
   Args:
     pixels: uint8 `[h, w, c]`.
@@ -75,8 +73,8 @@ def prepare(pixels: Pixels, spec: InputSpec, fit: str) -> Image:
       warps to a larger square and takes its middle.
   """
   if fit == "stretch":
-    return preprocess(pixels, spec._replace(resize=None))
-  return preprocess(pixels, spec, mode=fit)
+    return pictures.fit(pixels, spec._replace(resize=None))
+  return pictures.fit(pixels, spec, mode=fit)
 
 
 def stretch_contrast(pixels: Pixels) -> Pixels:
@@ -85,4 +83,4 @@ def stretch_contrast(pixels: Pixels) -> Pixels:
   if high == low or (low, high) == (0, 255):
     return pixels
   table = np.clip((np.arange(256) - low) * (255 / (high - low)), 0, 255)
-  return np.uint8(np.round(table))[pixels]
+  return np.take(np.uint8(np.round(table)), pixels)

@@ -38,7 +38,7 @@ class Page:
     self._worker, self._painter = worker, painter
     self._state = State(house=desk.house)
     self._frame: bytes | None = None
-    self._frames = self._shown_frames = self._updates = 0
+    self._heard = self._frames = self._shown_frames = self._updates = 0
     self._pinned = None
     self._look: Look | None = None
     self._changed = asyncio.Event()
@@ -93,6 +93,7 @@ class Page:
     return True
 
   async def _obey(self, text: str) -> None:
+    self._heard += 1
     event = _parse(text)
     if event.get("type") == "save":
       await self._save()
@@ -108,7 +109,8 @@ class Page:
     while True:
       await self._changed.wait()
       self._changed.clear()
-      state, frame, number = self._state, self._frame, self._frames
+      state, frame = self._state, self._frame
+      heard, number = self._heard, self._frames
       if not state.pinned:
         self._pinned = None
       elif self._pinned is None and self._look:
@@ -122,16 +124,17 @@ class Page:
       except JdeepvisError as error:
         if frame is not None and state.source != "files":
           raise
-        await self._tell(note=str(error))
+        await self._tell(problem=str(error))
         continue
       self._look = look
+      event = {"type": "shown", "units": look.panels.facts["order"]}
       if self._state.layer == state.layer:
-        event = {"type": "shown", "units": look.panels.facts["order"]}
         self._state = reduce(self._state, event)
-      await self._send(self._pack(look.panels, self._head(look, number)))
+      # Told of the state that was looked at: a later one may be elsewhere.
+      head = self._head(reduce(state, event), look, number)
+      await self._send(self._pack(look.panels, {"heard": heard, **head}))
 
-  def _head(self, look: Look, number: int) -> dict[str, Any]:
-    state = self._state
+  def _head(self, state: State, look: Look, number: int) -> dict[str, Any]:
     dropped = max(0, number - self._shown_frames - 1)
     self._shown_frames = number
     self._updates += 1
@@ -148,6 +151,7 @@ class Page:
       "updates": self._updates,
       "dropped": dropped,
       "milliseconds": look.milliseconds,
+      "sprites": state.pattern and bool(self._desk.sprites(state.shown)),
       "pictures": [
         {"kind": file.kind, "caption": file.caption}
         for file in self._desk.unit_files(state.shown, state.unit)
@@ -165,7 +169,10 @@ class Page:
       await self._tell(progress=0.0)
       await self._in(self._painter, self._desk.render, state, report)
     except JdeepvisError as error:
-      await self._tell(note=str(error))
+      await self._tell(problem=str(error))
+    except Exception:
+      await self._tell(problem="The server failed at this picture.")
+      raise
     finally:
       self._painting = None
       self._state = reduce(self._state, {"type": "rendered"})

@@ -16,7 +16,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jdeepvis.display.files import to_json
-from jdeepvis.display.unit_files import sprites_file
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import third_party
 from jdeepvis.probing.images import list_images
@@ -160,8 +159,8 @@ def build_app(
 
   async def sprites(request: Request) -> Response:
     place, layers = request.path_params["layer"], desk.house.layers
-    if place < len(layers) and desk.units:
-      return _file(sprites_file(desk.units, layers[place].name))
+    if place < len(layers):
+      return _file(desk.sprites(layers[place]))
     return Response(status_code=404)
 
   about = to_json(_about(desk, title or network.output))

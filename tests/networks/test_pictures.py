@@ -257,3 +257,12 @@ def test_a_place_in_an_image_is_found_in_its_picture(resize):
   assert np.all(np.abs(np.subtract(found, (120, 200, 180, 320))) <= 12)
   whole = pictures.in_picture(Rectangle(0, 0, 32, 40), (300, 500), spec)
   assert whole == ((0, 0, 300, 500) if resize is None else (50, 41, 250, 459))
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 6, 3)])
+def test_the_mean_is_a_colour_or_an_image(shape):
+  pixels = noise(4, 6)
+  mean = np.float32(np.random.default_rng(1).uniform(0, 255, shape))
+  centred = pictures.centre(pixels, InputSpec((4, 6, 3), mean))
+  np.testing.assert_array_equal(centred, np.float32(pixels) - mean)
+  assert centred.dtype == np.float32

@@ -183,8 +183,8 @@ def test_a_broken_file_of_the_servers_is_told_and_the_page_goes_on(talk):
   talk.set(image=3)
   talk.set(image=1)
   talk.update(lambda head: head["file"] == "1.png")
-  notes = [news["note"] for news in talk.news]
-  assert "'3.png' is no JPEG, PNG or WebP image that can be read." in notes
+  problem = "'3.png' is no JPEG, PNG or WebP image that can be read."
+  assert {"problem": problem} in talk.news
 
 
 def test_only_the_newest_frame_is_computed(open_page, monkeypatch):

@@ -5,13 +5,18 @@ import { drawGrid, drawPicture, drawTile, fitCanvas, Grid, Sheet, Sprites }
 import { Frames, readImage } from "./media.js";
 import { buildHelp, buildLayers, buildSelects, showControls, showFacts,
   showPictures } from "./panes.js";
-import { download, savePng } from "./save.js";
+import { download, nameFile, savePng } from "./save.js";
 import { readAddress, writeAddress } from "./address.js";
 import { Wire } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 const about = await (await fetch("about.json")).json();
-const page = { sheet: null, sprites: null, head: null, grid: null, tile: null };
+const NOTED = 4000; // milliseconds that a problem stays to be read
+const page = {
+  sheet: null, sprites: null, head: null, grid: null, map: null,
+  since: 0, // events that an update must know of to say what the source is
+  noted: -Infinity,
+};
 const times = [];
 
 $("title").textContent = about.title;
@@ -24,16 +29,18 @@ const wire = new Wire({
     if (Object.keys(values).length) wire.set(values);
   },
   onUpdate: update,
-  onNews({ note, progress }) {
+  onNews({ note, problem, progress }) {
     if (note !== undefined) $("note").textContent = note;
+    if (problem !== undefined) say(problem);
     if (progress !== undefined) {
       $("progress").hidden = false;
       $("progress").value = progress;
     }
   },
-  onFile: (data) => download(new Blob([data]), "activations.npz"),
+  onFile: (data) => download(new Blob([data]), nameFile(page.head, "npz")),
   onClose(code, reason) {
     frames.stop();
+    page.since = 0;
     if (code === 1000) {
       $("note").textContent = "Left. Any key opens the page again.";
       addEventListener("keydown", () => location.reload(), { once: true });
@@ -51,6 +58,11 @@ const wire = new Wire({
 const frames = new Frames(Math.min(...about.input.slice(0, 2)), (blob) => {
   wire.send(blob);
 });
+
+function say(problem) {
+  $("note").textContent = problem;
+  page.noted = performance.now();
+}
 
 function update(head, arrays) {
   const before = page.head;
@@ -70,7 +82,7 @@ function update(head, arrays) {
   const restarted = head.frame !== before?.frame;
   if (restarted) times.push(performance.now());
   while (times.length > 30) times.shift();
-  $("note").textContent = "";
+  if (performance.now() - page.noted > NOTED) $("note").textContent = "";
   showControls(head, about);
   showFacts(head, about);
   showPictures(head, about);
@@ -78,23 +90,25 @@ function update(head, arrays) {
   paint();
   writeAddress(head.share);
   document.documentElement.dataset.updates = head.updates;
-  followSource(state);
-  if (state.source !== "files" && !state.frozen) frames.next();
+  document.documentElement.dataset.frame = head.frame;
+  if (head.heard >= page.since) followSource(state);
 }
 
 function loadSprites(before) {
-  const { state } = page.head;
-  if (before && before.layer !== page.head.layer) page.sprites = null;
-  if (!state.pattern || page.sprites) return;
+  const { state, layer, sprites } = page.head;
+  const moved = before?.layer !== layer;
+  if (moved) page.sprites = null;
+  if (!state.pattern || (before?.state.pattern && !moved)) return;
+  if (!sprites) {
+    say("There are no pictures of this whole layer (--units).");
+    return;
+  }
   const image = new Image();
   const place = state.layer;
   image.onload = () => {
     if (page.head.state.layer !== place) return;
     page.sprites = new Sprites(image, about.layers[place].shape.at(-1));
     paint();
-  };
-  image.onerror = () => {
-    $("note").textContent = "No pictures of this whole layer (--units).";
   };
   image.src = `sprites/${place}`;
 }
@@ -160,30 +174,33 @@ function showStatus() {
 }
 
 function followSource(state) {
-  if (state.source === "webcam" && !frames.running && !page.opening) {
-    page.opening = true;
+  if (state.source === "files") {
+    if (frames.source) frames.stop();
+  } else if (state.source === "webcam" && frames.source !== "webcam") {
     frames.openWebcam().catch((error) => {
+      if (frames.source !== "webcam") return; // nobody waits for it any more
       wire.set({ source: "files" });
-      setTimeout(() => { $("note").textContent = error.message; }, 300);
-    }).finally(() => { page.opening = false; });
+      say(error.message);
+    });
+  } else if (!state.frozen) {
+    frames.next();
   }
-  if (state.source === "files") frames.stop();
 }
 
 async function take(file) {
   if (!file) return;
+  const isVideo = file.type.startsWith("video/");
   try {
-    if (file.type.startsWith("video/")) {
-      wire.set({ source: "upload", frozen: false });
-      await frames.openVideo(file);
-      return;
-    }
-    const blob = await readImage(file);
+    const image = isVideo ? null : await readImage(file);
     frames.stop();
     wire.set({ source: "upload", frozen: false });
-    wire.send(blob);
+    page.since = wire.said; // updates under way know nothing of this yet
+    if (isVideo) await frames.openVideo(file);
+    else wire.send(image);
   } catch {
-    $("note").textContent = `${file.name} is no image that can be read.`;
+    if (isVideo) wire.set({ source: "files" });
+    const kind = isVideo ? "video" : "image";
+    say(`${file.name} is no ${kind} that this browser can read.`);
   }
 }
 

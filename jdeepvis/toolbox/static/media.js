@@ -21,7 +21,13 @@ export async function readImage(file) {
   return canvas.convertToBlob({ type: "image/png" });
 }
 
-/** Frames of the webcam or of a video, one at a time. */
+const shut = (stream) =>
+  stream?.getTracks().forEach((track) => track.stop());
+
+/** Frames of the webcam or of a video, one at a time.
+ *
+ * Opening takes a while; what was stopped or replaced meanwhile stays shut.
+ */
 export class Frames {
   constructor(side, send) {
     this.side = side;
@@ -31,6 +37,8 @@ export class Frames {
     this.video.loop = true;
     this.video.playsInline = true;
     this.canvas = document.createElement("canvas");
+    this.source = null; // "webcam" or "video" from when it is opened
+    this.turn = 0;
     this.running = false;
     this.waiting = false;
   }
@@ -39,31 +47,44 @@ export class Frames {
     if (!navigator.mediaDevices) {
       throw new Error("The webcam needs https or this very machine.");
     }
-    this.stop();
-    this.mirrored = true;
-    this.video.srcObject = await navigator.mediaDevices.getUserMedia(
+    const turn = this.begin("webcam");
+    const stream = await navigator.mediaDevices.getUserMedia(
       { video: { width: 640, height: 480 } });
-    await this.start();
+    if (turn !== this.turn) return shut(stream);
+    this.video.srcObject = stream;
+    await this.start(turn);
   }
 
   async openVideo(file) {
-    this.stop();
-    this.mirrored = false;
+    const turn = this.begin("video");
     this.video.src = URL.createObjectURL(file);
-    await this.start();
+    await this.start(turn);
   }
 
-  async start() {
-    await this.video.play();
+  begin(source) {
+    this.stop();
+    this.source = source;
+    return this.turn;
+  }
+
+  async start(turn) {
+    try {
+      await this.video.play();
+    } catch (error) {
+      if (turn === this.turn) throw error;
+    }
+    if (turn !== this.turn) return;
     this.running = true;
     this.waiting = false;
     this.next();
   }
 
   stop() {
+    this.turn++;
+    this.source = null;
     this.running = false;
     this.video.pause();
-    this.video.srcObject?.getTracks().forEach((track) => track.stop());
+    shut(this.video.srcObject);
     this.video.srcObject = null;
     if (this.video.src) URL.revokeObjectURL(this.video.src);
     this.video.removeAttribute("src");
@@ -87,8 +108,13 @@ export class Frames {
     canvas.width = Math.round(w * scale);
     canvas.height = Math.round(h * scale);
     const context = canvas.getContext("2d");
-    if (this.mirrored) context.setTransform(-1, 0, 0, 1, canvas.width, 0);
+    if (this.source === "webcam") {
+      context.setTransform(-1, 0, 0, 1, canvas.width, 0); // a mirror
+    }
     context.drawImage(this.video, 0, 0, canvas.width, canvas.height);
-    canvas.toBlob((blob) => this.send(blob), "image/jpeg", 0.92);
+    const { turn } = this;
+    canvas.toBlob((blob) => {
+      if (turn === this.turn) this.send(blob);
+    }, "image/jpeg", 0.92);
   }
 }

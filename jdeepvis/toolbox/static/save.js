@@ -7,11 +7,14 @@ export function download(blob, name) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // once it is saved
 }
 
+export const nameFile = ({ layer, state }, ending) =>
+  `${layer.replaceAll("/", "-")}_${state.unit}.${ending}`;
+
 /** Input, backward view and large pane as one picture. */
-export function savePng({ layer, state }) {
+export function savePng(head) {
   const [pane, input, backward] = [$("tiles"), $("input"), $("backward")];
   const side = Math.floor(pane.height / 2);
   const canvas = document.createElement("canvas");
@@ -23,6 +26,5 @@ export function savePng({ layer, state }) {
   context.drawImage(input, 0, 0, side, side);
   if (!backward.hidden) context.drawImage(backward, 0, side, side, side);
   context.drawImage(pane, side, 0);
-  const name = `${layer.replaceAll("/", "-")}_${state.unit}.png`;
-  canvas.toBlob((blob) => download(blob, name));
+  canvas.toBlob((blob) => download(blob, nameFile(head, "png")));
 }

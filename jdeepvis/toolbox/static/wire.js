@@ -9,6 +9,7 @@ export class Wire {
   connect() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.arrays = {};
+    this.said = 0; // events; an update tells how many of them it knows of
     this.socket = new WebSocket(`${scheme}://${location.host}/live`);
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => this.onOpen();
@@ -37,8 +38,12 @@ export class Wire {
   }
 
   send(event) {
-    if (this.socket.readyState === WebSocket.OPEN) {
-      this.socket.send(event instanceof Blob ? event : JSON.stringify(event));
+    if (this.socket.readyState !== WebSocket.OPEN) return;
+    if (event instanceof Blob) {
+      this.socket.send(event);
+    } else {
+      this.said++;
+      this.socket.send(JSON.stringify(event));
     }
   }
 
