@@ -31,7 +31,6 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, fade, outline
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import in_picture, preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
@@ -91,12 +90,9 @@ def main() -> None:
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
   for name, photo in photos.items():
-    if _UNITS.value == "first":
-      image = preprocess(photo, network.input)[None]
-      units = [int(classify.probabilities(network, image).argmax())]
-    else:
-      units = find_units(network, network.output, _UNITS.value)
-    for unit in units:
+    for unit in pictures.asked_units(
+      network, network.output, photo, _UNITS.value
+    ):
       yield _Job(network.output, unit, name)
 
 

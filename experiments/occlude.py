@@ -29,7 +29,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, overlay
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
@@ -115,15 +115,10 @@ def _layer(network: Network) -> str:
 
 
 def _jobs(network: Network, layer: str) -> Iterator[_Job]:
+  # Probabilities go by the names of the class scores.
+  named = network.output if _of_classes(network, layer) else layer
   for name, photo in pictures.photos(_PHOTOS.value).items():
-    if _UNITS.value == "first":
-      image = preprocess(photo, network.input)[None]
-      first = int(classify.probabilities(network, image).argmax())
-      yield _Job(layer, first, name, photo)
-      continue
-    # Probabilities go by the names of the class scores.
-    named = network.output if _of_classes(network, layer) else layer
-    for unit in find_units(network, named, _UNITS.value):
+    for unit in pictures.asked_units(network, named, photo, _UNITS.value):
       yield _Job(layer, unit, name, photo)
 
 

@@ -9,7 +9,10 @@ from tqdm import tqdm
 from experiments import common
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder, only_run
-from jdeepvis.networks.pictures import read_picture
+from jdeepvis.networks import classify
+from jdeepvis.networks.names import find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import preprocess, read_picture
 from jdeepvis.types import JdeepvisError, Pixels
 
 
@@ -73,6 +76,26 @@ def photos(path: str | None) -> dict[str, Pixels]:
   if not files:
     raise JdeepvisError(f"There are no photographs in {path!r}.")
   return {file.stem: read_picture(file) for file in files}
+
+
+def asked_units(
+  network: Network, layer: str, photo: Pixels, asked: str
+) -> list[int]:
+  """Units of a layer, or the class that the network names first.
+
+  Args:
+    network: any network.
+    layer: whose units; the class scores go by the names of the classes.
+    photo: of the first class.
+    asked: numbers, ranges, class names, or `first`.
+
+  Raises:
+    JdeepvisError: there is no such unit.
+  """
+  if asked != "first":
+    return list(find_units(network, layer, asked))
+  image = preprocess(photo, network.input)[None]
+  return [int(classify.probabilities(network, image).argmax())]
 
 
 def tell(

@@ -163,7 +163,7 @@ def forecast(
   firsts = [members[0] for members, _ in batches]
   programs = len(
     {
-      (one.layer, one.position, jax.tree.structure(one.recipe))
+      (one.layer, one.position, one.canvas, jax.tree.structure(one.recipe))
       for one in firsts
     }
   )

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 
+import pytest
 from absl import flags
 from absl.testing import flagsaver
 
@@ -34,6 +35,16 @@ class Script:
     monkeypatch.setattr(common, "_keep_programs", lambda: None)
     monkeypatch.setattr(common.app, "run", parse_and_run)
     common.run(self.module.main)
+
+
+def refusal(run, *arguments):
+  """The one sentence with which a script refuses what it is asked."""
+  with pytest.raises(SystemExit) as stop:
+    run(*arguments)
+  sentence = stop.value.code
+  assert sentence.startswith("error: ") and sentence.endswith(".")
+  assert "\n" not in sentence
+  return sentence
 
 
 @functools.cache

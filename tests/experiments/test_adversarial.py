@@ -5,13 +5,13 @@ import json
 
 import numpy as np
 import pytest
+import scripts
 import small_networks
 from PIL import Image
-from scripts import Script
 
 from jdeepvis.networks.pictures import preprocess
 
-SCRIPT = Script("experiments.adversarial")
+SCRIPT = scripts.Script("experiments.adversarial")
 NET = "--net=small_networks:classifier"
 
 
@@ -82,8 +82,7 @@ def test_wrong_arguments_are_one_sentence(
   script, photos, tmp_path, arguments, told
 ):
   out = tmp_path / "out"
-  with pytest.raises(SystemExit) as stop:
-    script(f"--photos={photos}", f"--out={out}", *arguments)
-  assert told in stop.value.code
-  assert stop.value.code.startswith("error: ") and stop.value.code[-1] == "."
+  assert told in scripts.refusal(
+    script, f"--photos={photos}", f"--out={out}", *arguments
+  )
   assert not out.exists()

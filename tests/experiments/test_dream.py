@@ -5,16 +5,16 @@ import json
 import jax
 import numpy as np
 import pytest
+import scripts
 import small_networks
 from PIL import Image
-from scripts import Script
 
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
 from jdeepvis.synthesis import dream, objectives
 from jdeepvis.synthesis.score import bind
 
-SCRIPT = Script("experiments.dream")
+SCRIPT = scripts.Script("experiments.dream")
 NET = "--net=small_networks:classifier"
 
 
@@ -143,8 +143,7 @@ def test_stopped_it_goes_on_from_the_last_octave(
 )
 def test_wrong_arguments_are_one_sentence(script, tmp_path, arguments, told):
   out = tmp_path / "out"
-  with pytest.raises(SystemExit) as stop:
-    script("--layers=conv2", f"--out={out}", *arguments)
-  assert told in stop.value.code
-  assert stop.value.code.startswith("error: ") and stop.value.code[-1] == "."
+  assert told in scripts.refusal(
+    script, "--layers=conv2", f"--out={out}", *arguments
+  )
   assert not out.exists()

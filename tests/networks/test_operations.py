@@ -42,3 +42,32 @@ def test_no_more_than_xla_counts():
   told = lowered.compile().cost_analysis()["flops"]
   counted = sum(count_operations(network).values())
   assert 0.8 * told < counted < 1.2 * told
+
+
+def test_a_mean_of_a_convolution_is_the_convolution_of_a_mean():
+  """Value, gradient and count; and what is given is taken as it is."""
+  network = small_networks.classifier()
+  shape = (2, *network.input.shape)
+  images = np.random.default_rng(0).normal(0, 30, shape).astype(np.float32)
+
+  def written_out(images):
+    return network.apply(network.params, images)["conv10/pre"].mean((1, 2))[0]
+
+  def fewer(images):
+    return network.apply(network.params, images)["scores"][0, 0, 0]
+
+  np.testing.assert_allclose(fewer(images), written_out(images), rtol=1e-4)
+  got, expected = (
+    jax.grad(lambda x, f=function: f(x)[3])(images)
+    for function in (fewer, written_out)
+  )
+  np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
+
+  until = count_operations(network, "scores")
+  assert until["conv10"] == 2 * 12 * 9
+  assert count_operations(network)["conv10"] > until["conv10"]
+  assert count_operations(network, "prob")["conv10"] > until["conv10"]
+
+  given = {"conv10/pre": np.full((2, 3, 4, 9), 5, np.float32)}
+  blobs = network.apply(network.params, images, given=given)
+  np.testing.assert_array_equal(blobs["scores"], np.full((2, 1, 1, 9), 5))
