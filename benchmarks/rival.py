@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from jdeepvis.networks.network import LayerInfo, Network
+from jdeepvis.networks.network import InputSpec, LayerInfo, Network
 from jdeepvis.synthesis import priors
 from jdeepvis.synthesis.recipes import Recipe
 
@@ -60,21 +60,26 @@ def gradient(network: Network, units: np.ndarray) -> Callable:
 
 
 def climb(
-  network: Network, recipe: Recipe, images: np.ndarray, units: np.ndarray
+  slopes_of: Callable, spec: InputSpec, recipe: Recipe, images: np.ndarray
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
   """A row of the paper's table, one step after another.
+
+  Args:
+    slopes_of: see `gradient`.
+    spec: the network's input.
+    recipe: the row.
+    images: the starts.
 
   Yields:
     The images that a step looked at and their scores.
   """
   lower, upper = (
     torch.from_numpy(np.float32(bound)).reshape(1, -1, 1, 1)
-    for bound in network.input.bounds
+    for bound in spec.bounds
   )
-  blur = _blur(network.input.shape[0], recipe.blur or 0)
-  slopes_of = gradient(network, units)
+  blur = _blur(spec.shape[0], recipe.blur or 0)
   images = as_tensor(images)
-  best, best_scores = images, torch.full((len(units),), -torch.inf)
+  best, best_scores = images, torch.full((len(images),), -torch.inf)
   for step in range(recipe.steps):
     scores, slopes = slopes_of(images)
     better = scores > best_scores

@@ -21,7 +21,7 @@ from benchmarks.timing import interleave
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
 
-_BATCH, _BATCHES, _ROUNDS, _K = 8, 8, 5, 9
+_BATCH, _BATCHES, _ROUNDS, _K = 4, 16, 5, 9
 
 
 def rows() -> Iterator[list[str]]:

@@ -119,6 +119,7 @@ def render_atlas(
       cut from it.
     report: called after every few steps.
   """
+  network = sweep.place(network)
   for members, size in _batches(folder, network, requests, batch):
     canvas = _canvas(network, members[0])
     _render_batch(folder, canvas, members, size, start, report)

@@ -12,14 +12,15 @@ import numpy as np
 
 from jdeepvis.networks.kinds import KINDS, Shape
 from jdeepvis.networks.network import LayerInfo, Network
-from jdeepvis.networks.ops import windows
+from jdeepvis.networks.ops import transposed, windows
 from jdeepvis.types import Activations, Images, JdeepvisError, Params
 
 INPUT = "data"
 """The blob that holds the images."""
 
 _PRECISIONS = ("default", "high", "highest")
-_PRODUCTS = ("convolution", "deconvolution", "inner_product")
+_TRANSPOSED = ("convolution", "inner_product")
+_PRODUCTS = (*_TRANSPOSED, "deconvolution")
 
 _MAX_CELLS = 2**28
 """Cells in a blob or a weight; VGG's largest weight has a third of it."""
@@ -182,6 +183,22 @@ def with_precision(network: Network, precision: str) -> Network:
   return network._replace(apply=GraphApply(layers), layers=layers)
 
 
+def with_transposes(network: Network) -> Network:
+  """The network with its kernels laid out for gradients too.
+
+  Each convolution's and inner product's weights get a leaf `transpose`. All
+  that is computed is the same, to the bit. On a CPU large kernels are read
+  twice as fast so; on GPUs there is nothing to gain.
+  """
+  params = dict(network.params)
+  for layer in network.layers:
+    weights = params.get(layer.weights_key, {})
+    if layer.kind in _TRANSPOSED and "transpose" not in weights:
+      back = _transposed(weights["kernel"])
+      params[layer.weights_key] = {**weights, "transpose": back}
+  return network._replace(params=params)
+
+
 class GraphModule(nn.Module):
   """A Linen module that is its table of layers; the tables subclass it."""
 
@@ -212,6 +229,9 @@ class _Weights(nn.Module):
       name: self.param(name, _initialiser(name), shape)
       for name, shape in self.shapes
     }
+
+
+_transposed = jax.jit(transposed)
 
 
 def _is_cellwise(layer: LayerInfo) -> bool:

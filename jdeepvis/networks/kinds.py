@@ -44,6 +44,7 @@ def _convolution(layer, weights, inputs, relu):
     x,
     kernel,
     bias,
+    transpose=weights.get("transpose"),
     stride=layer.stride,
     padding=padding(layer, x.shape[1:3]),
     dilation=layer.dilation,
@@ -84,7 +85,13 @@ def _inner_product(layer, weights, inputs, relu):
   kernel, bias = weights["kernel"], weights.get("bias")
   axis = axes.positive_axis(layer.option("axis", 1), x.ndim)
   if axis == 1:
-    return ops.inner_product(x, kernel, bias, precision=_precision(layer))
+    return ops.inner_product(
+      x,
+      kernel,
+      bias,
+      transpose=weights.get("transpose"),
+      precision=_precision(layer),
+    )
   out = axes.inner_product(x, kernel, axis, precision=_precision(layer))
   if bias is None:
     return out

@@ -62,18 +62,36 @@ def windows(
   return Windows(count, pad, max(after, 0))
 
 
+def transposed(kernel: AnyArray) -> AnyArray:
+  """A kernel as the gradient of its product reads it.
+
+  Args:
+    kernel: of a convolution, HWIO, or of an inner product, `[i, o]`.
+
+  Returns:
+    Inputs and outputs exchanged; a convolution's is turned round as well.
+  """
+  if kernel.ndim == 2:
+    return kernel.T
+  return jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+
+
 def convolution(
   x: Map,
   kernel: Float[AnyArray, "kh kw i o"],
   bias: Float[AnyArray, " o"] | None = None,
   *,
+  transpose: Float[AnyArray, "kh kw o i"] | None = None,
   stride: Pair = (1, 1),
   padding: Padding = ((0, 0), (0, 0)),
   dilation: Pair = (1, 1),
   groups: int = 1,
   precision: str = "highest",
 ) -> Map:
-  """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO."""
+  """Cross-correlation, as Caffe's Convolution; `kernel` is HWIO.
+
+  `transpose` is `transposed(kernel)`, where that has been made beforehand.
+  """
   if min(min(edges) for edges in padding) < 0:
     # On CPU, XLA takes a 1x1 convolution padded by (1, -1) for a matrix
     # product, and forgets the padding.
@@ -83,37 +101,44 @@ def convolution(
   # XLA's grouped convolution is slow on CPU: one convolution a group is
   # about 2.5 times faster there, while groups are few.
   parts = groups if groups <= 8 else 1
-  inputs = jnp.split(x, parts, axis=-1) if parts > 1 else [x]
-  kernels = jnp.split(kernel, parts, axis=-1) if parts > 1 else [kernel]
+
+  def split(array, axis):
+    if array is None or parts == 1:
+      return [array] * parts
+    return jnp.split(array, parts, axis)
+
   settings = (stride, padding, dilation, groups // parts, precision)
   outputs = [
-    _convolve(part, weights, *settings)
-    for part, weights in zip(inputs, kernels, strict=True)
+    _convolve(*part, *settings)
+    for part in zip(
+      split(x, -1), split(kernel, -1), split(transpose, 2), strict=True
+    )
   ]
   out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
   return out if bias is None else out + bias
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5, 6))
-def _convolve(x, kernel, *settings):
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4, 5, 6, 7))
+def _convolve(x, kernel, transpose, *settings):
   return _conv(x, kernel, "HWIO", *settings)
 
 
 @functools.partial(_convolve.defjvp, symbolic_zeros=True)
 def _convolve_jvp(*args):
-  *settings, (x, kernel), (dx, dkernel) = args
+  *settings, (x, kernel, transpose), (dx, dkernel, _) = args
   dy = []
   if not isinstance(dx, SymbolicZero):
     # The transpose of this reads its kernel in the one order in which XLA's
     # CPU convolutions are fast; within loops XLA does not see to that itself.
-    swapped = jnp.swapaxes(kernel, 2, 3)
+    back = transposed(kernel) if transpose is None else transpose
+    swapped = back[::-1, ::-1]
     if _in_blocks(kernel, *settings):
       dy.append(_conv_of_blocks(dx, swapped, *settings))
     else:
       dy.append(_conv(dx, swapped, "HWOI", *settings))
   if not isinstance(dkernel, SymbolicZero):
     dy.append(_conv(x, dkernel, "HWIO", *settings))
-  return _convolve(x, kernel, *settings), sum(dy)
+  return _convolve(x, kernel, transpose, *settings), sum(dy)
 
 
 def _conv(x, kernel, order, stride, padding, dilation, groups, precision):
@@ -231,11 +256,34 @@ def inner_product(
   kernel: Float[AnyArray, "i o"],
   bias: Float[AnyArray, " o"] | None = None,
   *,
+  transpose: Float[AnyArray, "o i"] | None = None,
   precision: str = "highest",
 ) -> Float[AnyArray, "n o"]:
-  """Caffe's InnerProduct; a map is read in height, width, channel order."""
-  out = jnp.dot(x.reshape(x.shape[0], -1), kernel, precision=precision)
+  """Caffe's InnerProduct; a map is read in height, width, channel order.
+
+  `transpose` is `transposed(kernel)`, where that has been made beforehand.
+  """
+  out = _product(x.reshape(x.shape[0], -1), kernel, transpose, precision)
   return out if bias is None else out + bias
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _product(x, kernel, transpose, precision):
+  return jnp.dot(x, kernel, precision=precision)
+
+
+@functools.partial(_product.defjvp, symbolic_zeros=True)
+def _product_jvp(precision, primals, tangents):
+  x, kernel, transpose = primals
+  dx, dkernel, _ = tangents
+  dy = []
+  if not isinstance(dx, SymbolicZero):
+    # The transpose of this is a product with `back` itself.
+    back = transposed(kernel) if transpose is None else transpose
+    dy.append(jnp.dot(dx, back.T, precision=precision))
+  if not isinstance(dkernel, SymbolicZero):
+    dy.append(jnp.dot(x, dkernel, precision=precision))
+  return _product(x, kernel, transpose, precision), sum(dy)
 
 
 def _nhwc(padding: Padding) -> list[Pair]:

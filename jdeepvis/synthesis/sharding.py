@@ -1,9 +1,10 @@
 """A batch of pictures split over the local devices."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
 def mesh_for(batch: int) -> jax.sharding.Mesh:
@@ -18,6 +19,12 @@ def mesh_for(batch: int) -> jax.sharding.Mesh:
   return jax.make_mesh(
     (count,), ("pictures",), (AxisType.Auto,), devices=jax.local_devices()
   )
+
+
+def everywhere(tree: Any) -> Any:
+  """A pytree of arrays on all local devices; what is there stays there."""
+  mesh = mesh_for(jax.local_device_count())
+  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def sharded(

@@ -14,16 +14,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
 from jax.tree_util import Partial
 
+from jdeepvis.networks.graph import with_transposes
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.operations import count_operations
 from jdeepvis.synthesis import assembly, priors, render
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import BoundScore, bind
-from jdeepvis.synthesis.sharding import mesh_for, sharded
+from jdeepvis.synthesis.sharding import everywhere, mesh_for, sharded
 from jdeepvis.types import Image, PRNGKey
 
 _CHUNK = 16
@@ -41,6 +41,10 @@ _MANY = 64
 
 _SHARE_OF_READING = 0.2
 """Of the time of the products; less takes too large a batch."""
+
+
+_MOST_TRANSPOSED = 2**32
+"""Bytes of weights on all CPUs; a transpose of each is as large again."""
 
 
 class Picture(NamedTuple):
@@ -86,7 +90,7 @@ def climb(
   leaves alone. It is sharded over the local devices.
 
   Args:
-    network: any network.
+    network: any network; `place` it before the first of many climbs.
     pictures: at most `batch`; fewer are padded with the last one.
     batch: how many the program holds, a multiple of the number of devices.
     resume: where an interrupted `climb` of the same pictures stood, as
@@ -114,8 +118,7 @@ def climb(
   mean = network.input.mean
   progress = Progress(0, _start(program, mean, stacked), {})
   stacked = stacked._replace(image=None)
-  everywhere = jax.sharding.NamedSharding(program.mesh, PartitionSpec())
-  params = jax.device_put(network.params, everywhere)
+  params = place(network).params
   if resume is not None:
     progress = _unpack(resume, progress.states)
   total = pictures[0].recipe.steps
@@ -133,6 +136,20 @@ def climb(
       }
     progress = Progress(progress.step + chunk, states, history)
     yield progress
+
+
+def place(network: Network) -> Network:
+  """The network as `climb` wants it: its weights on all local devices.
+
+  CPUs get its kernels transposed as well, which `with_transposes` tells of,
+  unless the weights of all of them are beyond 4 GB.
+  """
+  placed = network._replace(params=everywhere(network.params))
+  devices = jax.local_devices()
+  each = sum(leaf.nbytes for leaf in jax.tree.leaves(placed.params))
+  if devices[0].platform == "cpu" and each * len(devices) <= _MOST_TRANSPOSED:
+    return with_transposes(placed)
+  return placed
 
 
 def pack(progress: Progress) -> dict[str, np.ndarray]:
@@ -198,10 +215,9 @@ def _sharing(network: Network, layer: str) -> int:
     return 1
   operations = count_operations(network, layer)
   read = sum(
-    leaf.size * leaf.dtype.itemsize
+    network.params[info.weights_key]["kernel"].nbytes
     for info in network.layers
     if info.name in operations
-    for leaf in network.params[info.weights_key].values()
   )
   reading = read * _OPERATIONS_A_BYTE / max(sum(operations.values()), 1)
   return math.ceil(reading / _SHARE_OF_READING)
