@@ -39,7 +39,8 @@ class Recipe:
     blur: standard deviation of the Gaussian, pixels.
     blur_end: where that gets to, in equal ratios; None keeps it.
     total_variation: step down the total variation, grey levels.
-    small_value: percentile of |x| below which entries are zeroed, 0..100.
+    small_value: percentile of |x| below which entries are zeroed, 0..100; it
+      and the next three count over the canvas, a unit's field or the image.
     small_norm: percentile of the pixels' norms, 0..100.
     small_benefit: percentile of the pixels' signed contributions, 0..100.
     small_contribution: percentile of the pixels' contributions, 0..100.
