@@ -1,5 +1,6 @@
 """Windowed operations against plain loops over Caffe's definitions."""
 
+import functools
 import itertools
 import math
 
@@ -147,6 +148,58 @@ def test_convolution(groups, dilation):
       "nhwc,hwco->no", part, weights
     )
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_windows_that_are_spread_out_come_a_few_images_at_a_time():
+  x = np.float32(_RANDOM.normal(size=(5, 23, 19, 3)))
+  kernel = np.float32(_RANDOM.normal(size=(11, 11, 3, 4)))
+  found = ops.convolution(x, kernel, stride=(4, 4))
+  windows = np.lib.stride_tricks.sliding_window_view(x, (11, 11), (1, 2))
+  expected = np.einsum("nijchw,hwco->nijo", windows[:, ::4, ::4], kernel)
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize(
+  "product, size, kernel",
+  [
+    (ops.inner_product, (2, 3, 4, 5), (60, 7)),
+    (ops.convolution, (2, 6, 5, 4), (1, 1, 4, 6)),
+    (
+      functools.partial(ops.convolution, groups=2, padding=((1, 1), (1, 1))),
+      (2, 6, 5, 4),
+      (3, 3, 2, 6),
+    ),
+    (
+      functools.partial(ops.convolution, stride=(2, 2)),
+      (2, 17, 16, 3),
+      (7, 7, 3, 6),
+    ),
+  ],
+)
+def test_a_transpose_made_beforehand_changes_nothing(
+  product, size, kernel, mode
+):
+  x = np.float32(_RANDOM.normal(size=size))
+  kernel = np.float32(_RANDOM.normal(size=kernel))
+  back = ops.transposed(jnp.asarray(kernel))
+
+  @jax.jit
+  def derivative(kernel, transpose):
+    def f(x, kernel):
+      return product(x, kernel, transpose=transpose)
+
+    if mode == "forward":
+      return jax.jvp(f, (x, kernel), (x[::-1], kernel[::-1]))
+    y, pull = jax.vjp(f, x, kernel)
+    return y, *pull(jnp.sin(y))
+
+  plain, laid_out = derivative(kernel, None), derivative(kernel, back)
+  for one, other in zip(plain, laid_out, strict=True):
+    np.testing.assert_array_equal(one, other)
+  # A transpose of something else would be used.
+  other = derivative(kernel, 2 * back)[1]
+  assert not np.allclose(plain[1], other)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -69,6 +69,22 @@ def test_a_picture_is_the_same_among_others_and_elsewhere(network):
     np.testing.assert_array_equal(made[1], alone[second])
 
 
+def test_placed_before_or_not_is_the_same_to_the_bit(network, monkeypatch):
+  pictures = [picture(network, unit) for unit in (2, 5)]
+  placed = sweep.place(network)
+  assert placed.params["conv1"]["transpose"].devices() == {*jax.devices()}
+  again = sweep.place(placed)
+  for one, other in zip(
+    jax.tree.leaves(placed.params), jax.tree.leaves(again.params), strict=True
+  ):
+    assert one is other
+  made = images(placed, pictures)
+  np.testing.assert_array_equal(images(network, pictures), made)
+  monkeypatch.setattr(sweep, "_MOST_TRANSPOSED", 0)
+  assert "transpose" not in sweep.place(network).params["conv1"]
+  np.testing.assert_array_equal(images(network, pictures), made)
+
+
 def test_a_batch_is_what_render_makes_of_each(network):
   """One step and its gradient; over many rounding tells shapes apart."""
   recipe = dataclasses.replace(RECIPE, steps=2)
