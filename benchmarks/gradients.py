@@ -16,7 +16,7 @@ from jdeepvis.networks.crop import crop
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.operations import count_operations
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis import recipes, sweep
 from jdeepvis.synthesis.objectives import Objective, neuron
 from jdeepvis.synthesis.score import bind
 
@@ -26,10 +26,10 @@ _SIDE = 2048
 
 def rows() -> Iterator[list[str]]:
   """The table's rows on gradients."""
-  squeezenet = load_network("squeezenet1.1")
+  squeezenet = sweep.place(load_network("squeezenet1.1"))
   yield _default_recipe(squeezenet)
   yield _of_the_machine("SqueezeNet", squeezenet)
-  caffenet = rendering.random_caffenet()
+  caffenet = sweep.place(rendering.random_caffenet())
   yield _of_the_machine("CaffeNet", caffenet)
   for number in range(1, 6):
     yield _at_feature_size("CaffeNet", caffenet, f"conv{number}")
