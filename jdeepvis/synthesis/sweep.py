@@ -188,8 +188,6 @@ def choose_batch(
   Returns:
     A multiple of `devices`, at least that.
   """
-  useful = max(_filling(network, layer, busy), _sharing(network, layer))
-  useful = min(useful, math.ceil(wanted / devices))
   blobs = 0
   for name, shape in network.shapes.items():
     blobs += math.prod(shape)
@@ -197,8 +195,12 @@ def choose_batch(
       break
   # Forward values, their gradients, and what pooling and views keep.
   picture = 4 * 3 * (blobs + 12 * math.prod(network.input.shape))
-  fitting = int(free_bytes / 2 / devices / picture)
-  return devices * max(1, min(fitting, useful))
+  fitting = max(1, int(free_bytes / 2 / devices / picture))
+  useful = max(_filling(network, layer, busy), _sharing(network, layer))
+  # Batches as equal as can be: places that no picture fills are a waste.
+  each = math.ceil(wanted / devices)
+  batches = max(1, round(each / useful), math.ceil(each / fitting))
+  return devices * math.ceil(each / batches)
 
 
 def _filling(network: Network, layer: str, busy: int) -> int:

@@ -179,7 +179,7 @@ def test_batch_follows_the_free_memory(squeezenet):
     return sweep.choose_batch(
       squeezenet,
       "scores",
-      wanted=999,
+      wanted=1024,
       free_bytes=free,
       devices=2,
       busy=64 * 1_150_000_000,
@@ -197,11 +197,24 @@ def test_small_pictures_fill_a_device_together(squeezenet):
   def batch(layer):
     small = crop(squeezenet, layer)
     room = {"free_bytes": 10**12, "devices": 2, "busy": 20_000_000}
-    return sweep.choose_batch(small, layer, wanted=999, **room)
+    return sweep.choose_batch(small, layer, wanted=2 * 49 * 15, **room)
 
   # 15 x 15 pixels, 0.4 Mflop a step; 23 x 23, 1.4; 111 x 111, 103.
   sizes = [batch(f"fire{n}/expand3x3") for n in (2, 3, 6)]
   assert sizes == [2 * 49, 2 * 15, 2]
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 7, 8, 9, 40, 41, 999])
+@pytest.mark.parametrize("free", [10**8, 10**12])
+def test_batches_are_full(squeezenet, wanted, free):
+  """Three of fire4 keep a device busy; four at once are better than 3 + 1."""
+  small = crop(squeezenet, "fire4/expand3x3")
+  room = {"free_bytes": free, "devices": 2, "busy": 3 * 10_400_000}
+  size = sweep.choose_batch(small, "fire4/expand3x3", wanted=wanted, **room)
+  batches = -(-wanted // size)
+  assert size % 2 == 0 and size <= 2 * 5
+  # One place a device and batch can be left, and one for an odd number.
+  assert size * batches - wanted <= 2 * (batches - 1) + 1
 
 
 def test_batch_shares_large_weights_among_the_pictures_wanted(squeezenet):
