@@ -42,10 +42,7 @@ def _default_recipe(network: Network) -> list[str]:
   each = jax.local_device_count()
   wanted = rendering.pictures(network, recipe)[:each]
   works = {
-    "render": lambda: [
-      progress.states
-      for progress in rendering.render(network, wanted, "output")
-    ],
+    "render": rendering.renderer(network, wanted),
     "bare": _gradients(network, wanted[0].objective, each),
   }
   seconds = interleave(works, rounds=5)
@@ -88,9 +85,7 @@ def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
   def work(network, steps, times):
     short = dataclasses.replace(recipe, steps=steps)
     wanted = rendering.pictures(network, short, layer) * times
-    return lambda: [
-      progress.states for progress in rendering.render(network, wanted, layer)
-    ]
+    return rendering.renderer(network, wanted, layer)
 
   # Small pictures go in large batches, and end before the clock can tell.
   steps, times = (recipe.steps, 8) if fewer > 20 else (4 * _STEPS, 1)

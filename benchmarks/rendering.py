@@ -1,7 +1,7 @@
 """Whole renders against PyTorch: 8 units, 50 steps, the same priors."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.graph import GraphApply, random_weights
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import assembly, recipes, starts, sweep
+from jdeepvis.synthesis import assembly, recipes, render, starts, sweep
 
 UNITS = np.arange(8) * 8
 """Units that are drawn side by side; every layer measured has them."""
@@ -54,15 +54,20 @@ def pictures(
   ]
 
 
-def render(
-  network: Network, wanted: Sequence[sweep.Picture], layer: str
-) -> list[sweep.Progress]:
-  """In batches as the scripts choose them."""
+def renderer(
+  network: Network, wanted: Sequence[sweep.Picture], layer: str = "output"
+) -> Callable[[], list[render.State]]:
+  """Renders all that is wanted, in batches as the scripts choose them."""
   size = common.batch_for(network, layer, len(wanted))
-  return [
-    list(sweep.climb(network, wanted[first : first + size], batch=size))[-1]
-    for first in range(0, len(wanted), size)
-  ]
+
+  def work():
+    batches = (
+      wanted[first : first + size] for first in range(0, len(wanted), size)
+    )
+    climbs = (sweep.climb(network, batch, batch=size) for batch in batches)
+    return [list(climb)[-1].states for climb in climbs]
+
+  return work
 
 
 def _row(what: str, network: Network, name: str) -> list[str]:
@@ -73,14 +78,12 @@ def _row(what: str, network: Network, name: str) -> list[str]:
   network, slopes_of = sweep.place(network), rival.gradient(network, UNITS)
   _check_first_step(what, network, slopes_of, recipe, start)
 
-  def ours():
-    return [progress.states for progress in render(network, wanted, "output")]
-
   def theirs():
     seen = list(rival.climb(slopes_of, network.input, recipe, start))
     return seen[-1][1].numpy()
 
-  seconds = interleave({"ours": ours, "theirs": theirs}, rounds=5)
+  works = {"ours": renderer(network, wanted), "theirs": theirs}
+  seconds = interleave(works, rounds=5)
   scale = 1e3 / _STEPS / len(UNITS)
   return [
     f"{what}, {name}, ms per image and step",
@@ -94,8 +97,8 @@ def _row(what: str, network: Network, name: str) -> list[str]:
 def _check_first_step(what, network, slopes_of, recipe, start) -> None:
   """Later ones drift apart: a rounding moves a pixel over a percentile."""
   recipe = dataclasses.replace(recipe, steps=2)
-  done = render(network, pictures(network, recipe), "output")
-  ours = np.concatenate([progress.states.last.image for progress in done])
+  done = renderer(network, pictures(network, recipe))()
+  ours = np.concatenate([states.last.image for states in done])
   seen = list(rival.climb(slopes_of, network.input, recipe, start))
   theirs = rival.as_array(seen[-1][0])
   differing = np.mean(np.any(np.abs(ours - theirs) > 0.1, axis=-1))

@@ -85,7 +85,8 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
   power = sum(plane**2 for plane in spectrum)  # XLA's own sum is slow here.
   octaves = jnp.arange(_OCTAVES - 1)
   sigma = coarsest * min(height, width) / 2.0**octaves
-  along, across = _passed(height, sigma), _passed(width, sigma)
+  along = _passed(height, sigma)
+  across = along if width == height else _passed(width, sigma)
   left = _product("nh,hw,nw->n", along**2, power, across**2)
   gains = jnp.sqrt(jnp.sum(power) / jnp.where(left > 0, left, jnp.inf))
   change = _product("n,nh,nw->hw", gains, along, across) - len(octaves)

@@ -29,6 +29,9 @@ from jdeepvis.types import Image, PRNGKey
 _CHUNK = 16
 """Most steps between two reports; few enough for a lively progress bar."""
 
+_CHUNK_SMALL, _SMALL = 64, 128 * 128
+"""The same for images of so few pixels, whose steps a report would outlast."""
+
 # Operations while a byte is read: 107 Gflop/s and 12 GB/s of a CPU's core,
 # measured; half an H100's 67 Tflop/s and its 3.3 TB/s come to the same.
 _OPERATIONS_A_BYTE = 9
@@ -122,7 +125,7 @@ def climb(
   if resume is not None:
     progress = _unpack(resume, progress.states)
   total = pictures[0].recipe.steps
-  chunk = _chunk(total)
+  chunk = _chunk(total, shape)
   while progress.step < total:
     numbers = jnp.arange(progress.step, progress.step + chunk)
     states, history = _advance(
@@ -196,33 +199,27 @@ def choose_batch(
   # Forward values, their gradients, and what pooling and views keep.
   picture = 4 * 3 * (blobs + 12 * math.prod(network.input.shape))
   fitting = max(1, int(free_bytes / 2 / devices / picture))
-  useful = max(_filling(network, layer, busy), _sharing(network, layer))
+  useful = _useful(network, layer, busy)
   # Batches as equal as can be: places that no picture fills are a waste.
   each = math.ceil(wanted / devices)
   batches = max(1, round(each / useful), math.ceil(each / fitting))
   return devices * math.ceil(each / batches)
 
 
-def _filling(network: Network, layer: str, busy: int) -> int:
-  """Pictures whose forward passes and gradients keep a device busy."""
-  operations = _OPERATIONS_UNKNOWN
-  if network.layers:
-    operations = sum(count_operations(network, layer).values())
-  return min(math.ceil(busy / max(2 * operations, 1)), _MANY)
-
-
-def _sharing(network: Network, layer: str) -> int:
-  """Pictures that make the reading of weights a small share of a step."""
+def _useful(network: Network, layer: str, busy: int) -> int:
+  """Pictures that keep a device busy and share the reading of weights."""
   if not network.layers:
-    return 1
+    return min(math.ceil(busy / (2 * _OPERATIONS_UNKNOWN)), _MANY)
   operations = count_operations(network, layer)
+  one = max(sum(operations.values()), 1)
+  filling = min(math.ceil(busy / (2 * one)), _MANY)
   read = sum(
     network.params[info.weights_key]["kernel"].nbytes
     for info in network.layers
     if info.name in operations
   )
-  reading = read * _OPERATIONS_A_BYTE / max(sum(operations.values()), 1)
-  return math.ceil(reading / _SHARE_OF_READING)
+  reading = read * _OPERATIONS_A_BYTE / one
+  return max(filling, math.ceil(reading / _SHARE_OF_READING))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,6 +283,7 @@ def _unpack(arrays: Mapping[str, np.ndarray], like: render.State) -> Progress:
   return Progress(int(arrays["step"]), states, history)
 
 
-def _chunk(total: int) -> int:
-  """The largest divisor of `total` up to `_CHUNK`: one program fits all."""
-  return max(size for size in range(1, _CHUNK + 1) if total % size == 0)
+def _chunk(total: int, shape: tuple[int, int, int]) -> int:
+  """A divisor of `total`, as large as may be: one program fits all."""
+  most = _CHUNK_SMALL if math.prod(shape[:2]) <= _SMALL else _CHUNK
+  return max(size for size in range(1, most + 1) if total % size == 0)
