@@ -51,9 +51,9 @@ def _row(what: str, network: Network) -> list[str]:
     atol=1e-3,
   )
 
-  def again(run):
+  def again(once):
     for _ in range(_PASSES):
-      jax.block_until_ready(run())
+      jax.block_until_ready(once())
 
   works = {
     "ours": lambda: again(lambda: forward(params, ours)),

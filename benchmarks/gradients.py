@@ -26,10 +26,10 @@ _SIDE = 2048
 
 def rows() -> Iterator[list[str]]:
   """The table's rows on gradients."""
-  squeezenet = sweep.place(load_network("squeezenet1.1"))
+  squeezenet = load_network("squeezenet1.1")
   yield _default_recipe(squeezenet)
   yield _of_the_machine("SqueezeNet", squeezenet)
-  caffenet = sweep.place(rendering.random_caffenet())
+  caffenet = rendering.random_caffenet()
   yield _of_the_machine("CaffeNet", caffenet)
   for number in range(1, 6):
     yield _at_feature_size("CaffeNet", caffenet, f"conv{number}")
@@ -114,7 +114,7 @@ def _operations(network: Network, layer: str) -> int:
 
 def _gradients(network: Network, objective: Objective, count: int) -> Callable:
   """Gradients alone, one step after another, over all devices."""
-  score = bind(network, objective)
+  score = bind(network._replace(params=sweep.place(network)), objective)
 
   def steps(score, images):
     slopes = jax.vmap(jax.grad(lambda image: score(None, image)[0]))

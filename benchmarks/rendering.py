@@ -59,12 +59,16 @@ def renderer(
 ) -> Callable[[], list[render.State]]:
   """Renders all that is wanted, in batches as the scripts choose them."""
   size = common.batch_for(network, layer, len(wanted))
+  placed = sweep.place(network)
 
   def work():
     batches = (
       wanted[first : first + size] for first in range(0, len(wanted), size)
     )
-    climbs = (sweep.climb(network, batch, batch=size) for batch in batches)
+    climbs = (
+      sweep.climb(network, batch, batch=size, placed=placed)
+      for batch in batches
+    )
     return [list(climb)[-1].states for climb in climbs]
 
   return work
@@ -75,7 +79,7 @@ def _row(what: str, network: Network, name: str) -> list[str]:
   wanted = pictures(network, recipe)
   start = np.stack([picture.image for picture in wanted])
   # Neither loop's time has the laying out of the weights in it.
-  network, slopes_of = sweep.place(network), rival.gradient(network, UNITS)
+  slopes_of = rival.gradient(network, UNITS)
   _check_first_step(what, network, slopes_of, recipe, start)
 
   def theirs():

@@ -21,6 +21,7 @@ from benchmarks.timing import interleave
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
 
+# As `scan.per_device` has it on a CPU; PyTorch is faster so as well.
 _BATCH, _BATCHES, _ROUNDS, _K = 4, 16, 5, 9
 
 

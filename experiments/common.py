@@ -250,7 +250,13 @@ def versions() -> dict[str, str | None]:
 def _batches(
   requests: Sequence[atlas.Request],
 ) -> Callable[[Network, str], int]:
-  wanted = collections.Counter(request.layer for request in requests)
+  """Batches for as many pictures of a layer as share a program, at most."""
+  groups = collections.Counter(
+    (request.layer, jax.tree.structure(request.recipe)) for request in requests
+  )
+  wanted: dict[str, int] = {}
+  for (layer, _), count in groups.items():
+    wanted[layer] = max(wanted.get(layer, 0), count)
   return lambda network, layer: batch_for(network, layer, wanted[layer])
 
 

@@ -1,8 +1,9 @@
 """Pictures of many units, rendered into a folder that can be resumed."""
 
 import itertools
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -119,10 +120,11 @@ def render_atlas(
       cut from it.
     report: called after every few steps.
   """
-  network = sweep.place(network)
-  for members, size in _batches(folder, network, requests, batch):
-    canvas = _canvas(network, members[0])
-    _render_batch(folder, canvas, members, size, start, report)
+  for canvas, members, size in _groups(folder, network, requests, batch):
+    placed = sweep.place(canvas.network)
+    for first in range(0, len(members), size):
+      some = members[first : first + size]
+      _render_batch(folder, canvas, placed, some, size, start, report)
 
 
 def forecast(
@@ -144,31 +146,29 @@ def forecast(
     batch: as for `render_atlas`.
     start: as for `render_atlas`.
   """
-  batches = list(_batches(folder, network, requests, batch))
-  if not batches:
+  groups = list(_groups(folder, network, requests, batch))
+  if not groups:
     return Forecast(0, 0, 0.0)
-  members, size = batches[0]
-  canvas = _canvas(network, members[0])
-  pictures = [_picture(request, canvas, start(request)) for request in members]
+  canvas, members, size = groups[0]
+  pictures = [
+    _picture(request, canvas, start(request)) for request in members[:size]
+  ]
+  placed = sweep.place(canvas.network)
   began = time.perf_counter()
+  climb = sweep.climb(canvas.network, pictures, batch=size, placed=placed)
   marks = [
     (progress.step, time.perf_counter())
-    for progress in itertools.islice(
-      sweep.climb(canvas.network, pictures, batch=size), 2
-    )
+    for progress in itertools.islice(climb, 2)
   ]
   # In a run of one chunk compiling and climbing cannot be told apart.
   chunk, compiled = marks[0]
   climbing = marks[1][1] - compiled if marks[1:] else compiled - began
   compiling = compiled - began - climbing
-  firsts = [members[0] for members, _ in batches]
-  programs = len(
-    {
-      (one.layer, one.position, one.canvas, jax.tree.structure(one.recipe))
-      for one in firsts
-    }
+  programs = len({_program(members[0]) for _, members, _ in groups})
+  steps = sum(
+    members[0].recipe.steps * math.ceil(len(members) / size)
+    for _, members, size in groups
   )
-  steps = sum(one.recipe.steps for one in firsts)
   return Forecast(
     count_image_steps(folder, requests),
     programs,
@@ -209,41 +209,40 @@ def _missing(
   return [request for file, request in once.items() if file not in folder]
 
 
-def _batches(
+def _program(request: Request) -> tuple[Hashable, ...]:
+  """What pictures of one program have in common."""
+  structure = jax.tree.structure(request.recipe)
+  return request.layer, structure, request.position, request.canvas
+
+
+def _groups(
   folder: PictureFolder,
   network: Network,
   requests: Sequence[Request],
   batch: Callable[[Network, str], int],
-) -> Iterator[tuple[list[Request], int]]:
-  """Requests that share a program, as many as fit, the interrupted first."""
+) -> Iterator[tuple[_Canvas, list[Request], int]]:
+  """Requests that share a program and a batch's size, the interrupted first."""
   devices = jax.local_device_count()
-  groups: dict[Any, list[Request]] = {}
   begun = set(folder.load_checkpoint()[0])
+  groups: dict[Any, list[Request]] = {}
   for request in _missing(folder, requests):
-    structure = jax.tree.structure(request.recipe)
-    group = (
-      request.layer,
-      request.file not in begun,
-      structure,
-      request.position,
-      request.canvas,
-    )
+    group = request.file not in begun, _program(request)
     groups.setdefault(group, []).append(request)
-  for (layer, *_), group in sorted(groups.items(), key=lambda item: item[0][1]):
+  for _, members in sorted(groups.items(), key=lambda item: item[0][0]):
+    layer, canvas = members[0].layer, _canvas(network, members[0])
     each = folder.settle(
       f"pictures per device, {layer}",
-      lambda name=layer, first=group[0]: max(
-        1, batch(_canvas(network, first).network, name) // devices
+      lambda layer=layer, canvas=canvas: max(
+        1, batch(canvas.network, layer) // devices
       ),
     )
-    size = each * devices
-    for first in range(0, len(group), size):
-      yield group[first : first + size], size
+    yield canvas, members, each * devices
 
 
 def _render_batch(
   folder: PictureFolder,
   canvas: _Canvas,
+  placed: Any,
   requests: Sequence[Request],
   size: int,
   start: Callable[[Request], Image],
@@ -261,6 +260,7 @@ def _render_batch(
     pictures,
     batch=size,
     resume=resume,
+    placed=placed,
   ):
     scores = progress.history["score"][: len(requests), -1]
     image_steps = (progress.step - step) * len(requests)

@@ -24,11 +24,19 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.tables import conv, layer, max_pool
-from jdeepvis.synthesis import recipes, starts
+from jdeepvis.synthesis import recipes, starts, sweep
 
 LABELS = tuple(f"thing {i}, or so" for i in range(9))
 RECIPE = recipes.Recipe(rate=4.0, decay=1e-3, policy="rms", steps=24)
 SHIFTED = dataclasses.replace(RECIPE, shift=0.03, keep="last")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def two_chunks():
+  """Runs of 24 steps report twice, so that they can be stopped between."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(sweep, "_CHUNK_SMALL", 12)
+    yield
 
 
 def make_network():

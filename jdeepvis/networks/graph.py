@@ -183,20 +183,25 @@ def with_precision(network: Network, precision: str) -> Network:
   return network._replace(apply=GraphApply(layers), layers=layers)
 
 
-def with_transposes(network: Network) -> Network:
-  """The network with its kernels laid out for gradients too.
+def with_transposes(layers: tuple[LayerInfo, ...], params: Params) -> Params:
+  """Weights with the kernels laid out for gradients too.
 
-  Each convolution's and inner product's weights get a leaf `transpose`. All
-  that is computed is the same, to the bit. On a CPU large kernels are read
+  Those of convolutions and inner products get a leaf `transpose` beside them.
+  All that is computed is the same, to the bit. On a CPU large kernels are read
   twice as fast so; on GPUs there is nothing to gain.
   """
-  params = dict(network.params)
-  for layer in network.layers:
-    weights = params.get(layer.weights_key, {})
-    if layer.kind in _TRANSPOSED and "transpose" not in weights:
-      back = _transposed(weights["kernel"])
-      params[layer.weights_key] = {**weights, "transpose": back}
-  return network._replace(params=params)
+  kernels = {
+    layer.weights_key: params[layer.weights_key]["kernel"]
+    for layer in layers
+    if layer.kind in _TRANSPOSED
+  }
+  transposes = _transposes(kernels)
+  return {
+    key: {**params[key], "transpose": transposes[key]}
+    if key in kernels
+    else params[key]
+    for key in params
+  }
 
 
 class GraphModule(nn.Module):
@@ -231,7 +236,9 @@ class _Weights(nn.Module):
     }
 
 
-_transposed = jax.jit(transposed)
+@jax.jit
+def _transposes(kernels):
+  return jax.tree.map(transposed, kernels)
 
 
 def _is_cellwise(layer: LayerInfo) -> bool:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,6 @@ _MANY = 64
 
 _SHARE_OF_READING = 0.2
 """Of the time of the products; less takes too large a batch."""
-
 
 _MOST_TRANSPOSED = 2**32
 """Bytes of weights on all CPUs; a transpose of each is as large again."""
@@ -86,6 +85,7 @@ def climb(
   *,
   batch: int,
   resume: Mapping[str, np.ndarray] | None = None,
+  placed: Any = None,
 ) -> Iterator[Progress]:
   """Renders pictures side by side, reporting as it goes.
 
@@ -93,11 +93,13 @@ def climb(
   leaves alone. It is sharded over the local devices.
 
   Args:
-    network: any network; `place` it before the first of many climbs.
+    network: any network.
     pictures: at most `batch`; fewer are padded with the last one.
     batch: how many the program holds, a multiple of the number of devices.
     resume: where an interrupted `climb` of the same pictures stood, as
       `pack` gave it.
+    placed: the network's weights as `place` gave them, where several climbs
+      follow each other.
 
   Yields:
     The progress after every few steps; the last has all of them. Only the
@@ -121,13 +123,14 @@ def climb(
   mean = network.input.mean
   progress = Progress(0, _start(program, mean, stacked), {})
   stacked = stacked._replace(image=None)
-  params = place(network).params
+  params = place(network) if placed is None else placed
   if resume is not None:
     progress = _unpack(resume, progress.states)
   total = pictures[0].recipe.steps
   chunk = _chunk(total, shape)
   while progress.step < total:
-    numbers = jnp.arange(progress.step, progress.step + chunk)
+    # A checkpoint of another chunk need not end where ours do.
+    numbers = jnp.arange(progress.step, min(progress.step + chunk, total))
     states, history = _advance(
       program, params, mean, stacked, progress.states, numbers
     )
@@ -137,22 +140,23 @@ def climb(
         name: np.concatenate([progress.history[name], rows], axis=1)
         for name, rows in history.items()
       }
-    progress = Progress(progress.step + chunk, states, history)
+    progress = Progress(progress.step + len(numbers), states, history)
     yield progress
 
 
-def place(network: Network) -> Network:
-  """The network as `climb` wants it: its weights on all local devices.
+def place(network: Network) -> Any:
+  """The weights as `climb` reads them, on all local devices.
 
-  CPUs get its kernels transposed as well, which `with_transposes` tells of,
-  unless the weights of all of them are beyond 4 GB.
+  CPUs get the kernels transposed as well (`graph.with_transposes`), unless the
+  weights of all of them are beyond 4 GB.
   """
-  placed = network._replace(params=everywhere(network.params))
+  params = everywhere(network.params)
   devices = jax.local_devices()
-  each = sum(leaf.nbytes for leaf in jax.tree.leaves(placed.params))
-  if devices[0].platform == "cpu" and each * len(devices) <= _MOST_TRANSPOSED:
-    return with_transposes(placed)
-  return placed
+  each = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+  large = each * len(devices) > _MOST_TRANSPOSED
+  if devices[0].platform != "cpu" or large or not network.layers:
+    return params
+  return with_transposes(network.layers, params)
 
 
 def pack(progress: Progress) -> dict[str, np.ndarray]:
@@ -182,7 +186,7 @@ def choose_batch(
   Args:
     network: any network.
     layer: the blob that is asked.
-    wanted: pictures in all; a batch that they do not fill is a waste.
+    wanted: pictures in all that share a program.
     free_bytes: memory free on all devices together.
     devices: how many there are.
     busy: operations of one step that keep one device busy; more gain
@@ -200,8 +204,8 @@ def choose_batch(
   picture = 4 * 3 * (blobs + 12 * math.prod(network.input.shape))
   fitting = max(1, int(free_bytes / 2 / devices / picture))
   useful = _useful(network, layer, busy)
-  # Batches as equal as can be: places that no picture fills are a waste.
-  each = math.ceil(wanted / devices)
+  # Equal batches, half as large again if need be: empty places are a waste.
+  each = max(1, math.ceil(wanted / devices))
   batches = max(1, round(each / useful), math.ceil(each / fitting))
   return devices * math.ceil(each / batches)
 

@@ -322,7 +322,7 @@ common.run(render_units.main)
 @pytest.mark.slow
 def test_killed_and_started_again_gives_the_same_pictures(tmp_path):
   """A real kill -9, once a checkpoint lies there."""
-  flags_ = ["--layer=fire3/squeeze1x1", "--units=3,5", "--steps=44"]
+  flags_ = ["--layer=fire3/squeeze1x1", "--units=3,5", "--steps=136"]
   killed, whole = tmp_path / "killed", tmp_path / "whole"
   with subprocess.Popen(
     [sys.executable, "-c", _EAGER, *flags_, f"--out={killed}"],
@@ -339,7 +339,7 @@ def test_killed_and_started_again_gives_the_same_pictures(tmp_path):
   assert json.loads((killed / "manifest.json").read_text())["records"] == []
   assert not list(killed.rglob("seed_*.png"))
   step = int(np.load(checkpoint)["step"])
-  assert 0 < step < 44
+  assert 0 < step < 136
   outputs = {}
   for out in (killed, whole):
     outputs[out] = subprocess.run(
@@ -350,8 +350,8 @@ def test_killed_and_started_again_gives_the_same_pictures(tmp_path):
       check=True,
     )
   # It went on from there, rather than from the start.
-  assert f"/{2 * (44 - step)} " in outputs[killed].stderr
-  assert f"/{2 * 44} " in outputs[whole].stderr
+  assert f"/{2 * (136 - step)} " in outputs[killed].stderr
+  assert f"/{2 * 136} " in outputs[whole].stderr
   assert "2 pictures" in outputs[killed].stdout
   assert str(killed / "index.html") in outputs[killed].stdout
   pictures = sorted(path.relative_to(whole) for path in whole.rglob("*.png"))

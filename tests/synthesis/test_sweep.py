@@ -72,17 +72,25 @@ def test_a_picture_is_the_same_among_others_and_elsewhere(network):
 def test_placed_before_or_not_is_the_same_to_the_bit(network, monkeypatch):
   pictures = [picture(network, unit) for unit in (2, 5)]
   placed = sweep.place(network)
-  assert placed.params["conv1"]["transpose"].devices() == {*jax.devices()}
-  again = sweep.place(placed)
-  for one, other in zip(
-    jax.tree.leaves(placed.params), jax.tree.leaves(again.params), strict=True
-  ):
-    assert one is other
-  made = images(placed, pictures)
+  assert placed["conv1"]["transpose"].devices() == {*jax.devices()}
+  assert "transpose" not in network.params["conv1"]
+  made = images(network, pictures, placed=placed)
   np.testing.assert_array_equal(images(network, pictures), made)
   monkeypatch.setattr(sweep, "_MOST_TRANSPOSED", 0)
-  assert "transpose" not in sweep.place(network).params["conv1"]
+  assert "transpose" not in sweep.place(network)["conv1"]
   np.testing.assert_array_equal(images(network, pictures), made)
+
+
+def test_weights_may_be_any_pytree():
+  spec = InputSpec((9, 9, 3), np.float32([100, 100, 100]))
+  bare = jdeepvis.from_function(
+    lambda params, x: {"y": x.mean((1, 2)) @ params[0] + params[1][0]},
+    [np.eye(3, dtype=np.float32), (np.float32(1),)],
+    spec,
+    output="y",
+  )
+  made = images(bare, [picture(bare, unit) for unit in (0, 2)])
+  assert made[0, ..., 0].mean() > 10 and made[1, ..., 2].mean() > 10
 
 
 def test_a_batch_is_what_render_makes_of_each(network):
@@ -110,6 +118,21 @@ def test_stopped_and_taken_up_again_is_the_same_to_the_bit(network):
   kept = sweep.pack(first)
   resumed = images(network, pictures, resume=kept)
   np.testing.assert_array_equal(resumed, whole)
+
+
+def test_a_checkpoint_of_shorter_chunks_ends_where_it_should(
+  network, monkeypatch
+):
+  recipe = dataclasses.replace(RECIPE, steps=24)
+  pictures = [picture(network, unit, recipe) for unit in (2, 5)]
+  whole = images(network, pictures)
+  monkeypatch.setattr(sweep, "_CHUNK_SMALL", 7)
+  kept = sweep.pack(next(climb(network, pictures, batch=2)))
+  monkeypatch.undo()
+  assert kept["step"] == 6
+  *_, last = climb(network, pictures, batch=2, resume=kept)
+  assert last.step == 24 and last.history["score"].shape == (2, 24)
+  np.testing.assert_array_equal(last.states.last.image, whole)
 
 
 def test_units_and_strengths_share_one_compilation(network, monkeypatch):
@@ -205,14 +228,14 @@ def test_small_pictures_fill_a_device_together(squeezenet):
 
 
 @pytest.mark.parametrize("wanted", [1, 2, 7, 8, 9, 40, 41, 999])
-@pytest.mark.parametrize("free", [10**8, 10**12])
+@pytest.mark.parametrize("free", [2 * 10**7, 10**12])
 def test_batches_are_full(squeezenet, wanted, free):
   """Three of fire4 keep a device busy; four at once are better than 3 + 1."""
   small = crop(squeezenet, "fire4/expand3x3")
   room = {"free_bytes": free, "devices": 2, "busy": 3 * 10_400_000}
   size = sweep.choose_batch(small, "fire4/expand3x3", wanted=wanted, **room)
   batches = -(-wanted // size)
-  assert size % 2 == 0 and size <= 2 * 5
+  assert size % 2 == 0 and size <= 2 * (2 if free < 10**8 else 4)
   # One place a device and batch can be left, and one for an odd number.
   assert size * batches - wanted <= 2 * (batches - 1) + 1
 
