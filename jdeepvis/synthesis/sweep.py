@@ -98,7 +98,7 @@ def climb(
     batch: how many the program holds, a multiple of the number of devices.
     resume: where an interrupted `climb` of the same pictures stood, as
       `pack` gave it.
-    placed: the network's weights as `place` gave them, where several climbs
+    placed: the weights as `sweep.place` gave them, where several climbs
       follow each other.
 
   Yields:
