@@ -11,6 +11,7 @@ from benchmarks.rendering import random_caffenet
 from benchmarks.timing import interleave
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis.sharding import everywhere
 
 _IMAGES, _PASSES = 16, 5
 
@@ -28,7 +29,7 @@ def _row(what: str, network: Network) -> list[str]:
     (jax.local_device_count(),), ("images",), (jax.sharding.AxisType.Auto,)
   )
   split = jax.NamedSharding(mesh, jax.P("images"))
-  params = jax.device_put(network.params, jax.NamedSharding(mesh, jax.P()))
+  params = everywhere(network.params)
   forward = jax.jit(
     jax.shard_map(
       network.apply,

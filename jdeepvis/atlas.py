@@ -121,10 +121,7 @@ def render_atlas(
     report: called after every few steps.
   """
   for canvas, members, size in _groups(folder, network, requests, batch):
-    placed = sweep.place(canvas.network)
-    for first in range(0, len(members), size):
-      some = members[first : first + size]
-      _render_batch(folder, canvas, placed, some, size, start, report)
+    _render_group(folder, canvas, members, size, start, report)
 
 
 def forecast(
@@ -237,6 +234,20 @@ def _groups(
       ),
     )
     yield canvas, members, each * devices
+
+
+def _render_group(
+  folder: PictureFolder,
+  canvas: _Canvas,
+  requests: Sequence[Request],
+  size: int,
+  start: Callable[[Request], Image],
+  report: Callable[[Report], Any],
+) -> None:
+  placed = sweep.place(canvas.network)
+  for first in range(0, len(requests), size):
+    some = requests[first : first + size]
+    _render_batch(folder, canvas, placed, some, size, start, report)
 
 
 def _render_batch(

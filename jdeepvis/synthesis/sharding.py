@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
@@ -22,8 +23,12 @@ def mesh_for(batch: int) -> jax.sharding.Mesh:
 
 
 def everywhere(tree: Any) -> Any:
-  """A pytree of arrays on all local devices; what is there stays there."""
-  mesh = mesh_for(jax.local_device_count())
+  """A pytree of arrays on all local devices; CPUs share one copy of it."""
+  devices = jax.local_devices()
+  if devices[0].platform == "cpu":
+    # What JAX has allocated, other CPUs take as it lies.
+    tree = jax.tree.map(np.asarray, jax.device_put(tree, devices[0]))
+  mesh = mesh_for(len(devices))
   return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 

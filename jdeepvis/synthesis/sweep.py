@@ -45,9 +45,6 @@ _MANY = 64
 _SHARE_OF_READING = 0.2
 """Of the time of the products; less takes too large a batch."""
 
-_MOST_TRANSPOSED = 2**32
-"""Bytes of weights on all CPUs; a transpose of each is as large again."""
-
 
 class Picture(NamedTuple):
   """What one picture is made of.
@@ -147,16 +144,12 @@ def climb(
 def place(network: Network) -> Any:
   """The weights as `climb` reads them, on all local devices.
 
-  CPUs get the kernels transposed as well (`graph.with_transposes`), unless the
-  weights of all of them are beyond 4 GB.
+  CPUs get the kernels transposed as well, see `graph.with_transposes`.
   """
-  params = everywhere(network.params)
-  devices = jax.local_devices()
-  each = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
-  large = each * len(devices) > _MOST_TRANSPOSED
-  if devices[0].platform != "cpu" or large or not network.layers:
-    return params
-  return with_transposes(network.layers, params)
+  params = network.params
+  if jax.local_devices()[0].platform == "cpu" and network.layers:
+    params = with_transposes(network.layers, params)
+  return everywhere(params)
 
 
 def pack(progress: Progress) -> dict[str, np.ndarray]:

@@ -72,13 +72,19 @@ def test_a_picture_is_the_same_among_others_and_elsewhere(network):
 def test_placed_before_or_not_is_the_same_to_the_bit(network, monkeypatch):
   pictures = [picture(network, unit) for unit in (2, 5)]
   placed = sweep.place(network)
-  assert placed["conv1"]["transpose"].devices() == {*jax.devices()}
   assert "transpose" not in network.params["conv1"]
   made = images(network, pictures, placed=placed)
   np.testing.assert_array_equal(images(network, pictures), made)
-  monkeypatch.setattr(sweep, "_MOST_TRANSPOSED", 0)
+  monkeypatch.setattr(sweep, "with_transposes", lambda layers, params: params)
   assert "transpose" not in sweep.place(network)["conv1"]
   np.testing.assert_array_equal(images(network, pictures), made)
+
+
+def test_cpus_share_one_copy_of_the_weights(network):
+  for leaf in jax.tree.leaves(sweep.place(network)):
+    shards = leaf.addressable_shards
+    assert {shard.device for shard in shards} == {*jax.local_devices()}
+    assert len({s.data.unsafe_buffer_pointer() for s in shards}) == 1
 
 
 def test_weights_may_be_any_pytree():
