@@ -1,6 +1,5 @@
 """Pictures of many units, rendered into a folder that can be resumed."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -151,16 +150,13 @@ def forecast(
     _picture(request, canvas, start(request)) for request in members[:size]
   ]
   placed = sweep.place(canvas.network)
-  began = time.perf_counter()
-  climb = sweep.climb(canvas.network, pictures, batch=size, placed=placed)
-  marks = [
-    (progress.step, time.perf_counter())
-    for progress in itertools.islice(climb, 2)
-  ]
-  # In a run of one chunk compiling and climbing cannot be told apart.
-  chunk, compiled = marks[0]
-  climbing = marks[1][1] - compiled if marks[1:] else compiled - began
-  compiling = compiled - began - climbing
+
+  def time_a_chunk():
+    began = time.perf_counter()
+    climb = sweep.climb(canvas.network, pictures, batch=size, placed=placed)
+    return next(climb).step, time.perf_counter() - began
+
+  (_, compiled), (chunk, climbing) = time_a_chunk(), time_a_chunk()
   programs = len({_program(members[0]) for _, members, _ in groups})
   steps = sum(
     members[0].recipe.steps * math.ceil(len(members) / size)
@@ -169,7 +165,7 @@ def forecast(
   return Forecast(
     count_image_steps(folder, requests),
     programs,
-    compiling * (programs - 1) + climbing * steps / chunk,
+    (compiled - climbing) * (programs - 1) + climbing * steps / chunk,
   )
 
 
