@@ -7,12 +7,14 @@ so that the same function serves a whole map and a window cut from one;
 
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
+from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Float
 
 from jdeepvis.types import AnyArray
@@ -63,6 +65,26 @@ def windows(
     count -= 1
   after = (count - 1) * stride + extent - size - pad
   return Windows(count, pad, max(after, 0))
+
+
+def apart(function: Callable, *arrays: AnyArray | float, **static: Any) -> Any:
+  """`function(*arrays, **static)`, which a CPU's XLA compiles on its own.
+
+  Fused into its readers it would be worked out anew for each of them: for a
+  pooling's derivative ten times the whole of it.
+
+  Args:
+    function: jitted, the names of `static` among its static ones.
+    *arrays: its arguments.
+    **static: what is static of them.
+  """
+  function = functools.partial(function, **static)
+
+  def alone(*arrays):
+    with set_xla_metadata(inlineable="false"):
+      return function(*arrays)
+
+  return lax.platform_dependent(*arrays, cpu=alone, default=function)
 
 
 def transposed(kernel: AnyArray) -> AnyArray:

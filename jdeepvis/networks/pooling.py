@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Float
 
-from jdeepvis.networks.ops import Map, Padding, Pair
+from jdeepvis.networks.ops import Map, Padding, Pair, apart
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
@@ -31,8 +30,8 @@ def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
 @max_pool.defjvp
 def _max_pool_jvp(kernel, stride, padding, primals, tangents):
   (x,), (dx,) = primals, tangents
-  y, place = _apart(_max_and_place, x, windows=(kernel, stride, padding))
-  dy = _apart(_values_at, place, dx, windows=(kernel, stride, padding))
+  y, place = apart(_max_and_place, x, windows=(kernel, stride, padding))
+  dy = apart(_values_at, place, dx, windows=(kernel, stride, padding))
   return y, dy
 
 
@@ -103,21 +102,6 @@ def _window_sum(x, kernel, stride, padding):
   (tall, wide), (down, right), (ends, sides) = kernel, stride, padding
   rows = sum(_window_planes(x, (tall, 1), (down, 1), (ends, (0, 0))))
   return sum(_window_planes(rows, (1, wide), (1, right), ((0, 0), sides)))
-
-
-def _apart(function, *arrays, **static):
-  """`function(*arrays, **static)`, which a CPU's XLA compiles on its own.
-
-  Fused into its readers it would be worked out anew for each of them: for a
-  pooling's derivative ten times the whole of it.
-  """
-  function = functools.partial(function, **static)
-
-  def alone(*arrays):
-    with set_xla_metadata(inlineable="false"):
-      return function(*arrays)
-
-  return lax.platform_dependent(*arrays, cpu=alone, default=function)
 
 
 def _window_cells(x, kernel, stride, padding):

@@ -8,10 +8,13 @@ Strengths may be traced and a strength of 0 is the identity. `precondition` in
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
+from jdeepvis.networks.ops import apart
 from jdeepvis.types import AnyArray, Image, Scalar
 
 _OCTAVES = 5
@@ -36,11 +39,7 @@ def mix_colours(grad: Image, strength: Scalar) -> Image:
   """
   if grad.shape[-1] != 3:
     return grad
-  # As sums: a matrix product over three numbers is slow on CPU.
-  mixed = sum(
-    grad[..., c, None] * np.float32(row) for c, row in enumerate(COLOURS)
-  )
-  return grad + strength * (mixed - grad)
+  return apart(_mixed, grad, strength)
 
 
 def focus(grad: Image, narrowness: Scalar) -> Image:
@@ -95,6 +94,15 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
   return grad + added / _OCTAVES
 
 
+@jax.jit
+def _mixed(grad, strength):
+  # As sums: a matrix product over three numbers is slow on CPU.
+  mixed = sum(
+    grad[..., c, None] * np.float32(row) for c, row in enumerate(COLOURS)
+  )
+  return grad + strength * (mixed - grad)
+
+
 def _analyse(values: AnyArray, *, axis: int) -> Array:
   """The first or last axis in a cosine basis, even frequencies first.
 
@@ -102,12 +110,12 @@ def _analyse(values: AnyArray, *, axis: int) -> Array:
   that half the places tell all, in half the products.
   """
   even, odd = _cosines(values.shape[axis])
-  parts = odd.shape[1], even.shape[1]
-  begin, middle, end = jnp.split(values, parts, axis)
-  end = jnp.flip(end, axis)
-  whole = jnp.concatenate([begin + end, middle], axis)
+  turned = jnp.flip(values, axis)
+  sums = lax.slice_in_dim(values + turned, 0, even.shape[1], axis=axis)
+  differences = lax.slice_in_dim(values - turned, 0, odd.shape[1], axis=axis)
+  even[:, odd.shape[1] :] /= 2  # A middle is its own mirror image.
   formula = "fx,x...->f..." if axis == 0 else "fx,...x->...f"
-  found = _product(formula, even, whole), _product(formula, odd, begin - end)
+  found = _product(formula, even, sums), _product(formula, odd, differences)
   return jnp.concatenate(found, axis)
 
 

@@ -64,21 +64,19 @@ def _resample(image, move):
   rows, columns = _sources((height, width), *move)
   top, left = jnp.floor(rows), jnp.floor(columns)
   down, right = (rows - top)[..., None], (columns - left)[..., None]
-  # A border of zeros takes up all that lies outside.
-  padded = jnp.pad(image, ((1, 2), (1, 2), (0, 0))).reshape(-1, channels)
-  top = jnp.clip(top, -1, height).astype(jnp.int32) + 1
-  left = jnp.clip(left, -1, width).astype(jnp.int32) + 1
-  corner = top * (width + 3) + left
+  # A border of two zeros takes up all that lies outside.
+  padded = jnp.pad(image, ((2, 2), (2, 2), (0, 0))).reshape(-1, channels)
+  top = jnp.clip(top, -2, height).astype(jnp.int32) + 2
+  left = jnp.clip(left, -2, width).astype(jnp.int32) + 2
+  corner = top * (width + 4) + left
 
   def neighbour(row, column):
-    place = padded.at[corner + row * (width + 3) + column]
+    place = padded.at[corner + row * (width + 4) + column]
     return place.get(mode="promise_in_bounds")
 
   upper = (1 - right) * neighbour(0, 0) + right * neighbour(0, 1)
   lower = (1 - right) * neighbour(1, 0) + right * neighbour(1, 1)
-  seen = (1 - down) * upper + down * lower
-  inside = (rows > -1) & (rows < height) & (columns > -1) & (columns < width)
-  return jnp.where(inside[..., None], seen, 0)
+  return (1 - down) * upper + down * lower
 
 
 def _resample_forward(image, move):
@@ -101,25 +99,30 @@ def _transpose(move, seen):
   )
   angle = jnp.deg2rad(rotation)
   cosine, sine = jnp.cos(angle), jnp.sin(angle)
-  to = middle + shift
   # Within one pixel's reach of a source lies a turned square of the view.
   reach = jnp.abs(scale) * (jnp.abs(cosine) + jnp.abs(sine))
+  across = jnp.floor(2 * reach).astype(jnp.int32) + 1
+  to = middle + shift
   first = jnp.ceil(scale * (cosine * rows - sine * columns) + to[0] - reach)
   left = jnp.ceil(scale * (sine * rows + cosine * columns) + to[1] - reach)
-  across = jnp.floor(2 * reach).astype(jnp.int32) + 1
+  # How far from the source its first pixel lies; the rest follow by steps.
+  cosine, sine = cosine / scale, sine / scale
+  down, right = first - to[0], left - to[1]
+  below = cosine * down + sine * right - rows
+  beside = cosine * right - sine * down - columns
+  first, left = first.astype(jnp.int32), left.astype(jnp.int32)
   pixels = seen.reshape(-1, channels)
 
   def add(number, total):
-    row, column = first + number // across, left + number % across
-    down, right = row - to[0], column - to[1]
-    below = (cosine * down + sine * right) / scale - rows
-    beside = (cosine * right - sine * down) / scale - columns
-    weight = jnp.maximum(1 - jnp.abs(below), 0)
-    weight *= jnp.maximum(1 - jnp.abs(beside), 0)
+    down, right = number // across, number % across
+    row, column = first + down, left + right
+    weight = jnp.maximum(1 - jnp.abs(below + (cosine * down + sine * right)), 0)
+    weight *= jnp.maximum(
+      1 - jnp.abs(beside + (cosine * right - sine * down)), 0
+    )
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     weight = jnp.where(inside, weight, 0)
-    row = jnp.clip(row, 0, height - 1).astype(jnp.int32)
-    column = jnp.clip(column, 0, width - 1).astype(jnp.int32)
+    row, column = jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)
     place = pixels.at[row * width + column]
     return total + weight[..., None] * place.get(mode="promise_in_bounds")
 
