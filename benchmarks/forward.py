@@ -10,8 +10,14 @@ from benchmarks import rival
 from benchmarks.rendering import random_caffenet
 from benchmarks.timing import interleave
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.sharding import (
+  SPLIT,
+  WHOLE,
+  everywhere,
+  mesh_for,
+  sharded,
+)
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis.sharding import everywhere
 
 _IMAGES, _PASSES = 16, 5
 
@@ -25,21 +31,11 @@ def rows() -> Iterator[list[str]]:
 def _row(what: str, network: Network) -> list[str]:
   shape = (_IMAGES, *network.input.shape)
   images = np.random.default_rng(0).normal(0, 30, shape).astype(np.float32)
-  mesh = jax.make_mesh(
-    (jax.local_device_count(),), ("images",), (jax.sharding.AxisType.Auto,)
-  )
-  split = jax.NamedSharding(mesh, jax.P("images"))
+  mesh = mesh_for(_IMAGES)
   params = everywhere(network.params)
-  forward = jax.jit(
-    jax.shard_map(
-      network.apply,
-      mesh=mesh,
-      in_specs=(jax.P(), split.spec),
-      out_specs=split.spec,
-      check_vma=False,
-    )
-  )
-  ours, theirs = jax.device_put(images, split), rival.as_tensor(images)
+  ours = jax.device_put(images, jax.NamedSharding(mesh, SPLIT))
+  forward = jax.jit(sharded(network.apply, mesh, WHOLE))
+  theirs = rival.as_tensor(images)
   run = rival.forward(network)
 
   def compete():

@@ -7,16 +7,24 @@ from collections.abc import Callable, Iterator
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
 from benchmarks import rendering
 from benchmarks.timing import interleave
 from experiments import common
 from jdeepvis.networks.crop import crop
+from jdeepvis.networks.graph import with_transposes
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.operations import count_operations
+from jdeepvis.networks.sharding import (
+  SPLIT,
+  WHOLE,
+  everywhere,
+  mesh_for,
+  sharded,
+)
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import recipes, sweep
+from jdeepvis.synthesis import recipes
 from jdeepvis.synthesis.objectives import Objective, neuron
 from jdeepvis.synthesis.score import bind
 
@@ -114,7 +122,8 @@ def _operations(network: Network, layer: str) -> int:
 
 def _gradients(network: Network, objective: Objective, count: int) -> Callable:
   """Gradients alone, one step after another, over all devices."""
-  score = bind(network._replace(params=sweep.place(network)), objective)
+  params = everywhere(with_transposes(network.layers, network.params))
+  score = bind(network._replace(params=params), objective)
 
   def steps(score, images):
     slopes = jax.vmap(jax.grad(lambda image: score(None, image)[0]))
@@ -137,16 +146,11 @@ def _products() -> Callable:
 
 
 def _over_devices(function: Callable, whole, split) -> Callable:
-  mesh = jax.make_mesh((_devices(),), ("images",), (AxisType.Auto,))
-  specs = PartitionSpec(), PartitionSpec("images")
+  mesh = mesh_for(_devices())
+  program = jax.jit(sharded(function, mesh, WHOLE))
   whole, split = (
-    jax.device_put(value, NamedSharding(mesh, spec))
-    for value, spec in zip((whole, split), specs, strict=True)
-  )
-  program = jax.jit(
-    jax.shard_map(
-      function, mesh=mesh, in_specs=specs, out_specs=specs[1], check_vma=False
-    )
+    everywhere(whole),
+    jax.device_put(split, NamedSharding(mesh, SPLIT)),
   )
   return lambda: program(whole, split)
 

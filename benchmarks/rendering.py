@@ -59,7 +59,7 @@ def renderer(
 ) -> Callable[[], list[render.State]]:
   """Renders all that is wanted, in batches as the scripts choose them."""
   size = common.batch_for(network, layer, len(wanted))
-  placed = sweep.place(network)
+  placed = sweep.place(network, size)
 
   def work():
     batches = (

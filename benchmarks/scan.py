@@ -18,6 +18,7 @@ from PIL import Image
 
 from benchmarks import rival
 from benchmarks.timing import interleave
+from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
 
@@ -75,32 +76,20 @@ def _write_pictures(folder: Path, count: int) -> images.ImageList:
 
 
 def _bare(network, layers, pixels):
-  devices = jax.local_devices()
-  mesh = jax.sharding.Mesh(np.array(devices), ("images",))
-  split = jax.sharding.PartitionSpec("images")
+  def of_device(params, pixels):
+    blobs = network.apply(params, pixels, until=layers)
+    return {
+      name: blobs[name].reshape(_BATCH, -1, blobs[name].shape[-1]).max(1)
+      for name in layers
+    }
 
-  @jax.jit
-  def maxima(params, pixels):
-    def of_device(params, pixels):
-      blobs = network.apply(params, pixels, until=layers)
-      return {
-        name: blobs[name].reshape(_BATCH, -1, blobs[name].shape[-1]).max(1)
-        for name in layers
-      }
-
-    return jax.shard_map(
-      of_device,
-      mesh=mesh,
-      in_specs=(jax.sharding.PartitionSpec(), split),
-      out_specs=split,
-      check_vma=False,
-    )(params, pixels)
-
-  step = _BATCH * len(devices)
+  step = _BATCH * jax.local_device_count()
+  maxima = jax.jit(sharded(of_device, mesh_for(step), WHOLE))
+  params = everywhere(network.params)
 
   def work():
     for first in range(0, len(pixels), step):
-      found = maxima(network.params, pixels[first : first + step])
+      found = maxima(params, pixels[first : first + step])
     jax.block_until_ready(found)
 
   return work

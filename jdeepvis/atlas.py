@@ -149,7 +149,7 @@ def forecast(
   pictures = [
     _picture(request, canvas, start(request)) for request in members[:size]
   ]
-  placed = sweep.place(canvas.network)
+  placed = sweep.place(canvas.network, size)
 
   def time_a_chunk():
     began = time.perf_counter()
@@ -240,7 +240,7 @@ def _render_group(
   start: Callable[[Request], Image],
   report: Callable[[Report], Any],
 ) -> None:
-  placed = sweep.place(canvas.network)
+  placed = sweep.place(canvas.network, size)
   for first in range(0, len(requests), size):
     some = requests[first : first + size]
     _render_batch(folder, canvas, placed, some, size, start, report)
@@ -249,7 +249,7 @@ def _render_group(
 def _render_batch(
   folder: PictureFolder,
   canvas: _Canvas,
-  placed: Any,
+  placed: sweep.Placed,
   requests: Sequence[Request],
   size: int,
   start: Callable[[Request], Image],

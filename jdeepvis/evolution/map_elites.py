@@ -13,14 +13,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jdeepvis.evolution.archive import Archive, Encoding, Genome, update
 from jdeepvis.networks.classify import probability_blob
 from jdeepvis.networks.network import Network
-from jdeepvis.synthesis.sharding import mesh_for, sharded
+from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
 from jdeepvis.types import Images, Index, PRNGKey
 
 Evaluate = Callable[[Images], Float[Array, "n k"]]
@@ -40,7 +40,7 @@ def chances(network: Network) -> Evaluate:
     network: any network with classes.
   """
   judge = _Chances(network.apply, network.output, probability_blob(network))
-  return Partial(judge, network.params, network.input.mean)
+  return Partial(judge, everywhere(network.params), network.input.mean)
 
 
 def per_device() -> int:
@@ -84,12 +84,12 @@ def map_elites(
 
   def generation(key, archive):
     key = jax.random.fold_in(key, archive.generation)
-    made = sharded(judged, mesh, whole=3)(
+    made = sharded(judged, mesh, WHOLE, WHOLE, WHOLE)(
       evaluate, key, archive, jnp.arange(count)
     )
     made = jax.tree.map(lambda leaf: leaf[:offspring], made)
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    return update(archive, *lax.with_sharding_constraint(made, everywhere))
+    entire = NamedSharding(mesh, WHOLE)
+    return update(archive, *lax.with_sharding_constraint(made, entire))
 
   return generation
 

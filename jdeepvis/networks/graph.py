@@ -22,6 +22,9 @@ _PRECISIONS = ("default", "high", "highest")
 _TRANSPOSED = ("convolution", "inner_product")
 _PRODUCTS = (*_TRANSPOSED, "deconvolution")
 
+_TILE, _WORTH_SHARING = 64, 2**22
+"""Columns that parts of a product are made of; cells of a kernel to share."""
+
 _MAX_CELLS = 2**28
 """Cells in a blob or a weight; VGG's largest weight has a third of it."""
 
@@ -202,6 +205,40 @@ def with_transposes(layers: tuple[LayerInfo, ...], params: Params) -> Params:
     else params[key]
     for key in params
   }
+
+
+def with_shared_products(
+  layers: tuple[LayerInfo, ...], params: Params, axis: str, parts: int
+) -> tuple[LayerInfo, ...]:
+  """Layers whose large inner products are shared out over devices.
+
+  Those whose parts XLA's CPU rounds as it rounds the whole, where there are
+  two rows or more: parts of 64 columns or a multiple, forward and backward.
+  Their option `across` says so, see `ops.inner_product`.
+
+  Args:
+    layers: a layer graph.
+    params: its weights.
+    axis: over which the devices lie.
+    parts: how many devices.
+  """
+  whole = {
+    layer.weights_key
+    for layer in layers
+    if layer.kind != "inner_product" or layer.option("axis", 1) != 1
+  }
+
+  def is_shared(layer):
+    if layer.kind != "inner_product" or layer.weights_key in whole:
+      return False
+    kernel = params[layer.weights_key]["kernel"]
+    parted = all(side % (_TILE * parts) == 0 for side in kernel.shape)
+    return parted and kernel.size >= _WORTH_SHARING
+
+  return tuple(
+    _with_option(layer, "across", axis) if is_shared(layer) else layer
+    for layer in layers
+  )
 
 
 class GraphModule(nn.Module):

@@ -90,6 +90,7 @@ def _inner_product(layer, weights, inputs, relu):
       kernel,
       bias,
       transpose=weights.get("transpose"),
+      across=layer.option("across"),
       precision=_precision(layer),
     )
   out = axes.inner_product(x, kernel, axis, precision=_precision(layer))

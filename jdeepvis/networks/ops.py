@@ -297,18 +297,32 @@ def deconvolution(
 
 def inner_product(
   x: Float[AnyArray, "n *dims"],
-  kernel: Float[AnyArray, "i o"],
+  kernel: Float[AnyArray, "i part"],
   bias: Float[AnyArray, " o"] | None = None,
   *,
-  transpose: Float[AnyArray, "o i"] | None = None,
+  transpose: Float[AnyArray, "o share"] | None = None,
+  across: str | None = None,
   precision: str = "highest",
 ) -> Float[AnyArray, "n o"]:
   """Caffe's InnerProduct; a map is read in height, width, channel order.
 
-  `transpose` is `transposed(kernel)`, where that has been made beforehand; to
-  derivatives it is a constant.
+  Args:
+    x: the maps or rows.
+    kernel: its columns are the outputs.
+    bias: one for each output.
+    transpose: `transposed(kernel)`, where that has been made beforehand; to
+      derivatives it is a constant.
+    across: an axis of devices that each hold an equal part of the columns of
+      the kernel and of its transpose, which must be there. All meet at each
+      other's columns with their rows, so that weights are read once instead of
+      once a device. Differentiable in `x` alone, in reverse.
+    precision: as `jax.lax.Precision` names it.
   """
-  out = _product(x.reshape(x.shape[0], -1), kernel, transpose, precision)
+  x = x.reshape(x.shape[0], -1)
+  if across is None:
+    out = _product(x, kernel, transpose, precision)
+  else:
+    out = _shared_product(x, kernel, transpose, across, precision)
   return out if bias is None else out + bias
 
 
@@ -329,6 +343,27 @@ def _product_jvp(precision, primals, tangents):
   if not isinstance(dkernel, SymbolicZero):
     dy.append(jnp.dot(x, dkernel, precision=precision))
   return _product(x, kernel, transpose, precision), sum(dy)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _shared_product(x, kernel, transpose, across, precision):
+  del transpose
+  rows = lax.all_gather(x, across)
+  found = jnp.dot(rows, kernel, precision=precision)
+  return lax.all_to_all(found, across, 0, 2, tiled=True)[0]
+
+
+def _shared_product_forward(x, kernel, transpose, across, precision):
+  y = _shared_product(x, kernel, transpose, across, precision)
+  return y, (kernel, transpose)
+
+
+def _shared_product_backward(across, precision, kept, dy):
+  kernel, transpose = kept
+  return _shared_product(dy, transpose, kernel, across, precision), None, None
+
+
+_shared_product.defvjp(_shared_product_forward, _shared_product_backward)
 
 
 def _nhwc(padding: Padding) -> list[Pair]:

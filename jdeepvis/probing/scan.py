@@ -13,15 +13,20 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jaxtyping import UInt8
 
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.sharding import (
+  SPLIT,
+  WHOLE,
+  everywhere,
+  mesh_for,
+  sharded,
+)
 from jdeepvis.probing import top_patches
 from jdeepvis.probing.images import ImageList, read_batches
 from jdeepvis.probing.top_patches import Survey
-
-_DEVICE = "images"
 
 
 class Found(NamedTuple):
@@ -77,8 +82,8 @@ def scan(
     After each round how far it is. Nothing where nothing is left.
   """
   devices = jax.local_devices()
-  mesh = Mesh(np.array(devices), (_DEVICE,), axis_types=(AxisType.Auto,))
   mine = per_device * len(devices)
+  mesh = mesh_for(mine)
   units = top_patches.layer_slices(network, layers)[layers[-1]].stop
   fresh = top_patches.begin(units, k, bottom)
   first = resume.survey if resume and jax.process_index() == 0 else fresh
@@ -86,8 +91,8 @@ def scan(
   # comes later in the list.
   surveys = [first] + [fresh] * (len(devices) - 1)
   stacked = jax.tree.map(lambda *parts: np.stack(parts), *surveys)
-  survey = jax.device_put(stacked, NamedSharding(mesh, PartitionSpec(_DEVICE)))
-  params = jax.device_put(network.params, NamedSharding(mesh, PartitionSpec()))
+  survey = jax.device_put(stacked, NamedSharding(mesh, SPLIT))
+  params = everywhere(network.params)
   probe = top_patches.make_probe(network, layers)
 
   seen = resume.seen if resume else 0
@@ -124,14 +129,7 @@ def _look(probe, mesh, params, survey, pixels, numbers):
     survey = top_patches.look(probe, params, survey, pixels, numbers)
     return jax.tree.map(lambda leaf: leaf[None], survey)
 
-  split = PartitionSpec(_DEVICE)
-  return jax.shard_map(
-    look,
-    mesh=mesh,
-    in_specs=(PartitionSpec(), split, split, split),
-    out_specs=split,
-    check_vma=False,
-  )(params, survey, pixels, numbers)
+  return sharded(look, mesh, WHOLE)(params, survey, pixels, numbers)
 
 
 def _deal(seen: int, total: int, mine: int) -> np.ndarray:

@@ -22,11 +22,11 @@ from jaxtyping import Array
 
 from jdeepvis.networks.classify import probability_blob
 from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
 from jdeepvis.synthesis import assembly, priors, render
 from jdeepvis.synthesis.objectives import log_probability
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import Score, bind
-from jdeepvis.synthesis.sharding import mesh_for, sharded
 from jdeepvis.types import Image, Images, Index, PRNGKey, Scalar
 
 
@@ -144,7 +144,7 @@ def fool_many(
   )
   return _fool_many(
     program,
-    network.params,
+    everywhere(network.params),
     network.input.mean,
     recipe,
     confidence,
@@ -196,7 +196,7 @@ def _fool_many(program, params, mean, recipe, confidence, units, images):
     )
 
   batched = jax.vmap(one, in_axes=(None,) * 4 + (0, 0))
-  return sharded(batched, program.mesh, whole=4)(
+  return sharded(batched, program.mesh, *[WHOLE] * 4)(
     params, mean, recipe, confidence, units, images
   )
 

@@ -16,14 +16,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jdeepvis.networks.graph import with_transposes
+from jdeepvis.networks.graph import (
+  GraphApply,
+  with_shared_products,
+  with_transposes,
+)
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.operations import count_operations
+from jdeepvis.networks.sharding import (
+  AXIS,
+  WHOLE,
+  dealt_out,
+  everywhere,
+  mesh_for,
+  sharded,
+)
 from jdeepvis.synthesis import assembly, priors, render
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import BoundScore, bind
-from jdeepvis.synthesis.sharding import everywhere, mesh_for, sharded
 from jdeepvis.types import Image, PRNGKey
 
 _CHUNK = 16
@@ -76,13 +87,25 @@ class Progress(NamedTuple):
   history: dict[str, np.ndarray]
 
 
+class Placed(NamedTuple):
+  """Weights where `climb` reads them, see `place`.
+
+  Attributes:
+    apply: the network's function of them, on each of the devices.
+    params: the weights.
+  """
+
+  apply: Callable
+  params: Any
+
+
 def climb(
   network: Network,
   pictures: Sequence[Picture],
   *,
   batch: int,
   resume: Mapping[str, np.ndarray] | None = None,
-  placed: Any = None,
+  placed: Placed | None = None,
 ) -> Iterator[Progress]:
   """Renders pictures side by side, reporting as it goes.
 
@@ -95,8 +118,8 @@ def climb(
     batch: how many the program holds, a multiple of the number of devices.
     resume: where an interrupted `climb` of the same pictures stood, as
       `pack` gave it.
-    placed: the weights as `sweep.place` gave them, where several climbs
-      follow each other.
+    placed: what `place` made of the network for such a batch, where several
+      climbs follow each other.
 
   Yields:
     The progress after every few steps; the last has all of them. Only the
@@ -115,12 +138,13 @@ def climb(
   for picture in pictures:
     bind(network, picture.objective)
   stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *pictures)
-  shape = network.input.shape
-  program = _Program(network.apply, network.output, shape, mesh_for(batch))
+  mesh, shape = mesh_for(batch), network.input.shape
+  apply, params = place(network, batch) if placed is None else placed
+  specs = tuple(leaf.sharding.spec for leaf in jax.tree.leaves(params))
+  program = _Program(apply, network.output, shape, mesh, specs)
   mean = network.input.mean
   progress = Progress(0, _start(program, mean, stacked), {})
   stacked = stacked._replace(image=None)
-  params = place(network) if placed is None else placed
   if resume is not None:
     progress = _unpack(resume, progress.states)
   total = pictures[0].recipe.steps
@@ -141,15 +165,28 @@ def climb(
     yield progress
 
 
-def place(network: Network) -> Any:
-  """The weights as `climb` reads them, on all local devices.
+def place(network: Network, batch: int) -> Placed:
+  """Lays the weights on the local devices, for climbs of `batch` pictures.
 
-  CPUs get the kernels transposed as well, see `graph.with_transposes`.
+  CPUs get the kernels transposed as well, see `graph.with_transposes`, and
+  share the large ones out, see `graph.with_shared_products`, unless a device
+  has but one picture.
   """
-  params = network.params
-  if jax.local_devices()[0].platform == "cpu" and network.layers:
-    params = with_transposes(network.layers, params)
-  return everywhere(params)
+  devices, layers = jax.local_devices(), network.layers
+  if devices[0].platform != "cpu" or not layers:
+    return Placed(network.apply, everywhere(network.params))
+  params = everywhere(with_transposes(layers, network.params))
+  if batch >= 2 * len(devices) > 2:
+    layers = with_shared_products(layers, params, AXIS, len(devices))
+  shared = {info.weights_key for info in layers if info.option("across")}
+  if not shared:
+    return Placed(network.apply, params)
+  for key in shared:
+    params[key] = {
+      name: dealt_out(leaf) if leaf.ndim == 2 else leaf
+      for name, leaf in params[key].items()
+    }
+  return Placed(GraphApply(layers), params)
 
 
 def pack(progress: Progress) -> dict[str, np.ndarray]:
@@ -227,6 +264,7 @@ class _Program:
   output: str
   shape: tuple[int, int, int]
   mesh: jax.sharding.Mesh
+  specs: tuple[jax.sharding.PartitionSpec, ...]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -241,7 +279,7 @@ def _start(program, mean, pictures):
     )
 
   batched = jax.vmap(one, in_axes=(None, 0))
-  return sharded(batched, program.mesh, whole=1)(mean, pictures)
+  return sharded(batched, program.mesh, WHOLE)(mean, pictures)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=4)
@@ -259,7 +297,8 @@ def _advance(program, params, mean, pictures, states, steps):
     )
 
   batched = jax.vmap(one, in_axes=(None, None, None, 0, 0))
-  return sharded(batched, program.mesh, whole=3)(
+  specs = jax.tree.unflatten(jax.tree.structure(params), program.specs)
+  return sharded(batched, program.mesh, specs, WHOLE, WHOLE)(
     params, mean, steps, pictures, states
   )
 

@@ -12,6 +12,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Float
 
+from jdeepvis.networks.ops import apart
 from jdeepvis.types import AnyArray, Image, PRNGKey, Scalar
 
 
@@ -137,13 +138,21 @@ _resample.defvjp(_resample_forward, _resample_backward)
 
 
 def _score_of_view(score, shift, scale, rotation, key: PRNGKey, image: Image):
-  shift_key, scale_key, turn_key, key = jax.random.split(key, 4)
+  strengths = apart(_draw, key, shift, scale, rotation)
   sides = jnp.array(image.shape[:2], jnp.float32)
-  moved = shift * sides * jax.random.normal(shift_key, (2,))
+  moved, magnified, turned, key = strengths
+  seen = view(image, shift=moved * sides, scale=magnified, rotation=turned)
+  return score(key, seen)
+
+
+@jax.jit
+def _draw(key, shift, scale, rotation):
+  """How one view is moved, magnified and turned; the key that is left."""
+  shift_key, scale_key, turn_key, key = jax.random.split(key, 4)
+  moved = shift * jax.random.normal(shift_key, (2,))
   exponent = jax.random.uniform(scale_key, minval=-1.0, maxval=1.0)
   turned = rotation * jax.random.uniform(turn_key, minval=-1.0, maxval=1.0)
-  seen = view(image, shift=moved, scale=scale**exponent, rotation=turned)
-  return score(key, seen)
+  return moved, scale**exponent, turned, key
 
 
 def _sources(size, shift, scale, rotation):

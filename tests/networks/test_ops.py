@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jdeepvis.networks import normalisation, ops, pooling
+from jdeepvis.networks import normalisation, ops, pooling, sharding
 
 _RANDOM = np.random.default_rng(0)
 
@@ -200,6 +200,32 @@ def test_a_transpose_made_beforehand_changes_nothing(
   # A transpose of something else would be used.
   other = derivative(kernel, 2 * back)[1]
   assert not np.allclose(plain[1], other)
+
+
+@pytest.mark.parametrize("inputs, outputs", [(4096, 1152), (2304, 4096)])
+def test_a_shared_product_is_the_whole_to_the_bit(inputs, outputs):
+  """So whatever the number of devices, a picture is the same."""
+  x = np.float32(_RANDOM.normal(size=(4, inputs)))
+  kernel = np.float32(_RANDOM.normal(size=(inputs, outputs)))
+  mesh, axis = sharding.mesh_for(4), sharding.AXIS
+
+  def value_and_slope(kernel, transpose, x, **options):
+    product = functools.partial(ops.inner_product, **options)
+    y, back = jax.vjp(lambda x: product(x, kernel, transpose=transpose), x)
+    return y, back(jnp.sin(y))[0]
+
+  shared = jax.jit(
+    sharding.sharded(
+      functools.partial(value_and_slope, across=axis),
+      mesh,
+      *[jax.P(None, axis)] * 2,
+    )
+  )
+  found = shared(kernel, kernel.T, x)
+  whole = jax.jit(value_and_slope)(kernel, kernel.T, x[:2])
+  for mine, all_ in zip(whole, found, strict=True):
+    np.testing.assert_array_equal(mine, all_[:2])
+  np.testing.assert_allclose(found[0], x @ kernel, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,6 +1,10 @@
 """Many pictures as one program: nothing of a neighbour shows in a picture."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +13,7 @@ import pytest
 import small_networks
 
 import jdeepvis
+from jdeepvis.networks import sharding
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
@@ -17,7 +22,6 @@ from jdeepvis.synthesis import (
   assembly,
   recipes,
   render,
-  sharding,
   starts,
   sweep,
 )
@@ -71,20 +75,74 @@ def test_a_picture_is_the_same_among_others_and_elsewhere(network):
 
 def test_placed_before_or_not_is_the_same_to_the_bit(network, monkeypatch):
   pictures = [picture(network, unit) for unit in (2, 5)]
-  placed = sweep.place(network)
+  placed = sweep.place(network, 2)
   assert "transpose" not in network.params["conv1"]
   made = images(network, pictures, placed=placed)
   np.testing.assert_array_equal(images(network, pictures), made)
   monkeypatch.setattr(sweep, "with_transposes", lambda layers, params: params)
-  assert "transpose" not in sweep.place(network)["conv1"]
+  assert "transpose" not in sweep.place(network, 2).params["conv1"]
   np.testing.assert_array_equal(images(network, pictures), made)
 
 
 def test_cpus_share_one_copy_of_the_weights(network):
-  for leaf in jax.tree.leaves(sweep.place(network)):
+  for leaf in jax.tree.leaves(sweep.place(network, 2).params):
     shards = leaf.addressable_shards
     assert {shard.device for shard in shards} == {*jax.local_devices()}
     assert len({s.data.unsafe_buffer_pointer() for s in shards}) == 1
+
+
+def wide_network():
+  """4096 x 1024 is shared out, and 1024 x 4096; 1000 columns are not."""
+  table = (
+    *conv("conv", "data", 16, 11, stride=14),
+    *dense("fc6", "conv", 1024),
+    *dense("fc7", "fc6", 4096),
+    *dense("fc8", "fc7", 1000),
+  )
+  network = small_networks.random_network(table, (227, 227, 3))
+  return network._replace(output="fc8/pre")
+
+
+def wide_images(batch):
+  """Four pictures of the wide network with all that the default has."""
+  recipe = dataclasses.replace(recipes.find_recipe("default"), steps=8)
+  network = wide_network()
+  pictures = [picture(network, unit, recipe) for unit in (2, 499, 500, 999)]
+  parts = [pictures[first : first + batch] for first in range(0, 4, batch)]
+  return np.concatenate([images(network, part, batch) for part in parts])
+
+
+def test_cpus_share_large_products_out():
+  network = wide_network()
+  apply, params = sweep.place(network, 4)
+  across = [info.name for info in apply.layers if info.option("across")]
+  assert across == ["fc6", "fc7"]
+  for name, leaf in (("fc6", "kernel"), ("fc7", "transpose")):
+    for shard in params[name][leaf].addressable_shards:
+      assert shard.data.shape == (4096, 512)
+  # A single picture's product would be of another kind, with other bits.
+  assert sweep.place(network, 2).apply == network.apply
+
+
+def test_the_number_of_devices_changes_no_bit(tmp_path):
+  """Two devices here, one elsewhere, which reads all weights by itself."""
+  program = f"""
+import jax, numpy as np
+jax.config.update("jax_num_cpu_devices", 1)
+import test_sweep
+assert jax.local_device_count() == 1
+np.save({str(tmp_path / "elsewhere.npy")!r}, test_sweep.wide_images(2))
+"""
+  here = Path(__file__).parent
+  paths = os.pathsep.join(map(str, (here, here.parent, here.parent.parent)))
+  subprocess.run(
+    [sys.executable, "-c", program],
+    env={**os.environ, "PYTHONPATH": paths},
+    check=True,
+  )
+  elsewhere = np.load(tmp_path / "elsewhere.npy")
+  np.testing.assert_array_equal(wide_images(4), elsewhere)
+  assert len(np.unique(elsewhere, axis=0)) == 4
 
 
 def test_weights_may_be_any_pytree():
@@ -172,8 +230,10 @@ def test_strengths_in_a_batch_are_each_pictures_own(network):
 def test_every_stays_a_branch_in_the_batched_program(network):
   one = picture(network, 1)
   stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), one)
+  mesh, specs = sharding.mesh_for(2), (sharding.WHOLE,)
+  specs *= len(jax.tree.leaves(network.params))
   program = sweep._Program(
-    network.apply, network.output, network.input.shape, sharding.mesh_for(2)
+    network.apply, network.output, network.input.shape, mesh, specs
   )
   states = sweep._start(program, network.input.mean, stacked)
   traced = jax.make_jaxpr(sweep._advance, static_argnums=0)(

@@ -1,0 +1,68 @@
+"""A batch split over the local devices, and the weights that they read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jdeepvis.types import AnyArray
+
+AXIS = "images"
+"""The one axis of a mesh, over which a batch is split."""
+
+WHOLE, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
+"""What every device gets entire; what is split along its leading axis."""
+
+
+def mesh_for(batch: int) -> Mesh:
+  """All local devices in a row, each with an equal part of the batch.
+
+  Raises:
+    ValueError: `batch` is no multiple of the number of devices.
+  """
+  count = jax.local_device_count()
+  if batch % count:
+    raise ValueError(f"A batch of {batch} is no multiple of {count} devices.")
+  return jax.make_mesh(
+    (count,), (AXIS,), (AxisType.Auto,), devices=jax.local_devices()
+  )
+
+
+def everywhere(tree: Any) -> Any:
+  """A pytree of arrays on all local devices; CPUs share one copy of it."""
+  devices = jax.local_devices()
+  if devices[0].platform == "cpu":
+    # What JAX has allocated, other CPUs take as it lies.
+    tree = jax.tree.map(np.asarray, jax.device_put(tree, devices[0]))
+  return jax.device_put(tree, NamedSharding(mesh_for(len(devices)), WHOLE))
+
+
+def dealt_out(matrix: AnyArray) -> jax.Array:
+  """A matrix of which every local device holds an equal share of columns."""
+  spec = PartitionSpec(None, AXIS)
+  mesh = mesh_for(jax.local_device_count())
+  return jax.device_put(np.asarray(matrix), NamedSharding(mesh, spec))
+
+
+def sharded(function: Callable, mesh: Mesh, *specs: Any) -> Callable:
+  """`function` on each device's part of the batch.
+
+  Args:
+    function: of positional arguments.
+    mesh: see `mesh_for`.
+    *specs: where its first arguments lie, or their leaves, `WHOLE` what every
+      device gets entire. All others are `SPLIT`, as is what it returns.
+  """
+
+  def call(*args):
+    return jax.shard_map(
+      function,
+      mesh=mesh,
+      in_specs=(*specs, *[SPLIT] * (len(args) - len(specs))),
+      out_specs=SPLIT,
+      check_vma=False,
+    )(*args)
+
+  return call
