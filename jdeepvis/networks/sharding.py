@@ -22,7 +22,7 @@ def mesh_for(batch: int) -> Mesh:
   Raises:
     ValueError: `batch` is no multiple of the number of devices.
   """
-  count = jax.local_device_count()
+  count = len(jax.local_devices())
   if batch % count:
     raise ValueError(f"A batch of {batch} is no multiple of {count} devices.")
   return jax.make_mesh(
@@ -42,7 +42,7 @@ def everywhere(tree: Any) -> Any:
 def dealt_out(matrix: AnyArray) -> jax.Array:
   """A matrix of which every local device holds an equal share of columns."""
   spec = PartitionSpec(None, AXIS)
-  mesh = mesh_for(jax.local_device_count())
+  mesh = mesh_for(len(jax.local_devices()))
   return jax.device_put(np.asarray(matrix), NamedSharding(mesh, spec))
 
 
