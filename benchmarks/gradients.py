@@ -13,7 +13,7 @@ from benchmarks import rendering
 from benchmarks.timing import interleave
 from experiments import common
 from jdeepvis.networks.crop import crop
-from jdeepvis.networks.graph import with_transposes
+from jdeepvis.networks.graph import laid_out
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.operations import count_operations
 from jdeepvis.networks.sharding import (
@@ -122,7 +122,7 @@ def _operations(network: Network, layer: str) -> int:
 
 def _gradients(network: Network, objective: Objective, count: int) -> Callable:
   """Gradients alone, one step after another, over all devices."""
-  params = everywhere(with_transposes(network.layers, network.params))
+  params = everywhere(laid_out(network.layers, network.params))
   score = bind(network._replace(params=params), objective)
 
   def steps(score, images):

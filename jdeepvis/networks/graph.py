@@ -1,5 +1,6 @@
 """Runs a layer graph: the one interpreter behind every network of ours."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ import numpy as np
 
 from jdeepvis.networks.kinds import KINDS, Shape
 from jdeepvis.networks.network import LayerInfo, Network
-from jdeepvis.networks.ops import transposed, windows
+from jdeepvis.networks.ops import by_group, transposed, windows
 from jdeepvis.types import Activations, Images, JdeepvisError, Params
 
 INPUT = "data"
@@ -186,21 +187,25 @@ def with_precision(network: Network, precision: str) -> Network:
   return network._replace(apply=GraphApply(layers), layers=layers)
 
 
-def with_transposes(layers: tuple[LayerInfo, ...], params: Params) -> Params:
-  """Weights with the kernels laid out for gradients too.
+def laid_out(layers: tuple[LayerInfo, ...], params: Params) -> Params:
+  """Weights laid out for gradients on a CPU; what is computed is the same.
 
-  Those of convolutions and inner products get a leaf `transpose` beside them.
-  All that is computed is the same, to the bit. On a CPU large kernels are read
-  twice as fast so; on GPUs there is nothing to gain.
+  Kernels of convolutions are parted by group, see `ops.by_group`, and beside
+  them and those of inner products stands a leaf `transpose`: within loops XLA
+  would see to neither beforehand, and large kernels are read twice as fast so.
   """
-  kernels = {
-    layer.weights_key: params[layer.weights_key]["kernel"]
-    for layer in layers
-    if layer.kind in _TRANSPOSED
-  }
+  groups, kernels = collections.defaultdict(set), {}
+  for layer in layers:
+    if layer.kind in _TRANSPOSED:
+      groups[layer.weights_key].add(layer.option("groups", 1))
+  for key, (count, *others) in groups.items():
+    kernel = params[key]["kernel"]
+    # Layers that share weights may have other groups; then all stay together.
+    count = 1 if others else count
+    kernels[key] = kernel if kernel.ndim == 2 else by_group(kernel, count)
   transposes = _transposes(kernels)
   return {
-    key: {**params[key], "transpose": transposes[key]}
+    key: {**params[key], "kernel": kernels[key], "transpose": transposes[key]}
     if key in kernels
     else params[key]
     for key in params

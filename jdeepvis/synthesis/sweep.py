@@ -18,8 +18,8 @@ from jax.tree_util import Partial
 
 from jdeepvis.networks.graph import (
   GraphApply,
+  laid_out,
   with_shared_products,
-  with_transposes,
 )
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.operations import count_operations
@@ -168,14 +168,14 @@ def climb(
 def place(network: Network, batch: int) -> Placed:
   """Lays the weights on the local devices, for climbs of `batch` pictures.
 
-  CPUs get the kernels transposed as well, see `graph.with_transposes`, and
-  share the large ones out, see `graph.with_shared_products`, unless a device
-  has but one picture.
+  CPUs read kernels by group and transposed, see `graph.laid_out`, and share
+  the large ones out, see `graph.with_shared_products`, unless a device has but
+  one picture.
   """
   devices, layers = jax.local_devices(), network.layers
   if devices[0].platform != "cpu" or not layers:
     return Placed(network.apply, everywhere(network.params))
-  params = everywhere(with_transposes(layers, network.params))
+  params = everywhere(laid_out(layers, network.params))
   if batch >= 2 * len(devices) > 2:
     layers = with_shared_products(layers, params, AXIS, len(devices))
   shared = {info.weights_key for info in layers if info.option("across")}

@@ -79,7 +79,7 @@ def test_placed_before_or_not_is_the_same_to_the_bit(network, monkeypatch):
   assert "transpose" not in network.params["conv1"]
   made = images(network, pictures, placed=placed)
   np.testing.assert_array_equal(images(network, pictures), made)
-  monkeypatch.setattr(sweep, "with_transposes", lambda layers, params: params)
+  monkeypatch.setattr(sweep, "laid_out", lambda layers, params: params)
   assert "transpose" not in sweep.place(network, 2).params["conv1"]
   np.testing.assert_array_equal(images(network, pictures), made)
 
