@@ -39,6 +39,16 @@ def residual(tmp_path_factory):
   return load_network(path, weights="random")
 
 
+@pytest.fixture(scope="module")
+def googlenet(shared_data):
+  caffe = shared_data / "caffe"
+  return load_network(
+    caffe / "nets" / "bvlc_googlenet.prototxt",
+    weights=caffe / "models" / "bvlc_googlenet.caffemodel",
+    mean=(104, 117, 123),
+  )
+
+
 @pytest.mark.parametrize("blob", ["norm", "sum", "chance", "average", "last"])
 def test_crop_equals_a_strided_residual_net(residual, blob):
   for position in places(residual, blob):
@@ -54,11 +64,5 @@ def test_crop_equals_a_strided_residual_net(residual, blob):
     ("inception_4a/pool_proj", (0, 0)),
   ],
 )
-def test_crop_equals_the_real_googlenet(shared_data, blob, position):
-  caffe = shared_data / "caffe"
-  network = load_network(
-    caffe / "nets" / "bvlc_googlenet.prototxt",
-    weights=caffe / "models" / "bvlc_googlenet.caffemodel",
-    mean=(104, 117, 123),
-  )
-  assert max(differences(network, blob, position)) < 1e-4
+def test_crop_equals_the_real_googlenet(googlenet, blob, position):
+  assert max(differences(googlenet, blob, position)) < 1e-4

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_networks
 
 import jdeepvis
-from jdeepvis.networks.graph import GraphApply
-from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.synthesis import render
 from jdeepvis.synthesis.objectives import (
   channel,
@@ -22,13 +21,10 @@ from jdeepvis.types import JdeepvisError
 @pytest.fixture(scope="module")
 def small():
   """A tiny SqueezeNet: 65x65 input, nine classes."""
-  module = jdeepvis.SqueezeNet(classes=9, width=0.25)
-  spec = InputSpec((65, 65, 3), np.array([123, 117, 104], np.float32))
-  params = module.init(jax.random.key(0), jnp.zeros((1, *spec.shape)))
-  layers = module.layers()
-  return Network(
-    GraphApply(layers), params["params"], spec, layers, (), "scores"
-  )
+  layers = jdeepvis.SqueezeNet(classes=9, width=0.25).layers()
+  mean = np.array([123, 117, 104], np.float32)
+  network = small_networks.random_network(layers, (65, 65, 3), mean=mean)
+  return network._replace(output="scores")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_it_is_numpys(size, q):
 @given(
   arrays.arrays(
     np.float32,
-    st.integers(1, 40),
+    st.sampled_from([1, 2, 3, 8, 37]),
     elements=st.sampled_from([-3.0, -1e-30, -0.0, 0.0, 1e-30, 0.5, 3.0, _NEXT]),
   ),
   st.integers(0, 100),
@@ -34,7 +34,8 @@ def test_it_is_numpys(size, q):
 def test_the_same_values_are_below_it(values, q):
   """Ties, both zeros, the closest of neighbours."""
   expected = values < np.percentile(values, q)
-  np.testing.assert_array_equal(values < percentile(values, q), expected)
+  found = jax.jit(percentile)(values, q)
+  np.testing.assert_array_equal(values < found, expected)
 
 
 def test_nan_is_numpys_too():

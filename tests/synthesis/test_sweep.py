@@ -15,8 +15,7 @@ import small_networks
 import jdeepvis
 from jdeepvis.networks import sharding
 from jdeepvis.networks.crop import crop
-from jdeepvis.networks.graph import GraphApply
-from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.network import InputSpec
 from jdeepvis.networks.tables import conv, dense
 from jdeepvis.synthesis import (
   assembly,
@@ -44,13 +43,10 @@ RECIPE = recipes.Recipe(
 
 @pytest.fixture(scope="module")
 def network():
-  module = jdeepvis.SqueezeNet(classes=9, width=0.125)
-  spec = InputSpec((65, 65, 3), np.array([123, 117, 104], np.float32))
-  params = module.init(jax.random.key(0), jnp.zeros((1, *spec.shape)))
-  layers = module.layers()
-  return Network(
-    GraphApply(layers), params["params"], spec, layers, (), "scores"
-  )
+  layers = jdeepvis.SqueezeNet(classes=9, width=0.125).layers()
+  mean = np.array([123, 117, 104], np.float32)
+  network = small_networks.random_network(layers, (65, 65, 3), mean=mean)
+  return network._replace(output="scores")
 
 
 def picture(network, unit, recipe=RECIPE):
@@ -187,15 +183,14 @@ def test_stopped_and_taken_up_again_is_the_same_to_the_bit(network):
 def test_a_checkpoint_of_shorter_chunks_ends_where_it_should(
   network, monkeypatch
 ):
-  recipe = dataclasses.replace(RECIPE, steps=24)
-  pictures = [picture(network, unit, recipe) for unit in (2, 5)]
+  pictures = [picture(network, unit) for unit in (2, 5)]
   whole = images(network, pictures)
-  monkeypatch.setattr(sweep, "_CHUNK_SMALL", 7)
+  monkeypatch.setattr(sweep, "_CHUNK_SMALL", 5)
   kept = sweep.pack(next(climb(network, pictures, batch=2)))
   monkeypatch.undo()
-  assert kept["step"] == 6
+  assert kept["step"] == 4
   *_, last = climb(network, pictures, batch=2, resume=kept)
-  assert last.step == 24 and last.history["score"].shape == (2, 24)
+  assert last.step == STEPS and last.history["score"].shape == (2, STEPS)
   np.testing.assert_array_equal(last.states.last.image, whole)
 
 
