@@ -193,16 +193,18 @@ def laid_out(layers: tuple[LayerInfo, ...], params: Params) -> Params:
   Kernels of convolutions are parted by group, see `ops.by_group`, and beside
   them and those of inner products stands a leaf `transpose`: within loops XLA
   would see to neither beforehand, and large kernels are read twice as fast so.
+  Weights that layers of other kinds read too, or of other groups, stay alone.
   """
-  groups, kernels = collections.defaultdict(set), {}
+  readers = collections.defaultdict(set)
   for layer in layers:
-    if layer.kind in _TRANSPOSED:
-      groups[layer.weights_key].add(layer.option("groups", 1))
-  for key, (count, *others) in groups.items():
-    kernel = params[key]["kernel"]
-    # Layers that share weights may have other groups; then all stay together.
-    count = 1 if others else count
-    kernels[key] = kernel if kernel.ndim == 2 else by_group(kernel, count)
+    groups = layer.option("groups", 1)
+    readers[layer.weights_key].add((layer.kind, groups))
+  kernels = {}
+  for key, ((kind, groups), *others) in readers.items():
+    if kind in _TRANSPOSED and not others:
+      kernel = params[key]["kernel"]
+      parted = kind == "convolution"
+      kernels[key] = by_group(kernel, groups) if parted else kernel
   transposes = _transposes(kernels)
   return {
     key: {**params[key], "kernel": kernels[key], "transpose": transposes[key]}

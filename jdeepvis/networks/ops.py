@@ -71,7 +71,8 @@ def apart(function: Callable, *arrays: AnyArray | float, **static: Any) -> Any:
   """`function(*arrays, **static)`, which a CPU's XLA compiles on its own.
 
   Fused into its readers it would be worked out anew for each of them: for a
-  pooling's derivative ten times the whole of it.
+  pooling's derivative ten times the whole of it. Nor do they have a say in how
+  it is rounded then.
 
   Args:
     function: jitted, the names of `static` among its static ones.
@@ -331,10 +332,16 @@ def inner_product(
     across: an axis of devices that each hold an equal part of the columns of
       the kernel and of its transpose, which must be there. All meet at each
       other's columns with their rows, so that weights are read once instead of
-      once a device. Differentiable in `x` alone, in reverse.
+      once a device. Differentiable in reverse; to derivatives weights are
+      constants.
     precision: as `jax.lax.Precision` names it.
+
+  Raises:
+    ValueError: products are shared out, but there is no transpose.
   """
   x = x.reshape(x.shape[0], -1)
+  if across is not None and transpose is None:
+    raise ValueError(f"Products shared out across {across} need a transpose.")
   if across is None:
     out = _product(x, kernel, transpose, precision)
   else:

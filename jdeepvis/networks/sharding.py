@@ -31,7 +31,7 @@ def mesh_for(batch: int) -> Mesh:
 
 
 def everywhere(tree: Any) -> Any:
-  """A pytree of arrays on all local devices; CPUs share one copy of it."""
+  """A pytree of numbers on all local devices; CPUs share one copy of it."""
   devices = jax.local_devices()
   if devices[0].platform == "cpu":
     # What JAX has allocated, other CPUs take as it lies.
@@ -52,8 +52,9 @@ def sharded(function: Callable, mesh: Mesh, *specs: Any) -> Callable:
   Args:
     function: of positional arguments.
     mesh: see `mesh_for`.
-    *specs: where its first arguments lie, or their leaves, `WHOLE` what every
-      device gets entire. All others are `SPLIT`, as is what it returns.
+    *specs: of its first arguments, for each or for each of its leaves how it
+      lies; `WHOLE` is given to every device entire. All other arguments are
+      `SPLIT`, as is what it returns.
   """
 
   def call(*args):

@@ -173,7 +173,8 @@ def place(network: Network, batch: int) -> Placed:
   one picture.
   """
   devices, layers = jax.local_devices(), network.layers
-  if devices[0].platform != "cpu" or not layers:
+  ours = isinstance(network.apply, GraphApply)
+  if devices[0].platform != "cpu" or not ours:
     return Placed(network.apply, everywhere(network.params))
   params = everywhere(laid_out(layers, network.params))
   if batch >= 2 * len(devices) > 2:

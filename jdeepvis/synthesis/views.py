@@ -53,7 +53,7 @@ def view(
   Args:
     image: centred, `[h, w, c]`.
     shift: downwards and to the right, pixels.
-    scale: magnification.
+    scale: magnification, above zero.
     rotation: from the row axis to the column axis, degrees.
   """
   return _resample(image, (jnp.asarray(shift), scale, rotation))
@@ -138,9 +138,9 @@ _resample.defvjp(_resample_forward, _resample_backward)
 
 
 def _score_of_view(score, shift, scale, rotation, key: PRNGKey, image: Image):
-  strengths = apart(_draw, key, shift, scale, rotation)
+  # Apart, so that no other program rounds a draw in another way.
+  moved, magnified, turned, key = apart(_draw, key, shift, scale, rotation)
   sides = jnp.array(image.shape[:2], jnp.float32)
-  moved, magnified, turned, key = strengths
   seen = view(image, shift=moved * sides, scale=magnified, rotation=turned)
   return score(key, seen)
 
