@@ -20,7 +20,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.synthesis.sweep import choose_batch
+from jdeepvis.synthesis.batches import choose_batch
 from jdeepvis.types import Image, JdeepvisError
 
 # Operations that keep one device busy. A core is with a few small pictures,

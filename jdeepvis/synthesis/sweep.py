@@ -22,7 +22,6 @@ from jdeepvis.networks.graph import (
   with_shared_products,
 )
 from jdeepvis.networks.network import InputSpec, Network
-from jdeepvis.networks.operations import count_operations
 from jdeepvis.networks.sharding import (
   AXIS,
   WHOLE,
@@ -42,19 +41,6 @@ _CHUNK = 16
 
 _CHUNK_SMALL, _SMALL = 64, 128 * 128
 """The same for images of so few pixels, whose steps a report would outlast."""
-
-# Operations while a byte is read: 165 Gflop/s and 18 GB/s of a CPU's core,
-# measured; half an H100's 67 Tflop/s and its 3.3 TB/s come to the same.
-_OPERATIONS_A_BYTE = 9
-
-_OPERATIONS_UNKNOWN = 800_000_000
-"""Of a network without a layer graph: what SqueezeNet's forward pass takes."""
-
-_MANY = 64
-"""Small pictures a device; more of them only share less of the chunk's end."""
-
-_SHARE_OF_READING = 0.2
-"""Of the time of the products; less takes too large a batch."""
 
 
 class Picture(NamedTuple):
@@ -201,60 +187,6 @@ def pack(progress: Progress) -> dict[str, np.ndarray]:
     **{f"state/{i}": np.asarray(leaf) for i, leaf in leaves},
     **{f"history/{name}": rows for name, rows in progress.history.items()},
   }
-
-
-def choose_batch(
-  network: Network,
-  layer: str,
-  *,
-  wanted: int,
-  free_bytes: int,
-  devices: int,
-  busy: int,
-) -> int:
-  """How many pictures to render at once within the memory there is.
-
-  Args:
-    network: any network.
-    layer: the blob that is asked.
-    wanted: pictures in all that share a program.
-    free_bytes: memory free on all devices together.
-    devices: how many there are.
-    busy: operations of one step that keep one device busy; more gain
-      nothing, but where pictures share the reading of large weights.
-
-  Returns:
-    A multiple of `devices`, at least that.
-  """
-  blobs = 0
-  for name, shape in network.shapes.items():
-    blobs += math.prod(shape)
-    if name == layer:
-      break
-  # Forward values, their gradients, and what pooling and views keep.
-  picture = 4 * 3 * (blobs + 12 * math.prod(network.input.shape))
-  fitting = max(1, int(free_bytes / 2 / devices / picture))
-  useful = _useful(network, layer, busy)
-  # Equal batches, half as large again if need be: empty places are a waste.
-  each = max(1, math.ceil(wanted / devices))
-  batches = max(1, round(each / useful), math.ceil(each / fitting))
-  return devices * math.ceil(each / batches)
-
-
-def _useful(network: Network, layer: str, busy: int) -> int:
-  """Pictures that keep a device busy and share the reading of weights."""
-  if not network.layers:
-    return min(math.ceil(busy / (2 * _OPERATIONS_UNKNOWN)), _MANY)
-  operations = count_operations(network, layer)
-  one = max(sum(operations.values()), 1)
-  filling = min(math.ceil(busy / (2 * one)), _MANY)
-  read = sum(
-    network.params[info.weights_key]["kernel"].nbytes
-    for info in network.layers
-    if info.name in operations
-  )
-  reading = read * _OPERATIONS_A_BYTE / one
-  return max(filling, math.ceil(reading / _SHARE_OF_READING))
 
 
 @dataclasses.dataclass(frozen=True)
