@@ -60,6 +60,9 @@ _SCALE = flags.DEFINE_float(
 _BGR = flags.DEFINE_bool(
   "bgr", True, "A described net for colours takes blue, green, red."
 )
+_HALF = flags.DEFINE_bool(
+  "half", False, "Keep the weights in 16 bits, in half the space."
+)
 _LICENCE = flags.DEFINE_string("licence", "unknown", "The weights' licence.")
 _OUT = flags.DEFINE_string("out", None, "The file to write.", required=True)
 
@@ -107,7 +110,11 @@ def main() -> None:
   )
   with atomic(out) as path:
     weights.write_network(
-      path, network, architecture=net if known else None, origin=origin
+      path,
+      network,
+      architecture=net if known else None,
+      origin=origin,
+      half=_HALF.value,
     )
   print(f"Wrote {out}; load it with jdeepvis.load_network({str(out)!r}).")
 

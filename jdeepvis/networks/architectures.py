@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jdeepvis.networks.alexnet import AlexNet, CaffeNet, TorchvisionAlexNet
+from jdeepvis.networks.googlenet import GoogLeNet
 from jdeepvis.networks.graph import GraphModule
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.networks.squeezenet import SqueezeNet
@@ -21,12 +22,15 @@ class Architecture(NamedTuple):
     input: its images; the mean can be another, given a file with one.
     output: the blob with the class scores before softmax.
     published: where its authors publish the weights, and their checksum.
+    training: beginnings of the names of layers in a weight file that serve
+      training alone.
   """
 
   module: Callable[..., GraphModule]
   input: InputSpec
   output: str
   published: str = ""
+  training: tuple[str, ...] = ()
 
 
 def _imagenet(size: int, mean=(123, 117, 104)) -> InputSpec:
@@ -62,6 +66,14 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
       "fc8",
       "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth (sha256 "
       "begins with 7be5be79)",
+    ),
+    "googlenet": Architecture(
+      GoogLeNet,
+      _imagenet(224),
+      "loss3/classifier",
+      f"{_CAFFE}/bvlc_googlenet.caffemodel (sha1 "
+      "405fc5acd08a3bb12de8ee5e23a96bec22f08204)",
+      training=("loss1/", "loss2/"),
     ),
     "squeezenet1.0": Architecture(
       functools.partial(SqueezeNet, version="1.0"),

@@ -122,6 +122,11 @@ def read_architecture(
     params, scale = read_array_pickle(weights), 1.0
   else:
     blobs = read_torchvision(weights) if torch else read_blobs(weights)
+    blobs = {
+      name: arrays
+      for name, arrays in blobs.items()
+      if not name.startswith(known.training)
+    }
     params = params_from_blobs(layers, spec.shape, blobs, str(weights))
     for sentence in _extra(blobs, layers, weights):
       raise JdeepvisError(sentence)

@@ -1,7 +1,13 @@
 """SqueezeNet 1.0 and 1.1 (Iandola et al. 2016, arXiv:1602.07360)."""
 
 from jdeepvis.networks.graph import INPUT, GraphModule
-from jdeepvis.networks.tables import Layers, conv, layer, max_pool
+from jdeepvis.networks.tables import (
+  Layers,
+  conv,
+  layer,
+  max_pool,
+  rectified_concat,
+)
 from jdeepvis.types import JdeepvisError
 
 
@@ -79,8 +85,8 @@ class SqueezeNet(GraphModule):
       *conv(f"{name}/squeeze1x1", source, squeeze, 1),
       *conv(f"{name}/expand1x1", f"{name}/squeeze1x1", expand, 1),
       *conv(f"{name}/expand3x3", f"{name}/squeeze1x1", expand, 3, pad=1),
-      *layer(
-        f"{name}/concat", "concat", f"{name}/expand1x1", f"{name}/expand3x3"
+      *rectified_concat(
+        f"{name}/concat", f"{name}/expand1x1", f"{name}/expand3x3"
       ),
     )
 

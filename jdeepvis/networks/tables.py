@@ -45,7 +45,13 @@ def dense(name: str, source: str, features: int) -> Layers:
 
 
 def max_pool(
-  name: str, source: str, kernel: int = 3, stride: int = 2, *, ceil: bool = True
+  name: str,
+  source: str,
+  kernel: int = 3,
+  stride: int = 2,
+  *,
+  pad: int = 0,
+  ceil: bool = True,
 ) -> Layers:
   """Overlapping max pooling, by default in Caffe's ceil mode."""
   return (
@@ -56,8 +62,28 @@ def max_pool(
       (name,),
       kernel=(kernel, kernel),
       stride=(stride, stride),
+      pad=(pad, pad),
       options=() if ceil else (("ceil", False),),
     ),
+  )
+
+
+def average_pool(name: str, source: str, kernel: int) -> Layers:
+  """Average pooling with a stride of 1."""
+  window = (kernel, kernel)
+  return (
+    LayerInfo(name, "average_pooling", (source,), (name,), kernel=window),
+  )
+
+
+def rectified_concat(name: str, *sources: str) -> Layers:
+  """Rectified maps side by side: blobs `name/pre` and `name`.
+
+  They are joined before their ReLU, so that both sides of it are known.
+  """
+  before = (f"{source}/pre" for source in sources)
+  return _rectified(
+    LayerInfo(name, "concat", tuple(before), (f"{name}/pre",))
   )
 
 

@@ -18,6 +18,7 @@ from jdeepvis.types import JdeepvisError, Params
 
 _KEY = "jdeepvis"
 _MEAN = "input.mean"
+_KEPT = (np.float16, np.float32)
 _DAMAGE = (
   AttributeError,
   KeyError,
@@ -45,7 +46,12 @@ class Origin:
 
 
 def write_network(
-  path: Path, network: Network, *, architecture: str | None, origin: Origin
+  path: Path,
+  network: Network,
+  *,
+  architecture: str | None,
+  origin: Origin,
+  half: bool = False,
 ) -> None:
   """Writes all that `read_network` needs into one file.
 
@@ -55,6 +61,8 @@ def write_network(
     architecture: a name in `ARCHITECTURES`; None writes the network's own
       table of layers.
     origin: where the weights come from.
+    half: keep the weights in 16 bits, which halves the file; they are read
+      back as float32.
 
   Raises:
     JdeepvisError: the weights' shapes are not the architecture's, the labels
@@ -70,8 +78,9 @@ def write_network(
   else:
     known = build(architecture, network.params, spec, network.labels)
     check_network(known, str(path), architecture)
+  kept = np.float16 if half else np.float32
   tensors = {
-    f"{layer}.{leaf}": np.ascontiguousarray(values, np.float32)
+    f"{layer}.{leaf}": np.ascontiguousarray(values, kept)
     for layer, leaves in network.params.items()
     for leaf, values in leaves.items()
   }
@@ -108,7 +117,7 @@ def read_network(path: Path | str) -> Network:
     spec = _read_input(about, tensors.pop(_MEAN))
     architecture, labels = about["architecture"], _read_labels(about["labels"])
     table, output = about.get("layers"), about.get("output")
-    strange = [k for k, v in tensors.items() if v.dtype != np.float32]
+    strange = [k for k, v in tensors.items() if v.dtype not in _KEPT]
     names = isinstance(architecture, str | None), isinstance(output, str | None)
     if strange or not all(names):
       raise ValueError(f"{strange or (architecture, output)}")
@@ -122,7 +131,7 @@ def read_network(path: Path | str) -> Network:
   params: dict[str, dict[str, np.ndarray]] = {}
   for name, values in tensors.items():
     layer, _, leaf = name.rpartition(".")
-    params.setdefault(layer, {})[leaf] = values
+    params.setdefault(layer, {})[leaf] = np.asarray(values, np.float32)
   if architecture is not None:
     try:
       network = build(architecture, params, spec, labels)

@@ -12,7 +12,13 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.weights import read_network
 from jdeepvis.types import JdeepvisError
 
-_BUNDLED = {"squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors"}
+DEFAULT = "googlenet"
+"""The network that scripts take where none is named."""
+
+_BUNDLED = {
+  "googlenet": "bvlc_googlenet/bvlc_googlenet.safetensors",
+  "squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors",
+}
 
 
 def load_network(
