@@ -24,13 +24,14 @@ format: $(VENV)/.installed-test
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks
 
-# JUDGE: another network with the same classes; PHOTOS: a folder of photographs.
+# NET: squeezenet1.1 or googlenet, judged by the other; PHOTOS: a folder.
+NET ?= squeezenet1.1
+JUDGE ?= $(if $(filter googlenet,$(NET)),squeezenet1.1,googlenet)
 quality: $(VENV)/.installed
-	@test -n '$(JUDGE)' || \
-	  { echo 'Name a second network: make quality JUDGE=net.safetensors'; exit 1; }
-	@$(BIN)/python -m experiments.render_units --config=configs/quality.py
+	@$(BIN)/python -m experiments.render_units --config=configs/quality.py:$(NET)
 	@$(BIN)/python -m experiments.score_pictures \
-	  --manifest=out/quality/manifest.json --net=$(JUDGE) --photos=$(PHOTOS)
+	  --manifest=out/quality/$(NET)/manifest.json --net=$(JUDGE) \
+	  --photos=$(PHOTOS)
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info

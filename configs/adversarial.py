@@ -13,5 +13,10 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
   """Entries are flags."""
   return ConfigDict(
-    {"photos": "third_party/photos", "size": 2.0, "out": "out/adversarial"}
+    {
+      "net": "squeezenet1.1",
+      "photos": "third_party/photos",
+      "size": 2.0,
+      "out": "out/adversarial",
+    }
   )

@@ -14,7 +14,7 @@ def get_config() -> ConfigDict:
   return ConfigDict(
     {
       "photos": "third_party/photos",
-      "layers": "fire3/concat,fire5/concat,fire7/concat",
+      "layers": "inception_3b/output,inception_4c/output,inception_5a/output",
       "out": "out/dreams",
     }
   )

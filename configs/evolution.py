@@ -14,5 +14,10 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
   """Entries are flags."""
   return ConfigDict(
-    {"encoding": "cppn", "generations": 400, "out": "out/evolution"}
+    {
+      "net": "squeezenet1.1",
+      "encoding": "cppn",
+      "generations": 400,
+      "out": "out/evolution",
+    }
   )

@@ -12,5 +12,10 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
   """Entries are flags."""
   return ConfigDict(
-    {"units": "all", "start": "noise,mean", "out": "out/fooling"}
+    {
+      "net": "squeezenet1.1",
+      "units": "all",
+      "start": "noise,mean",
+      "out": "out/fooling",
+    }
   )

@@ -14,6 +14,7 @@ def get_config() -> ConfigDict:
   """Entries are flags."""
   return ConfigDict(
     {
+      "net": "squeezenet1.1",
       "photos": "third_party/photos",
       "layers": (
         "conv1,fire2/concat,fire3/concat,fire4/concat,fire6/concat,"

@@ -11,4 +11,6 @@ from ml_collections import ConfigDict
 
 def get_config() -> ConfigDict:
   """Entries are flags."""
-  return ConfigDict({"photos": "third_party/photos", "out": "out/boxes"})
+  return ConfigDict(
+    {"net": "squeezenet1.1", "photos": "third_party/photos", "out": "out/boxes"}
+  )

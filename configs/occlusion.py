@@ -13,6 +13,7 @@ def get_config() -> ConfigDict:
   """Entries are flags."""
   return ConfigDict(
     {
+      "net": "squeezenet1.1",
       "photos": "third_party/photos/chelsea.jpg",
       "units": "281,282,285",
       "out": "out/occlusion",

@@ -33,7 +33,7 @@ from jdeepvis.display.presentation import headroom, stretch
 from jdeepvis.networks import classify
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import adversarial
 from jdeepvis.types import JdeepvisError, Pixels
 
@@ -41,8 +41,8 @@ _METHODS = ("fgsm", "iterated", "lbfgs")
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _PHOTOS = flags.DEFINE_string(
   "photos", None, "A photograph, or a folder of them."

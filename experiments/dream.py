@@ -1,8 +1,8 @@
 r"""Lets a network dream: pictures made more of what it sees in them.
 
   python -m experiments.dream --photos=third_party/photos \
-    --layers=fire3/concat,fire5/concat,fire7/concat --out=out/dreams
-  python -m experiments.dream --photos=sky.jpg --layers=fire5/concat \
+    --layers=inception_3b/output,inception_4c/output --out=out/dreams
+  python -m experiments.dream --photos=sky.jpg --layers=inception_4c/output \
     --guide=flowers.jpg --out=out/guided
   python -m experiments.dream --layers=output --units=flamingo,junco \
     --side=320 --frames=60 --out=out/zoom
@@ -35,7 +35,7 @@ from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import dream, objectives
 from jdeepvis.synthesis.outcome import outcome
 from jdeepvis.synthesis.score import Score, bind
@@ -44,14 +44,16 @@ from jdeepvis.types import Image, JdeepvisError, Pixels
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _PHOTOS = flags.DEFINE_string(
   "photos", None, "A photograph, or a folder of them; else noise."
 )
 _LAYERS = flags.DEFINE_list(
-  "layers", "fire5/concat", "Layers by their Caffe names; output: the classes."
+  "layers",
+  "inception_4c/output",
+  "Layers by their Caffe names; output: the classes.",
 )
 _UNITS = flags.DEFINE_string(
   "units", None, "Numbers, ranges, class names; else the whole layer."

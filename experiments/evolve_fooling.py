@@ -43,13 +43,13 @@ from jdeepvis.evolution.direct import Direct
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_units
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _ENCODING = flags.DEFINE_enum(
   "encoding", "cppn", ["direct", "cppn"], "What a genome is."

@@ -2,7 +2,7 @@ r"""Finds the images, and the places in them, that excite each unit most.
 
   python -m experiments.find_top_patches --images=photos --out=out/tree
   python -m experiments.find_top_patches --images=photos --out=out/tree \
-    --layers=conv1,fire5/concat,output --bottom=9 --views=deconv,guided
+    --layers=inception_3a/output,output --bottom=9 --views=deconv,guided
 
 IMAGES is a folder, read however deep, or a text file with one image a line.
 A run that is killed and started again goes on where it was, to the same bits.
@@ -31,7 +31,7 @@ from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.names import find_layer, nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.probing import images, scan, top_patches
 from jdeepvis.probing.backprop import RULES
 from jdeepvis.probing.states import ScanStates
@@ -39,8 +39,8 @@ from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder of images, or a text file with one a line."

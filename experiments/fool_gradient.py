@@ -33,15 +33,15 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import fooling, recipes, starts
 from jdeepvis.synthesis.outcome import outcome
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _UNITS = flags.DEFINE_string(
   "units", "130", "Numbers, ranges (3-7), class names, all; commas between."

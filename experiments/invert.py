@@ -1,8 +1,8 @@
 r"""Rebuilds photographs from what a layer says of them.
 
   python -m experiments.invert --photos=third_party/photos \
-    --layers=conv1,fire4/concat,fire8/concat,output --out=out/inverted
-  python -m experiments.invert --photos=photos --layers=fire5/concat \
+    --layers=conv2/3x3,inception_4c/output,output --out=out/inverted
+  python -m experiments.invert --photos=photos --layers=inception_4c/output \
     --units=0-127 --side=13 --out=out/part
 
 From noise it looks for an image with the same code, smooth and of usual
@@ -32,15 +32,15 @@ from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import inversion, statistics
 from jdeepvis.synthesis.outcome import outcome
 from jdeepvis.types import Pixels
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _PHOTOS = flags.DEFINE_string(
   "photos", None, "A photograph, or a folder of them."

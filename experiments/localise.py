@@ -33,15 +33,15 @@ from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import in_picture, preprocess, to_pixels
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.probing import backprop
 from jdeepvis.probing.localisation import localise
 from jdeepvis.types import Pixels
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _PHOTOS = flags.DEFINE_string(
   "photos", None, "A photograph, or a folder of them."

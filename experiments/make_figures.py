@@ -34,7 +34,7 @@ from jdeepvis.display.unit_tree import PATCHES, grid_file, original_montage
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import recipes, starts
 from jdeepvis.types import JdeepvisError, Pixels
 
@@ -43,8 +43,8 @@ _FIGURE = flags.DEFINE_enum(
 )
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _UNITS = flags.DEFINE_string(
   "units", None, "As for render_units, in place of a lot."

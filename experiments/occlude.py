@@ -1,8 +1,8 @@
 r"""Covers each place of photographs in turn and tells what a unit loses.
 
   python -m experiments.occlude --photos=third_party/photos --out=out/covered
-  python -m experiments.occlude --photos=photos --layer=fire8/expand3x3 \
-    --units=12 --size=32 --stride=8 --out=out/covered_fire8
+  python -m experiments.occlude --photos=photos --layer=inception_4c/output \
+    --units=12 --size=32 --stride=8 --out=out/covered_4c
 
 A grey square slides over each photograph; where the unit's value falls the
 picture is red, where it rises blue (Zeiler and Fergus 2014, figure 7). --units
@@ -32,14 +32,14 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.probing import occlusion
 from jdeepvis.types import Pixels
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _PHOTOS = flags.DEFINE_string(
   "photos", None, "A photograph, or a folder of them."

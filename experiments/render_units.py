@@ -1,8 +1,8 @@
 r"""Renders what units of a network want to see.
 
   python -m experiments.render_units --units=flamingo,junco --out=out/birds
-  python -m experiments.render_units --layer=fire5/expand3x3 --units=0-7 \
-    --recipe=default,paper_c --seeds=2 --out=out/fire5
+  python -m experiments.render_units --layer=inception_4c/output --units=0-7 \
+    --recipe=default,paper_c --seeds=2 --out=out/4c
 
 Give a folder that a run was stopped in and it goes on where it was; more
 units, seeds, layers or recipes are added to what is there. Open
@@ -27,7 +27,7 @@ from jdeepvis.networks.convert import sha256, weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import recipes, starts
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
@@ -35,8 +35,8 @@ from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _LAYER = flags.DEFINE_string(
   "layer", "output", "A layer by its Caffe name; output: the class scores."

@@ -1,7 +1,7 @@
 r"""Opens the deep visualization toolbox in the browser.
 
   python -m experiments.run_toolbox
-  python -m experiments.run_toolbox --net=googlenet.safetensors \
+  python -m experiments.run_toolbox --net=squeezenet1.1 \
     --images=photos --units=out/tree
 
 It prints the address to open. Press h there to see what the keys do.
@@ -10,13 +10,13 @@ It prints the address to open. Press h there to see what the keys do.
 from absl import flags
 
 from experiments import common
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
   "net",
-  "squeezenet1.1",
-  "The bundled network, a .safetensors file, or package.module:factory.",
+  DEFAULT_NETWORK,
+  "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder or a list of images; else bundled photographs."

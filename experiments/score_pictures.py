@@ -2,7 +2,7 @@ r"""Asks a network that made none of the pictures what they show.
 
   python -m experiments.score_pictures --manifest=out/birds/manifest.json \
     --net=googlenet.prototxt --weights=googlenet.caffemodel --mean=104,117,123
-  python -m experiments.score_pictures --manifest=out/fire5/manifest.json \
+  python -m experiments.score_pictures --manifest=out/4c/manifest.json \
     --photos=photos
 
 For each recipe: how many pictures of class units there are; the mean

@@ -28,12 +28,12 @@ from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.zoo import load_network
+from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import ablation, recipes, starts, summary
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
-  "net", "squeezenet1.1", "A bundled network, or a .safetensors file."
+  "net", DEFAULT_NETWORK, "A bundled network, or a .safetensors file."
 )
 _LAYER = flags.DEFINE_string(
   "layer", "output", "A layer by its Caffe name; output: the class scores."

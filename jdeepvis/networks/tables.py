@@ -81,9 +81,11 @@ def rectified_concat(name: str, *sources: str) -> Layers:
 
   They are joined before their ReLU, so that both sides of it are known.
   """
-  before = (f"{source}/pre" for source in sources)
-  return _rectified(
-    LayerInfo(name, "concat", tuple(before), (f"{name}/pre",))
+  before = f"{name}/pre"
+  sides = tuple(f"{source}/pre" for source in sources)
+  return (
+    LayerInfo(before, "concat", sides, (before,)),
+    LayerInfo(name, "relu", (before,), (name,)),
   )
 
 

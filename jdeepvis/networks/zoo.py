@@ -12,7 +12,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.weights import read_network
 from jdeepvis.types import JdeepvisError
 
-DEFAULT = "googlenet"
+DEFAULT_NETWORK = "googlenet"
 """The network that scripts take where none is named."""
 
 _BUNDLED = {
@@ -32,9 +32,9 @@ def load_network(
 ) -> Network:
   """Loads a network by its name, from one file, or from Caffe's files.
 
-  `load_network("squeezenet1.1")` is bundled; a .safetensors file that
-  `experiments.convert_weights` made needs nothing else; the rest is for
-  `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
+  `load_network("googlenet")` and `squeezenet1.1` are bundled; a .safetensors
+  file that `experiments.convert_weights` made needs nothing else; the rest is
+  for `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
 
   Args:
     name: a bundled network, a .safetensors file, a .prototxt, or

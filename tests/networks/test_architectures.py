@@ -11,6 +11,7 @@ from jdeepvis.networks.caffe import arrays, reader
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.convert import fold_pixels, read_architecture
+from jdeepvis.networks.googlenet import GoogLeNet
 from jdeepvis.networks.graph import GraphApply, infer_shapes
 from jdeepvis.networks.squeezenet import SqueezeNet
 from jdeepvis.types import JdeepvisError
@@ -22,6 +23,7 @@ from jdeepvis.types import JdeepvisError
     ("caffenet", 60_965_224),
     ("alexnet", 60_965_224),
     ("alexnet-torchvision", 61_100_840),
+    ("googlenet", 6_998_552),
     ("squeezenet1.0", 1_248_424),
     ("squeezenet1.1", 1_235_496),
   ],
@@ -121,6 +123,21 @@ def test_table_equals_its_prototxt(make, name, shared_data, caffe_files):
     _close(our_blobs[blob], values)
   assert np.abs(their_gradient).max() > 0
   _close(our_gradient, their_gradient)
+
+
+def test_googlenet_is_its_prototxt_layer_for_layer(shared_data):
+  net = reader.read_net(shared_data / "caffe/nets/bvlc_googlenet.prototxt")
+  theirs = {layer.outputs: layer for layer in build_graph(net).layers}
+  ours = {layer.outputs: layer for layer in GoogLeNet().layers()}
+  assert ours.keys() == theirs.keys()
+  for outputs, layer in ours.items():
+    other = theirs[outputs]
+    assert layer[1:8] == other[1:8]
+    assert layer.weights_key == other.weights_key or layer.kind == "relu"
+    settings = dict(other.options)
+    assert settings.keys() == dict(layer.options).keys()
+    for name, value in layer.options:  # Caffe's alpha is a float32.
+      assert value == pytest.approx(settings[name], rel=1e-6)
 
 
 @pytest.mark.parametrize("make", [CaffeNet, AlexNet, TorchvisionAlexNet])

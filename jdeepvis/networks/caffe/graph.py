@@ -144,7 +144,28 @@ def _name_blobs(net: NetDescription) -> tuple[LayerInfo, ...]:
       layers.append(pre)
       inputs = (before,)
     layers.append(layer._replace(inputs=inputs, outputs=outputs))
-  return tuple(layers)
+  return _with_sides_of_concats(layers)
+
+
+def _with_sides_of_concats(layers: list[LayerInfo]) -> tuple[LayerInfo, ...]:
+  """Joins rectified maps before their ReLU, so that both sides are known."""
+  relus = {
+    x.outputs[0]: x.inputs[0]
+    for x in layers
+    if x.kind == "relu" and not x.options
+  }
+  taken = {name for layer in layers for name in layer.outputs}
+  done = []
+  for layer in layers:
+    before = f"{layer.outputs[0]}/pre" if layer.outputs else ""
+    joins = layer.kind == "concat" and relus.keys() >= set(layer.inputs)
+    if not joins or before in taken:
+      done.append(layer)
+      continue
+    inputs = tuple(relus[name] for name in layer.inputs)
+    done.append(LayerInfo(before, "concat", inputs, (before,)))
+    done.append(LayerInfo(layer.name, "relu", (before,), layer.outputs))
+  return tuple(done)
 
 
 class _Values:
