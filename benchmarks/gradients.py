@@ -37,6 +37,7 @@ def rows() -> Iterator[list[str]]:
   squeezenet = load_network("squeezenet1.1")
   yield _default_recipe(squeezenet)
   yield _of_the_machine("SqueezeNet", squeezenet)
+  yield _of_the_machine("GoogLeNet", load_network("googlenet"))
   caffenet = rendering.random_caffenet()
   yield _of_the_machine("CaffeNet", caffenet)
   for number in range(1, 6):

@@ -36,6 +36,7 @@ def rows() -> Iterator[list[str]]:
   squeezenet = load_network("squeezenet1.1")
   for name in ("paper_c", "paper_b", "paper_d"):
     yield _row("SqueezeNet class scores", squeezenet, name)
+  yield _row("GoogLeNet class scores", load_network("googlenet"), "paper_c")
   yield _row("CaffeNet fc8, random weights", random_caffenet(), "paper_c")
 
 

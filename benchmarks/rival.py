@@ -138,6 +138,8 @@ def _layer(network: Network, shapes: Mapping, layer: LayerInfo) -> Callable:
       return lambda x: F.max_pool2d(
         x, layer.kernel, layer.stride, layer.pad, ceil_mode=True
       )
+    case "average_pooling":
+      return lambda x: F.avg_pool2d(x, layer.kernel, layer.stride, layer.pad)
     case "lrn":
       return _lrn(shapes[layer.inputs[0]][-1], dict(layer.options))
     case "relu":

@@ -3,8 +3,9 @@
 import functools
 import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
@@ -15,10 +16,13 @@ from jdeepvis.types import JdeepvisError
 DEFAULT_NETWORK = "googlenet"
 """The network that scripts take where none is named."""
 
-_BUNDLED = {
-  "googlenet": "bvlc_googlenet/bvlc_googlenet.safetensors",
-  "squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors",
-}
+BUNDLED: Mapping[str, str] = MappingProxyType(
+  {
+    "googlenet": "bvlc_googlenet/bvlc_googlenet.safetensors",
+    "squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors",
+  }
+)
+"""The networks in the box, each with its file in `third_party()`."""
 
 
 def load_network(
@@ -79,8 +83,8 @@ def load_network(
     raise JdeepvisError(
       f"Weights, mean, labels, scale and bgr are for a .prototxt, not {name!r}."
     )
-  if name in _BUNDLED:
-    return read_network(third_party() / _BUNDLED[name])
+  if name in BUNDLED:
+    return read_network(third_party() / BUNDLED[name])
   if name.endswith(".safetensors"):
     return read_network(name)
   if name in ARCHITECTURES:

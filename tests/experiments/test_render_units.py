@@ -22,14 +22,20 @@ ROOT = Path(__file__).parents[2]
 # How ml_collections loads a config.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
 
-COMMAND = [sys.executable, "-m", "experiments.render_units"]
+COMMAND = [
+  sys.executable,
+  "-m",
+  "experiments.render_units",
+  "--net=squeezenet1.1",
+]
 
 
 @pytest.fixture
 def script(monkeypatch, squeezenet):
   """Runs the script's `main` within this process, up to its very end."""
   monkeypatch.setattr(render_units, "load_network", load_once(squeezenet))
-  return lambda *arguments: SCRIPT.run(monkeypatch, *arguments)
+  net = "--net=squeezenet1.1"
+  return lambda *arguments: SCRIPT.run(monkeypatch, net, *arguments)
 
 
 def load_once(squeezenet):

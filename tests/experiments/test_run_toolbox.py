@@ -17,7 +17,7 @@ def test_without_flags_the_bundled_network_is_served(script, monkeypatch):
   script.run(monkeypatch)
   assert served["net"].labels[130] == "flamingo"
   assert (served["host"], served["port"]) == ("127.0.0.1", 8090)
-  assert served["title"] == "squeezenet1.1"
+  assert served["title"] == "googlenet"
 
 
 def test_a_key_without_its_certificate_is_refused(script, monkeypatch):
