@@ -124,7 +124,7 @@ def _operations(network: Network, layer: str) -> int:
 def _gradients(network: Network, objective: Objective, count: int) -> Callable:
   """Gradients alone, one step after another, over all devices."""
   params = everywhere(laid_out(network.layers, network.params))
-  score = bind(network._replace(params=params), objective)
+  score = bind(network.replace(params=params), objective)
 
   def steps(score, images):
     slopes = jax.vmap(jax.grad(lambda image: score(None, image)[0]))

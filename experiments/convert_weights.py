@@ -99,7 +99,7 @@ def main() -> None:
       bgr=_BGR.value,
     )
     print(*notes, sep="\n", end="\n" * bool(notes))
-  network = network._replace(labels=labels)
+  network = network.replace(labels=labels)
   weights.check_network(network, _LABELS.value or net)
   # `random` is no file: there is nothing to tell of its origin.
   made_up = _WEIGHTS.value == convert.RANDOM

@@ -53,7 +53,7 @@ def caffenet() -> Network:
   network = random_network(table, (227, 227, 3))
   prob = layer("prob", "softmax", "fc8")
   table = (*table, *prob)
-  return network._replace(apply=GraphApply(table), layers=table)
+  return network.replace(apply=GraphApply(table), layers=table)
 
 
 @functools.cache
@@ -153,4 +153,4 @@ def _classifier(seed: int, side: int, width: int) -> Network:
     name: leaf / 30 for name, leaf in network.params["conv10"].items()
   }
   labels = tuple(f"thing {i}, or so" for i in range(9))
-  return network._replace(params=params, labels=labels, output="scores")
+  return network.replace(params=params, labels=labels, output="scores")

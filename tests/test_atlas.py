@@ -213,7 +213,7 @@ def favour(network, unit):
   """The same network with one class far ahead of all."""
   conv10 = dict(network.params["conv10"])
   conv10["bias"] = conv10["bias"].at[unit].add(1e3)
-  return network._replace(params={**network.params, "conv10": conv10})
+  return network.replace(params={**network.params, "conv10": conv10})
 
 
 @pytest.mark.parametrize(
@@ -227,12 +227,12 @@ def favour(network, unit):
       "no_progress",
     ),
     (
-      lambda net: net._replace(params=jax.tree.map(jnp.zeros_like, net.params)),
+      lambda net: net.replace(params=jax.tree.map(jnp.zeros_like, net.params)),
       RECIPE,
       "zero_gradient",
     ),
     (
-      lambda net: net._replace(
+      lambda net: net.replace(
         params=jax.tree.map(lambda leaf: leaf * jnp.nan, net.params)
       ),
       dataclasses.replace(RECIPE, keep="last"),

@@ -30,7 +30,7 @@ def network():
   mean = np.float32([123, 117, 104])
   made = random_network(table, (55, 55, 3), mean=mean)
   table = (*table, *layer("prob", "softmax", "fc8"))
-  return made._replace(apply=GraphApply(table), layers=table, labels=LABELS)
+  return made.replace(apply=GraphApply(table), layers=table, labels=LABELS)
 
 
 def house():

@@ -137,7 +137,7 @@ def read_architecture(
   _, params = fold_pixels(
     layers, params, spec.shape, reverse=not torch, scale=scale
   )
-  return network._replace(params=params)
+  return network.replace(params=params)
 
 
 def fold_pixels(

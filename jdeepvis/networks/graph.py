@@ -184,7 +184,7 @@ def with_precision(network: Network, precision: str) -> Network:
     else layer
     for layer in network.layers
   )
-  return network._replace(apply=GraphApply(layers), layers=layers)
+  return network.replace(apply=GraphApply(layers), layers=layers)
 
 
 def laid_out(layers: tuple[LayerInfo, ...], params: Params) -> Params:

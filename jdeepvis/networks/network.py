@@ -1,6 +1,8 @@
 """`Network`, `InputSpec`, `LayerInfo`: the types that all else takes."""
 
+import dataclasses
 import functools
+import math
 from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -8,11 +10,24 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jdeepvis.types import Activations, AnyArray, Params
+from jdeepvis.types import Activations, AnyArray, Images, Params
 
 
-class InputSpec(NamedTuple):
-  """What a network wants to be shown.
+_STATIC = {"static": True}
+
+
+class _Replaceable:
+  """A frozen dataclass that can be had with other values."""
+
+  def replace(self, **changes: Any):
+    """The same with some of its attributes changed."""
+    return dataclasses.replace(self, **changes)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class InputSpec(_Replaceable):
+  """What a network wants to be shown; a pytree whose leaf is the mean.
 
   Attributes:
     shape: height and width in pixels, then channels.
@@ -21,9 +36,9 @@ class InputSpec(NamedTuple):
       crop, pixels; None resizes straight to `shape`.
   """
 
-  shape: tuple[int, int, int]
+  shape: tuple[int, int, int] = dataclasses.field(metadata=_STATIC)
   mean: AnyArray
-  resize: int | None = None
+  resize: int | None = dataclasses.field(default=None, metadata=_STATIC)
 
   @property
   def bounds(self) -> tuple[AnyArray, AnyArray]:
@@ -76,29 +91,74 @@ class LayerInfo(NamedTuple):
     return self.weights or self.name
 
 
-class Network(NamedTuple):
-  """A trained network as a pure function with its weights beside it.
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Network(_Replaceable):
+  """A trained network: a pure function with its weights beside it.
+
+  It is a pytree whose leaves are the weights and the input's mean; all else is
+  static. So `jit`, `vmap` (over the weights of several checkpoints), `grad`
+  and `device_put` take it as an argument, and two loads of one network share
+  a compiled program.
+
+  >>> import jax, jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> image = jax.numpy.zeros((1, 227, 227, 3))
+  >>> conv1 = jax.jit(lambda network, image: network(image)["conv1"])
+  >>> conv1(network, image).shape
+  (1, 113, 113, 64)
 
   Attributes:
-    apply: `apply(params, images, *, until=None, relu=jax.nn.relu)` gives the
-      activations, a dict from blob name to array. `images` are centred,
-      `[n, h, w, c]`. `until` names the blob (or a tuple of blobs) after which
-      nothing more is computed; `relu` replaces the rectifier, which is how
-      other backward rules get in. A rectified layer stands there twice:
-      `conv1` after its ReLU and `conv1/pre` before it. Hashable.
+    apply: `apply(params, images, *, until=None, relu=jax.nn.relu)`, what
+      `network(images, ...)` calls. Hashable.
     params: the weights, by layer.
     input: what the images must be.
     layers: the layer graph, in order of computation; empty where unknown.
     labels: the class names in order, or empty.
     output: the blob that holds the class scores before softmax.
+    name: what it is called in captions.
   """
 
-  apply: Callable[..., Activations]
+  apply: Callable[..., Activations] = dataclasses.field(metadata=_STATIC)
   params: Params
   input: InputSpec
-  layers: tuple[LayerInfo, ...]
-  labels: tuple[str, ...]
-  output: str
+  layers: tuple[LayerInfo, ...] = dataclasses.field(metadata=_STATIC)
+  labels: tuple[str, ...] = dataclasses.field(metadata=_STATIC)
+  output: str = dataclasses.field(metadata=_STATIC)
+  name: str = dataclasses.field(default="network", metadata=_STATIC)
+
+  def __call__(
+    self,
+    images: Images,
+    *,
+    until: str | tuple[str, ...] | None = None,
+    relu: Callable = jax.nn.relu,
+    **more: Any,
+  ) -> Activations:
+    """The activations of `images`, a dict from blob name to array.
+
+    A rectified layer stands there twice: `conv1` after its ReLU and
+    `conv1/pre` before it.
+
+    Args:
+      images: centred, `[n, h, w, c]`.
+      until: the blob, or several, after which nothing more is computed.
+      relu: the rectifier, which is how other backward rules get in.
+      **more: for layer graphs, see `GraphApply`.
+    """
+    return self.apply(self.params, images, until=until, relu=relu, **more)
+
+  def __repr__(self) -> str:
+    height, width, channels = self.input.shape
+    weights = sum(math.prod(np.shape(x)) for x in jax.tree.leaves(self.params))
+    parts = [f"{height} x {width} x {channels}", f"{weights:,} weights"]
+    if self.layers:
+      parts.insert(1, f"{len(self.layers)} layers")
+    if self.output:
+      parts.append(f"scores {self.output!r}")
+    if self.labels:
+      parts.append(f"{len(self.labels)} class names")
+    return f"Network({self.name!r}: {', '.join(parts)})"
 
   @property
   def order(self) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ def pass_normalisation(network: Network) -> Network:
     layer._replace(kind="lrn_passed") if layer.kind == "lrn" else layer
     for layer in network.layers
   )
-  return network._replace(apply=GraphApply(layers), layers=layers)
+  return network.replace(apply=GraphApply(layers), layers=layers)
 
 
 def origin(network: Network, layer: str) -> str:

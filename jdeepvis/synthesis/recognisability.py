@@ -111,7 +111,7 @@ def under_views(
   Raises:
     JdeepvisError: as in `recognisability`.
   """
-  centred = _centred(images, network.input._replace(resize=None))
+  centred = _centred(images, network.input.replace(resize=None))
   look = jax.vmap(
     random_views(_itself, shift=_SHIFT, scale=_SCALE), in_axes=(None, 0)
   )

@@ -82,7 +82,7 @@ class Engine:
   """
 
   def __init__(self, network: Network):
-    self.network = network._replace(params=jax.device_put(network.params))
+    self.network = network.replace(params=jax.device_put(network.params))
     self.shapes = network.shapes
     self._programs = {}
     self._patches = functools.cache(functools.partial(find_patches, network))
@@ -110,7 +110,7 @@ class Engine:
     return self._patches(layer)(cell).field
 
   def _run(self, program: Program, params, image, start: Start) -> Answer:
-    network = self.network._replace(params=params)
+    network = self.network.replace(params=params)
     images = image[None]
     layer, source = program.layer, program.origin or program.layer
     blobs = network.apply(params, images, until=(layer, source))

@@ -73,7 +73,7 @@ def prepare(pixels: Pixels, spec: InputSpec, fit: str) -> Pixels:
       warps to a larger square and takes its middle.
   """
   if fit == "stretch":
-    return pictures.fit(pixels, spec._replace(resize=None))
+    return pictures.fit(pixels, spec.replace(resize=None))
   return pictures.fit(pixels, spec, mode=fit)
 
 

@@ -205,7 +205,7 @@ def test_the_network_is_asked_for_what_it_says_itself():
     jax.random.key(0), (3, *network.input.shape)
   )
   centred = images - network.input.mean
-  for one in (network, network._replace(layers=())):
+  for one in (network, network.replace(layers=())):
     np.testing.assert_allclose(
       chances(one)(images), classify.probabilities(one, centred), rtol=1e-5
     )

@@ -188,14 +188,14 @@ def dumb():
   """A network that gives no numbers."""
   network = small_networks.classifier()
   params = jax.tree.map(lambda leaf: leaf * np.nan, network.params)
-  return network._replace(params=params)
+  return network.replace(params=params)
 
 
 def two_channels():
   network = small_networks.padded_average()
   shape = (27, 24, 2)
-  return network._replace(
-    input=network.input._replace(shape=shape, mean=np.zeros(2, np.float32)),
+  return network.replace(
+    input=network.input.replace(shape=shape, mean=np.zeros(2, np.float32)),
     apply=GraphApply(network.layers[:0]),
   )
 

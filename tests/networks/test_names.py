@@ -87,7 +87,7 @@ def test_an_ambiguous_class_name_lists_its_numbers(squeezenet):
 
 
 def test_classes_have_names_only_where_there_are_labels(squeezenet):
-  bare = squeezenet._replace(labels=())
+  bare = squeezenet.replace(labels=())
   with pytest.raises(JdeepvisError, match="numbers only"):
     names.find_units(bare, "scores", "flamingo")
 

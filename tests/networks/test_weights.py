@@ -28,7 +28,7 @@ def network(squeezenet):
     squeezenet.params,
   )
   labels = tuple(f"thing {i}" for i in range(1000))
-  return squeezenet._replace(params=params, labels=labels)
+  return squeezenet.replace(params=params, labels=labels)
 
 
 @pytest.fixture
@@ -184,8 +184,8 @@ def test_nothing_is_written_that_could_not_be_read(network, tmp_path):
   path = tmp_path / "net.safetensors"
   wrong = {**network.params, "conv1": {"kernel": np.ones((3, 3, 3, 4))}}
   for bad, told in (
-    (network._replace(params=wrong), "'conv1'"),
-    (network._replace(labels=("one",)), "1 labels"),
+    (network.replace(params=wrong), "'conv1'"),
+    (network.replace(labels=("one",)), "1 labels"),
   ):
     with pytest.raises(JdeepvisError, match=told):
       weights.write_network(

@@ -85,7 +85,7 @@ def test_a_window_of_zeros_goes_to_its_first_cell():
   network = random_network(table, (4, 6, 1))
   kernel = np.full((1, 1, 1, 1), 3, np.float32)
   params = {"conv": {"kernel": kernel, "bias": np.float32([-100])}}
-  network = network._replace(params=params)
+  network = network.replace(params=params)
   images = np.float32(np.random.default_rng(0).normal(0, 1, (1, 4, 6, 1)))
   seed = np.ones((1, 2, 3, 1), np.float32)
   view = {

@@ -198,7 +198,7 @@ def test_one_unit_that_never_fires_has_scores_of_zero():
       "bias": np.float32([-1]),
     }
   }
-  network = network._replace(params=params)
+  network = network.replace(params=params)
   pixels = np.ones((2, 3, 3, 1), np.float32)
   survey = _look(
     network,

@@ -25,7 +25,7 @@ def picture(network):
   """From weights, a start and a seed to a picture: scan, views, clips."""
 
   def make(params, image, seed):
-    score = bind(network._replace(params=params), neuron("output", 1))
+    score = bind(network.replace(params=params), neuron("output", 1))
     made = render.render(
       assembly.with_views(RECIPE, score, network.input),
       assembly.transform(RECIPE, network.input),

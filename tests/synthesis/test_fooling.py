@@ -88,7 +88,7 @@ def test_certainty_is_the_networks_own_of_the_picture_in_a_file():
 
 def test_certainty_without_a_softmax_of_its_own():
   whole = small_networks.classifier()
-  network = whole._replace(layers=())
+  network = whole.replace(layers=())
   image = jnp.zeros(network.input.shape)
   value, more = fooling.certainty(network, 2)(jax.random.key(0), image)
   assert more["probability"] == pytest.approx(float(np.exp(value)))

@@ -24,7 +24,7 @@ def small():
   layers = jdeepvis.SqueezeNet(classes=9, width=0.25).layers()
   mean = np.array([123, 117, 104], np.float32)
   network = small_networks.random_network(layers, (65, 65, 3), mean=mean)
-  return network._replace(output="scores")
+  return network.replace(output="scores")
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_a_network_that_says_the_same_of_all_names_none(network):
   images = np.stack([flat(0)] * 5)
   marks = jdeepvis.recognisability(images, range(5), network)
   np.testing.assert_array_equal(marks.rank, [5] * 5)
-  broken = network._replace(params=COLOURS * np.nan)
+  broken = network.replace(params=COLOURS * np.nan)
   marks = jdeepvis.recognisability(images, range(5), broken)
   assert marks.top1 == 0 and marks.median_rank == 5
 

@@ -45,7 +45,7 @@ def network():
   layers = jdeepvis.SqueezeNet(classes=9, width=0.125).layers()
   mean = np.array([123, 117, 104], np.float32)
   network = small_networks.random_network(layers, (65, 65, 3), mean=mean)
-  return network._replace(output="scores")
+  return network.replace(output="scores")
 
 
 def picture(network, unit, recipe=RECIPE):
@@ -95,7 +95,7 @@ def wide_network():
     *dense("fc8", "fc7", 1000),
   )
   network = small_networks.random_network(table, (227, 227, 3))
-  return network._replace(output="fc8/pre")
+  return network.replace(output="fc8/pre")
 
 
 def wide_images(batch):
