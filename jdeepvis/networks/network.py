@@ -90,7 +90,8 @@ class Network(NamedTuple):
     input: what the images must be.
     layers: the layer graph, in order of computation; empty where unknown.
     labels: the class names in order, or empty.
-    output: the blob that holds the class scores before softmax.
+    output: the blob that holds the class scores before softmax; None where
+      there are none, as in convolutions alone. Such a network has no labels.
   """
 
   apply: Callable[..., Activations]
@@ -98,7 +99,7 @@ class Network(NamedTuple):
   input: InputSpec
   layers: tuple[LayerInfo, ...]
   labels: tuple[str, ...]
-  output: str
+  output: str | None
 
   @property
   def order(self) -> tuple[str, ...]:
