@@ -41,7 +41,7 @@ from jdeepvis.evolution.archive import LEVELS, Encoding, Unrelated
 from jdeepvis.evolution.cppn import Cppn
 from jdeepvis.evolution.direct import Direct
 from jdeepvis.networks.convert import weights_sha256
-from jdeepvis.networks.names import find_units
+from jdeepvis.networks.names import class_scores, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.types import JdeepvisError
@@ -98,13 +98,14 @@ def main() -> None:
   if _PLOTS.value:
     plots.require_matplotlib()
   network = load_network(_NET.value)
+  layer = class_scores(network)
   encoding = _encoding(network)
-  cell = _cell(network)
+  cell = _cell(network, layer)
   settings = _settings(network)
   with only_run(_OUT.value):
     folder = CellFolder.open(_OUT.value, settings, versions=common.versions())
     if cell is not None:
-      _render_cell(folder, network, encoding, cell)
+      _render_cell(folder, network, layer, encoding, cell)
       return
     bred = _breed(folder, network, encoding)
     rows = breeding.history_rows(bred.history, settings["offspring"])
@@ -133,7 +134,7 @@ def _encoding(network: Network) -> Encoding:
   return Unrelated(encoding) if _UNRELATED.value else encoding
 
 
-def _cell(network: Network) -> int | None:
+def _cell(network: Network, layer: str) -> int | None:
   if (_CELL.value is None) != (_RENDER_SIZE.value is None):
     raise JdeepvisError("--cell=CLASS and --render_size=PIXELS go together.")
   if _CELL.value is None:
@@ -143,7 +144,7 @@ def _cell(network: Network) -> int | None:
       "Direct genomes are pixels of one size; --render_size is for "
       "--encoding=cppn."
     )
-  units = find_units(network, network.output, _CELL.value)
+  units = find_units(network, layer, _CELL.value)
   if len(units) != 1:
     raise JdeepvisError(
       f"--cell={_CELL.value} names {len(units)} classes; name one."
@@ -194,14 +195,18 @@ def _breed(
 
 
 def _render_cell(
-  folder: CellFolder, network: Network, encoding: Encoding, cell: int
+  folder: CellFolder,
+  network: Network,
+  layer: str,
+  encoding: Encoding,
+  cell: int,
 ) -> None:
   archive = breeding.load(folder, network, encoding).archive
   size = _RENDER_SIZE.value
   large = Cppn((size, size, network.input.shape[-1]))
   genome = jax.tree.map(lambda leaf: leaf[cell], archive.genome)
   picture = np.asarray(jax.jit(large.decode)(genome)).astype(np.uint8)
-  file = Path(picture_file(network.output, cell, "cppn", _SEED.value))
+  file = Path(picture_file(layer, cell, "cppn", _SEED.value))
   path = folder.path / file.with_name(f"{file.stem}_{size}.png")
   write_image(path, picture)
   print(path)

@@ -30,7 +30,7 @@ from experiments import common, pictures
 from jdeepvis.atlas import Request
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import find_units
+from jdeepvis.networks.names import class_scores, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
@@ -101,7 +101,8 @@ def main() -> None:
 
 
 def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
-  units = find_units(network, network.output, _UNITS.value)
+  layer = class_scores(network)
+  units = find_units(network, layer, _UNITS.value)
   groups = {}
   for start in _START.value:
     if start not in starts.STARTS:
@@ -111,7 +112,7 @@ def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
     for name in _RECIPE.value:
       told, recipe = f"{name} from {start}", recipes.find_recipe(name)
       groups[name, start] = [
-        Request(network.output, unit, 0, told, recipe) for unit in units
+        Request(layer, unit, 0, told, recipe) for unit in units
       ]
   return groups
 

@@ -31,6 +31,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, fade, outline
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import in_picture, preprocess, to_pixels
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
@@ -89,11 +90,10 @@ def main() -> None:
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
+  layer = class_scores(network)
   for name, photo in photos.items():
-    for unit in pictures.asked_units(
-      network, network.output, photo, _UNITS.value
-    ):
-      yield _Job(network.output, unit, name)
+    for unit in pictures.asked_units(network, layer, photo, _UNITS.value):
+      yield _Job(layer, unit, name)
 
 
 def _localise(

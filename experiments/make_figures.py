@@ -31,7 +31,7 @@ from jdeepvis.display.manifest import safe_name
 from jdeepvis.display.montage import WELL, montage, tile
 from jdeepvis.display.presentation import thumbnail
 from jdeepvis.display.unit_tree import PATCHES, grid_file, original_montage
-from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.names import class_scores, find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
@@ -102,13 +102,13 @@ def main() -> None:
 
 
 def _requests(network: Network) -> Iterator[atlas.Request]:
-  output = find_layer(network, "output")
-  layers = (output,)
+  if _FIGURE.value == "all_layers":
+    layers = _layers(network)
+  else:
+    layers = (class_scores(network),)
   names = _RECIPES.value or (_PAPER if _FIGURE.value == "fc8" else ("default",))
   if len(names) > len(_PAPER):
     raise JdeepvisError("A figure has room for four recipes, not for more.")
-  if _FIGURE.value == "all_layers":
-    layers = _layers(network)
   changes = {"steps": _STEPS.value} if _STEPS.value else {}
   for layer in layers:
     for unit in _units(network, layer):
@@ -123,7 +123,8 @@ def _layers(network: Network) -> tuple[str, ...]:
     return tuple(find_layer(network, name) for name in _LAYERS.value)
   shapes = network.shapes
   rectified = [name for name in network.order if f"{name}/pre" in shapes]
-  return tuple(dict.fromkeys([*rectified, network.output]))
+  scores = [network.output] if network.output else []
+  return tuple(dict.fromkeys([*rectified, *scores]))
 
 
 def _units(network: Network, layer: str) -> Sequence[int]:

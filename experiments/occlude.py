@@ -29,7 +29,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, overlay
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import find_layer
+from jdeepvis.networks.names import class_scores, find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
@@ -111,7 +111,7 @@ def main() -> None:
 def _layer(network: Network) -> str:
   if _LAYER.value:
     return find_layer(network, _LAYER.value)
-  return classify.probability_blob(network) or network.output
+  return classify.probability_blob(network) or class_scores(network)
 
 
 def _jobs(network: Network, layer: str) -> Iterator[_Job]:

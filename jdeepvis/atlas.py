@@ -1,5 +1,6 @@
 """Pictures of many units, rendered into a folder that can be resumed."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -281,9 +282,13 @@ def _render_batch(
 
 
 def _picture(request: Request, canvas: _Canvas, image: Image) -> sweep.Picture:
+  layer, recipe = "output", request.recipe
+  if canvas.labels is None:
+    # A hidden layer may be called output: no class there, and no rivals.
+    layer, recipe = request.layer, dataclasses.replace(recipe, rivals=None)
   objective = assembly.objective(
-    request.recipe,
-    request.layer if canvas.labels is None else "output",
+    recipe,
+    layer,
     request.unit,
     canvas.position,
     direction=float(request.direction),

@@ -15,6 +15,7 @@ from jdeepvis.evolution import archive as archives
 from jdeepvis.evolution import map_elites
 from jdeepvis.evolution.archive import Archive, Encoding
 from jdeepvis.networks import classify
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.types import JdeepvisError, Pixels
 
@@ -164,6 +165,7 @@ def cells(
     recipe: what the encoding is called.
     seed: that of the run.
   """
+  layer = class_scores(network)
   decode = jax.jit(functools.partial(lax.map, encoding.decode))
   count = len(archive.born)
   for first in range(0, count, _SHOWN_AT_ONCE):
@@ -172,12 +174,12 @@ def cells(
     genomes = jax.tree.map(lambda leaf, rows=units: leaf[rows], archive.genome)
     images = np.asarray(decode(genomes))
     plain = images - network.input.mean
-    scores = np.asarray(classify.activations(network, network.output, plain))
+    scores = np.asarray(classify.activations(network, layer, plain))
     chances = np.asarray(classify.probabilities(network, plain))
     for i, unit in enumerate(units[: count - first].tolist()):
       confidence = float(archive.confidence[unit])
       record = {
-        "layer": network.output,
+        "layer": layer,
         "unit": unit,
         "label": network.labels[unit] if network.labels else None,
         "seed": seed,
@@ -189,7 +191,7 @@ def cells(
         "probability": float(chances[i, unit]),
         "seconds": None,
         "status": "ok" if confidence >= CONVINCED else "unconvinced",
-        "file": picture_file(network.output, unit, recipe, seed),
+        "file": picture_file(layer, unit, recipe, seed),
       }
       yield Cell(record, images[i].astype(np.uint8))
 
@@ -228,7 +230,8 @@ def _save(
 
 def _load(states: Checkpoints, network: Network, encoding: Encoding) -> Bred:
   """Where the last run stood, or the very beginning."""
-  fresh = archives.empty_archive(encoding, network.shapes[network.output][-1])
+  classes = network.shapes[class_scores(network)][-1]
+  fresh = archives.empty_archive(encoding, classes)
   if states.step is None:
     return Bred(fresh, {})
   tree = states.load()

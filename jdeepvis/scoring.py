@@ -9,6 +9,7 @@ import numpy as np
 
 from jdeepvis.networks import classify
 from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture, resize
 from jdeepvis.synthesis import recognisability, statistics
@@ -33,7 +34,7 @@ def refuse_maker(judge: Network, weights: str, classes: int) -> None:
       "This network made the pictures, so it cannot tell whether others "
       "recognise them; name another."
     )
-  known = judge.shapes[judge.output][-1]
+  known = judge.shapes[class_scores(judge)][-1]
   if known != classes:
     raise JdeepvisError(
       f"The pictures are of {classes} classes, but this network tells {known} "
@@ -245,7 +246,7 @@ def _diversity(
     )
   distances = [
     statistics.diversity(
-      classify.activations(judge, judge.output, np.stack(images))
+      classify.activations(judge, class_scores(judge), np.stack(images))
     )
     for images in units.values()
     if len(images) > 1

@@ -130,6 +130,21 @@ def classifier() -> Network:
 
 
 @functools.cache
+def features() -> Network:
+  """The classifier's convolutions alone: no class scores."""
+  network = classifier()
+  layers = network.layers[:5]
+  params = {name: network.params[name] for name in ("conv1", "conv2")}
+  return network._replace(
+    apply=GraphApply(layers),
+    params=params,
+    layers=layers,
+    labels=(),
+    output=None,
+  )
+
+
+@functools.cache
 def judge() -> Network:
   """The same classes by another network, of another size."""
   return _classifier(1, 27, 10)

@@ -40,7 +40,13 @@ def house():
     Layer(name, shapes[name], LABELS if shapes[name][-1] == 10 else ())
     for name in names
   )
-  return House(layers, images=3, recipes=("default", "none"), has_graph=True)
+  return House(
+    layers,
+    images=3,
+    recipes=("default", "none"),
+    has_graph=True,
+    has_classes=True,
+  )
 
 
 def state(**fields):

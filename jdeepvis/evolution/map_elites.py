@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from jdeepvis.evolution.archive import Archive, Encoding, Genome, update
 from jdeepvis.networks.classify import probability_blob
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
 from jdeepvis.types import Images, Index, PRNGKey
@@ -38,8 +39,12 @@ def chances(network: Network) -> Evaluate:
 
   Args:
     network: any network with classes.
+
+  Raises:
+    JdeepvisError: the network has no class scores.
   """
-  judge = _Chances(network.apply, network.output, probability_blob(network))
+  scores = class_scores(network)
+  judge = _Chances(network.apply, scores, probability_blob(network))
   return Partial(judge, everywhere(network.params), network.input.mean)
 
 

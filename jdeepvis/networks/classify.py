@@ -5,6 +5,7 @@ import functools
 import jax
 from jaxtyping import Array, Float
 
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.types import Images
 
@@ -13,21 +14,29 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
   """Each class's probability, as the network itself gives it.
 
   Args:
-    network: any network.
+    network: any network with classes.
     images: centred, `[n, h, w, c]`.
 
   Returns:
     The last softmax of the layer graph, or that of the class scores where no
     graph is known.
+
+  Raises:
+    JdeepvisError: the network has no class scores.
   """
-  blob = probability_blob(network)
-  values = activations(network, blob or network.output, images)
+  scores, blob = class_scores(network), probability_blob(network)
+  values = activations(network, blob or scores, images)
   values = values.reshape(values.shape[0], -1)
   return values if blob else jax.nn.softmax(values)
 
 
 def probability_blob(network: Network) -> str | None:
-  """The blob of the layer graph's last softmax, or None where none is."""
+  """The blob of the layer graph's last softmax, or None where none is.
+
+  None as well where there are no class scores.
+  """
+  if network.output is None:
+    return None
   softmax = [info for info in network.layers if info.kind == "softmax"]
   return softmax[-1].outputs[0] if softmax else None
 

@@ -43,9 +43,10 @@ def crop(
       centre, `(h // 2, w // 2)`.
 
   Returns:
-    A network whose `output` is `layer`, a map of 1 x 1 (a vector stays one).
-    Its layers and weights are those that are needed, its input's shape and
-    per-pixel mean those of the receptive field.
+    A network that ends at `layer`, a map of 1 x 1 (a vector stays one). Its
+    layers and weights are those that are needed, its input's shape and
+    per-pixel mean those of the receptive field. Its `output` is `layer` where
+    that holds the class scores, else None.
 
   Raises:
     JdeepvisError: there is no such layer or position, or no layer graph.
@@ -68,7 +69,7 @@ def crop(
     _crop_input(network.input, cells[INPUT]),
     layers,
     network.labels if layer == network.output else (),
-    layer,
+    layer if layer == network.output else None,
   )
 
 

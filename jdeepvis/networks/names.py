@@ -14,14 +14,31 @@ def find_layer(network: Network, layer: str) -> str:
   Raises:
     JdeepvisError: there is no such blob; the message names the nearest.
   """
-  if layer == "output":
-    return network.output
   shapes = network.shapes
+  # Without class scores `output` may be what a model of one's own returned.
+  scored = network.output is not None or "output" not in shapes
+  if layer == "output" and scored:
+    return class_scores(network)
   if layer not in shapes:
     raise JdeepvisError(
       f"The network has no layer {layer!r}; {nearest(layer, shapes)}."
     )
   return layer
+
+
+def class_scores(network: Network) -> str:
+  """The blob with the class scores.
+
+  Raises:
+    JdeepvisError: the network has none.
+  """
+  if network.output is None:
+    last = network.order[-1]
+    raise JdeepvisError(
+      f"This network has no class scores; name a layer, such as {last}, and "
+      "its units by number, or use a network with classes."
+    )
+  return network.output
 
 
 def find_units(network: Network, layer: str, units: str) -> tuple[int, ...]:

@@ -12,7 +12,6 @@ import numpy as np
 
 from jdeepvis.types import Activations, AnyArray, Images, Params
 
-
 _STATIC = {"static": True}
 
 
@@ -115,7 +114,8 @@ class Network(_Replaceable):
     input: what the images must be.
     layers: the layer graph, in order of computation; empty where unknown.
     labels: the class names in order, or empty.
-    output: the blob that holds the class scores before softmax.
+    output: the blob that holds the class scores before softmax; None where
+      there are none, as in convolutions alone. Such a network has no labels.
     name: what it is called in captions.
   """
 
@@ -124,7 +124,7 @@ class Network(_Replaceable):
   input: InputSpec
   layers: tuple[LayerInfo, ...] = dataclasses.field(metadata=_STATIC)
   labels: tuple[str, ...] = dataclasses.field(metadata=_STATIC)
-  output: str = dataclasses.field(metadata=_STATIC)
+  output: str | None = dataclasses.field(metadata=_STATIC)
   name: str = dataclasses.field(default="network", metadata=_STATIC)
 
   def __call__(

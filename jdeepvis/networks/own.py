@@ -37,7 +37,7 @@ def from_function(
   params: Any,
   input: InputSpec,
   *,
-  output: str = _OUTPUT,
+  output: str | None = _OUTPUT,
   labels: Iterable[str] = (),
 ) -> Network:
   """A network from a pure function.
@@ -49,11 +49,13 @@ def from_function(
       `def` is; a new function is a new program.
     params: the weights, any pytree of arrays.
     input: what the images must be.
-    output: the blob that holds the class scores before softmax.
+    output: the blob that holds the class scores before softmax; None where
+      there are none.
     labels: the class names in order.
 
   Raises:
-    JdeepvisError: the function returns no blob called `output`.
+    JdeepvisError: the function returns no blob called `output`, or there are
+      labels without one.
   """
   return _network(
     function, _takes_relu(function), params, input, output, labels
@@ -65,7 +67,7 @@ def from_linen(
   variables: Mapping[str, Any],
   input: InputSpec,
   *,
-  output: str = _OUTPUT,
+  output: str | None = _OUTPUT,
   labels: Iterable[str] = (),
   **settings: Hashable,
 ) -> Network:
@@ -75,12 +77,14 @@ def from_linen(
     module: called with images `[n, h, w, c]`.
     variables: what `module.init` returned, after training.
     input: what the images must be.
-    output: the blob that holds the class scores before softmax.
+    output: the blob that holds the class scores before softmax; None where
+      there are none.
     labels: the class names in order.
     **settings: further arguments of the call, such as `train=False`.
 
   Raises:
-    JdeepvisError: the module returns no blob called `output`.
+    JdeepvisError: the module returns no blob called `output`, or there are
+      labels without one.
   """
   takes_relu = _takes_relu(module.__call__)
   function = _LinenFunction(module, _freeze(settings))
@@ -91,7 +95,7 @@ def from_nnx(
   module: nnx.Module,
   input: InputSpec,
   *,
-  output: str = _OUTPUT,
+  output: str | None = _OUTPUT,
   labels: Iterable[str] = (),
   **settings: Hashable,
 ) -> Network:
@@ -100,12 +104,14 @@ def from_nnx(
   Args:
     module: called with images `[n, h, w, c]`; put it in `eval()` mode first.
     input: what the images must be.
-    output: the blob that holds the class scores before softmax.
+    output: the blob that holds the class scores before softmax; None where
+      there are none.
     labels: the class names in order.
     **settings: further arguments of the call.
 
   Raises:
-    JdeepvisError: the module returns no blob called `output`.
+    JdeepvisError: the module returns no blob called `output`, or there are
+      labels without one.
   """
   takes_relu = _takes_relu(module.__call__)
   graph, state = nnx.split(module)
@@ -117,7 +123,7 @@ def from_equinox(
   module: Callable[..., Any],
   input: InputSpec,
   *,
-  output: str = _OUTPUT,
+  output: str | None = _OUTPUT,
   labels: Iterable[str] = (),
   **settings: Hashable,
 ) -> Network:
@@ -131,12 +137,14 @@ def from_equinox(
     module: called with an image `[c, h, w]`; put it through
       `equinox.nn.inference_mode` first.
     input: what the images must be.
-    output: the blob that holds the class scores before softmax.
+    output: the blob that holds the class scores before softmax; None where
+      there are none.
     labels: the class names in order.
     **settings: further arguments of the call.
 
   Raises:
-    JdeepvisError: the module returns no blob called `output`.
+    JdeepvisError: the module returns no blob called `output`, or there are
+      labels without one.
   """
   from jdeepvis.networks import own_equinox
 
@@ -149,7 +157,14 @@ def from_equinox(
 def _network(function, takes_relu, params, input, output, labels):
   apply = OwnApply(function, takes_relu)
   network = Network(apply, params, input, (), tuple(labels), output)
-  if output not in (shapes := network.shapes):
+  shapes = network.shapes
+  if output is None:
+    if network.labels:
+      raise JdeepvisError(
+        "Labels name classes; say which blob holds their scores (output=), or "
+        "leave the labels out."
+      )
+  elif output not in shapes:
     raise JdeepvisError(
       f"The model returns no blob {output!r} that could hold its class "
       f"scores; {nearest(output, shapes)}."

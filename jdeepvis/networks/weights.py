@@ -196,6 +196,13 @@ def check_network(
         f"{file}: layer {layer!r} of {name} has shapes {leaves}, "
         f"the file {found}."
       )
+  if network.output is None:
+    if network.labels:
+      raise JdeepvisError(
+        f"{file}: {name} has no class scores, but there are "
+        f"{len(network.labels)} labels; leave them out."
+      )
+    return network
   if network.output not in blobs:
     raise JdeepvisError(
       f"{file}: its output {network.output!r} is no blob of it."

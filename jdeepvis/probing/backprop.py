@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jdeepvis.networks.graph import GraphApply
-from jdeepvis.networks.names import find_layer, nearest
+from jdeepvis.networks.names import class_scores, find_layer, nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.types import AnyArray, Images, JdeepvisError
 
@@ -89,13 +89,17 @@ def saliency(
   §3.1).
 
   Args:
-    network: any network.
+    network: any network with classes.
     images: centred, `[n, h, w, c]`.
     classes: of each image.
+
+  Raises:
+    JdeepvisError: the network has no class scores.
   """
-  shape = (len(images), *network.shapes[network.output])
+  scores = class_scores(network)
+  shape = (len(images), *network.shapes[scores])
   seed = point_seed(jnp.zeros(shape), classes)
-  gradient = backward(network, images, network.output, seed)
+  gradient = backward(network, images, scores, seed)
   return jnp.max(jnp.abs(gradient), axis=-1)
 
 

@@ -20,6 +20,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jdeepvis.networks.classify import probability_blob
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis.objectives import log_probability
 from jdeepvis.synthesis.score import bind
@@ -96,7 +97,7 @@ def smallest_change(
     JdeepvisError: the network has no such class.
   """
   score = bind(network, log_probability(unit))
-  blob = probability_blob(network) or network.output
+  blob = probability_blob(network) or class_scores(network)
   taken = Partial(_TakenFor(network.apply, blob), network.params, unit)
   bounds = network.input.bounds
   return _smallest_change(score, taken, image, bounds, steps, trials)

@@ -21,6 +21,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from jdeepvis.networks.classify import probability_blob
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
 from jdeepvis.synthesis import assembly, priors, render
@@ -202,4 +203,5 @@ def _fool_many(program, params, mean, recipe, confidence, units, images):
 
 
 def _certainty(network: Network) -> _Certainty:
-  return _Certainty(network.apply, network.output, probability_blob(network))
+  scores = class_scores(network)
+  return _Certainty(network.apply, scores, probability_blob(network))

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jdeepvis.networks import classify
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis.views import random_views
@@ -141,7 +142,8 @@ def _probabilities(
 
 
 def _scores(network: Network, images: Images) -> Float[np.ndarray, "n k"]:
-  ask = functools.partial(classify.activations, network, network.output)
+  scores = class_scores(network)
+  ask = functools.partial(classify.activations, network, scores)
   return _in_batches(ask, images).reshape(len(images), -1)
 
 

@@ -7,9 +7,13 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from jdeepvis.networks.cells import locate
-from jdeepvis.networks.names import find_layer
+from jdeepvis.networks.names import class_scores, find_layer
 from jdeepvis.networks.network import Network
-from jdeepvis.synthesis.objectives import Objective, WeightedSum
+from jdeepvis.synthesis.objectives import (
+  LogProbability,
+  Objective,
+  WeightedSum,
+)
 from jdeepvis.types import Image, JdeepvisError, Scalar
 
 Score = Callable[..., tuple[Scalar, dict[str, Array]]]
@@ -46,20 +50,21 @@ class BoundScore:
   """What is static of a score; equal ones share a compilation."""
 
   apply: Callable
-  output: str
+  output: str | None
 
   def __call__(self, params, objective, key, image: Image):
     del key
     names = [self._blob(layer) for layer in objective.layers]
     blobs = self.apply(params, image[None], until=tuple(names))
     blobs = {name: blob[0] for name, blob in blobs.items()}
-    blobs["output"] = blobs.get(self.output)
+    if "output" in objective.layers:
+      blobs["output"] = blobs[self._blob("output")]
     flag = objective.is_largest(blobs)
     more = {} if flag is None else {"is_largest": flag}
     return objective(blobs), more
 
   def _blob(self, layer: str) -> str:
-    return self.output if layer == "output" else layer
+    return self.output or layer if layer == "output" else layer
 
 
 def _check_units(network: Network, objective: Objective) -> None:
@@ -68,6 +73,8 @@ def _check_units(network: Network, objective: Objective) -> None:
     for term in objective.terms:
       _check_units(network, term)
     return
+  if isinstance(objective, LogProbability) and objective.layer == "output":
+    class_scores(network)
   layer = find_layer(network, objective.layer)
   shape = network.shapes[layer]
   at_a_place = hasattr(objective, "position")

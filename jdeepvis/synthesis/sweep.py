@@ -194,7 +194,7 @@ class _Program:
   """All that is static; equal ones share a compilation."""
 
   apply: Callable
-  output: str
+  output: str | None
   shape: tuple[int, int, int]
   mesh: jax.sharding.Mesh
   specs: tuple[jax.sharding.PartitionSpec, ...]

@@ -212,6 +212,7 @@ def _house(engine: Engine, images: ImageList) -> House:
     images=len(images.names),
     recipes=tuple(recipes.RECIPES),
     has_graph=bool(network.layers),
+    has_classes=network.output is not None,
   )
 
 

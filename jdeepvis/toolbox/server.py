@@ -163,7 +163,7 @@ def build_app(
       return _file(desk.sprites(layers[place]))
     return Response(status_code=404)
 
-  about = to_json(_about(desk, title or network.output))
+  about = to_json(_about(desk, title or network.output or "network"))
 
   async def tell_about(request: Request) -> Response:
     return Response(about, media_type="application/json")

@@ -48,12 +48,14 @@ class House(NamedTuple):
     images: how many files the server offers.
     recipes: names of what pictures can be rendered by.
     has_graph: whether signals can be followed to layers in between.
+    has_classes: whether the network tells classes apart.
   """
 
   layers: tuple[Layer, ...]
   images: int
   recipes: tuple[str, ...]
   has_graph: bool
+  has_classes: bool
 
 
 CHOICES: Mapping[str, tuple[Any, ...]] = {

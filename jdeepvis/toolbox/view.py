@@ -54,7 +54,7 @@ def question(state: State) -> tuple[Program, Start]:
   rule = None if state.rule == "off" else state.rule
   program = Program(
     layer=state.shown.name,
-    labels=state.show_labels,
+    labels=state.show_labels and state.house.has_classes,
     rule="gradient" if rule == "gradient_times_input" else rule,
     origin=layer.name if rule else None,
     diffs=state.diffs and rule is not None,

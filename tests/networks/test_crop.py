@@ -18,6 +18,7 @@ from small_networks import (
 from jdeepvis.networks import pooling
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.kinds import KINDS, Kind, padding
+from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.own import from_function
 from jdeepvis.networks.receptive_field import receptive_field
@@ -107,7 +108,7 @@ def test_the_unit_is_one_cell_on_both_sides_of_its_relu():
   shapes = network.shapes
   assert shapes["conv4"] == shapes["conv4/pre"] == (1, 1, 16)
   assert shapes["data"] == (131, 131, 3)
-  assert network.output == "conv4"
+  assert network.output is None
 
 
 def test_only_what_is_needed_stays():
@@ -130,8 +131,9 @@ def test_the_mean_is_cut_along():
 
 def test_labels_stay_with_the_class_scores():
   network = load_network("squeezenet1.1")
-  assert crop(network, "output").labels == network.labels
-  assert crop(network, "conv10").labels == ()
+  scores, hidden = crop(network, "output"), crop(network, "conv10")
+  assert (scores.output, scores.labels) == ("scores", network.labels)
+  assert (hidden.output, hidden.labels) == (None, ())
 
 
 def test_places_away_from_the_border_share_one_program():
@@ -155,9 +157,10 @@ def test_past_an_inner_product_the_crop_is_the_whole(blob):
   cropped = crop(network, blob)
   assert cropped.input.shape == network.input.shape
   image = np.float32(np.random.default_rng(0).normal(0, 50, (1, 227, 227, 3)))
+  name = find_layer(network, blob)
   np.testing.assert_array_equal(
-    cropped.apply(cropped.params, image)[cropped.output],
-    network.apply(network.params, image)[cropped.output],
+    cropped.apply(cropped.params, image)[name],
+    network.apply(network.params, image)[name],
   )
 
 

@@ -9,11 +9,13 @@ import zlib
 
 import numpy as np
 import pytest
+import small_networks
 import toolbox_network
 from PIL import Image
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+import jdeepvis
 from jdeepvis.synthesis import recipes
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.toolbox import page, server
@@ -368,6 +370,34 @@ def test_a_picture_is_rendered_beside_the_updates(
     answer = client.get("/unit/0/2/0")
   assert answer.headers["content-type"] == "image/png"
   assert Image.open(io.BytesIO(answer.content)).size == (5, 5)
+
+
+def test_a_network_without_classes_has_its_layers_and_pictures(monkeypatch):
+  recipe = Recipe(rate=4.0, policy="rms", steps=4, rivals=1.0)
+  monkeypatch.setattr(recipes, "find_recipe", lambda name: recipe)
+  app = server.build_app(small_networks.features())
+  with TestClient(app, base_url=HERE) as client:
+    about = client.get("/about.json").json()
+    assert [one["name"] for one in about["layers"]] == [
+      *("conv1", "pool1", "conv2"),
+    ]
+    assert not any(one["labels"] for one in about["layers"])
+    headers = {"origin": HERE}
+    with client.websocket_connect(LIVE, headers=headers) as socket:
+      talk = Talk(socket)
+      talk.set(layer="conv2", unit=7, rule="gradient", show_labels=True)
+      head = talk.update(lambda head: head["layer"] == "conv2")
+      assert "classes" not in head["panels"]
+      assert talk.arrays["tiles"].shape[-1] == 12
+      assert talk.arrays["backward"].shape == (33, 33, 3)
+      talk.send({"type": "key", "key": "8"})
+      talk.send({"type": "key", "key": "r"})
+      head = talk.update(lambda head: head["pictures"])
+      assert not any("problem" in news for news in talk.news)
+    answer = client.get("/unit/2/7/0")
+  field = jdeepvis.receptive_field(small_networks.features(), "conv2")
+  picture = Image.open(io.BytesIO(answer.content))
+  assert picture.size == field.size
 
 
 def test_a_missing_tree_is_refused(tmp_path):

@@ -26,6 +26,7 @@ _ACTIVATIONS = frozenset(
   ]
 )
 _SAME_VALUES = frozenset(["identity", "flatten", "reshape"])
+_FEATURES = frozenset(["relu", "prelu", "elu", "lrn", "max_pooling"])
 _SCORES = "scores"
 
 
@@ -35,14 +36,14 @@ class CaffeGraph(NamedTuple):
   Attributes:
     layers: in order of computation.
     shape: the input's height, width, channels.
-    output: the blob with the class scores before softmax.
+    output: the blob with the class scores before softmax, or None.
     shared: weights that are another layer's: (layer, place among its
       weights) to the like.
   """
 
   layers: tuple[LayerInfo, ...]
   shape: tuple[int, int, int]
-  output: str
+  output: str | None
   shared: dict[tuple[str, int], tuple[str, int]]
 
 
@@ -250,17 +251,22 @@ def _share(layer: LayerInfo, net: NetDescription, owners) -> LayerInfo:
   return layer if len(layers) > 1 else layer._replace(weights=layers.pop())
 
 
-def _class_scores(layers, shapes) -> tuple[tuple[LayerInfo, ...], str]:
+def _class_scores(layers, shapes) -> tuple[tuple[LayerInfo, ...], str | None]:
   """Finds the scores; where a ReLU comes before their mean, goes before it.
 
   An average of rectified maps has no gradient for a class that is negative
-  everywhere, so the mean of the maps before the ReLU stands in for it.
+  everywhere, so the mean of the maps before the ReLU stands in for it. A net
+  without a softmax ends in its scores, unless it ends in features.
   """
   softmax = [x for x in layers if x.kind.startswith("softmax")]
-  if not softmax:
-    return layers, layers[-1].outputs[0]
-  (scores,) = softmax[-1].inputs
   writers = {name: layer for layer in layers for name in layer.outputs}
+  if not softmax:
+    last = layers[-1]
+    while last.kind in _SAME_VALUES and last.inputs[0] in writers:
+      last = writers[last.inputs[0]]
+    scores = layers[-1].outputs[0]
+    return layers, None if last.kind in _FEATURES else scores
+  (scores,) = softmax[-1].inputs
   pool = writers.get(scores)
   while pool and pool.kind in _SAME_VALUES:
     pool = writers.get(pool.inputs[0])

@@ -17,6 +17,9 @@ _CONV = """
 """
 
 
+_SOFTMAX = 'layer { name: "p" type: "Softmax" bottom: "c" top: "p" }'
+
+
 def _graph(text):
   return build_graph(reader.parse_net(text, "net.prototxt"))
 
@@ -86,6 +89,21 @@ def test_squeezenet_scores_come_before_the_relu(shared_data):
   assert graph.output == "scores"
   scores = next(x for x in graph.layers if x.name == "scores")
   assert scores.kind == "global_average" and scores.inputs == ("conv10/pre",)
+
+
+@pytest.mark.parametrize(
+  ("end", "output"),
+  [
+    ("", "c"),
+    (_in_place("ReLU", "r"), None),
+    (_in_place("ReLU", "r") + _in_place("Dropout", "d"), None),
+    ('layer { name: "n" type: "LRN" bottom: "c" top: "n" }', None),
+    (_in_place("Sigmoid", "s"), "c"),
+    (_in_place("ReLU", "r") + _SOFTMAX, "c"),
+  ],
+)
+def test_a_net_that_ends_in_features_has_no_scores(end, output):
+  assert _graph(_INPUT + _CONV + end).output == output
 
 
 def test_training_layers_are_left_out_and_told():
