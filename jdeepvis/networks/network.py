@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jdeepvis.types import Activations, AnyArray, Images, Params
+from jdeepvis.types import Activations, Images, Leaf
 
 _STATIC = {"static": True}
 
@@ -36,11 +36,11 @@ class InputSpec(_Replaceable):
   """
 
   shape: tuple[int, int, int] = dataclasses.field(metadata=_STATIC)
-  mean: AnyArray
+  mean: Leaf
   resize: int | None = dataclasses.field(default=None, metadata=_STATIC)
 
   @property
-  def bounds(self) -> tuple[AnyArray, AnyArray]:
+  def bounds(self) -> tuple[Leaf, Leaf]:
     """The darkest and the brightest centred image, shaped as `mean`."""
     return -self.mean, np.float32(255) - self.mean
 
@@ -110,7 +110,7 @@ class Network(_Replaceable):
   Attributes:
     apply: `apply(params, images, *, until=None, relu=jax.nn.relu)`, what
       `network(images, ...)` calls. Hashable.
-    params: the weights, by layer.
+    params: the weights: of a layer graph `Params`, else any pytree of arrays.
     input: what the images must be.
     layers: the layer graph, in order of computation; empty where unknown.
     labels: the class names in order, or empty.
@@ -120,7 +120,7 @@ class Network(_Replaceable):
   """
 
   apply: Callable[..., Activations] = dataclasses.field(metadata=_STATIC)
-  params: Params
+  params: Any
   input: InputSpec
   layers: tuple[LayerInfo, ...] = dataclasses.field(metadata=_STATIC)
   labels: tuple[str, ...] = dataclasses.field(metadata=_STATIC)
