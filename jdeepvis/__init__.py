@@ -1,18 +1,8 @@
 """Deep visualization in JAX: see what the units of a network have learned.
 
->>> import jax
 >>> import jdeepvis
->>> network = jdeepvis.load_network("squeezenet1.1")
->>> recipe = jdeepvis.find_recipe("default")
->>> flamingo = jdeepvis.objective(recipe, "output", 130)
->>> score = jdeepvis.bind(network, flamingo)
->>> picture = jdeepvis.render(
-...   jdeepvis.with_views(recipe, score, network.input),
-...   jdeepvis.transform(recipe, network.input),
-...   jdeepvis.start(jax.random.key(0), network.input),
-...   key=jax.random.key(1),
-...   steps=recipe.steps,
-... )
+>>> network = jdeepvis.load_network("googlenet")
+>>> picture = jdeepvis.render(network, "flamingo")
 
 All that is public is on this one screen; it is loaded when first used.
 """
@@ -27,7 +17,6 @@ _HOMES = {
   "jdeepvis.evolution.cppn": ("Cppn",),
   "jdeepvis.evolution.direct": ("Direct",),
   "jdeepvis.evolution.map_elites": ("chances", "evolve", "map_elites"),
-  "jdeepvis.networks.alexnet": ("AlexNet", "CaffeNet", "TorchvisionAlexNet"),
   "jdeepvis.networks.cells": ("Rectangle",),
   "jdeepvis.networks.classify": ("activations", "probabilities"),
   "jdeepvis.networks.crop": ("crop",),
@@ -42,71 +31,39 @@ _HOMES = {
     "from_nnx",
   ),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
-  "jdeepvis.networks.receptive_field": (
-    "field_geometry",
-    "numerical_receptive_field",
-    "receptive_field",
-  ),
-  "jdeepvis.networks.squeezenet": ("SqueezeNet",),
+  "jdeepvis.networks.receptive_field": ("receptive_field",),
   "jdeepvis.networks.zoo": ("load_network",),
-  "jdeepvis.probing.backprop": (
-    "backward",
-    "gradient_times_input",
-    "map_seed",
-    "pass_normalisation",
-    "point_seed",
-    "saliency",
-  ),
-  "jdeepvis.probing.images": ("list_images",),
+  "jdeepvis.probing.backprop": ("backward", "saliency"),
   "jdeepvis.probing.localisation": ("localise",),
   "jdeepvis.probing.occlusion": ("occlude",),
   "jdeepvis.probing.scan": ("scan",),
-  "jdeepvis.probing.top_patches": ("layer_slices", "probed_layers"),
   "jdeepvis.synthesis.adversarial": ("gradient_sign", "smallest_change"),
+  "jdeepvis.synthesis.ascend": ("ascend",),
   "jdeepvis.synthesis.assembly": (
-    "decoder",
-    "objective",
-    "transform",
-    "with_views",
+    "augmented",
+    "decode",
+    "encode",
+    "optimizer",
   ),
-  "jdeepvis.synthesis.dream": (
-    "Plan",
-    "dream",
-    "guided",
-    "whole_layer",
-  ),
-  "jdeepvis.synthesis.fooling": ("Fooling", "certainty", "fool", "fool_many"),
-  "jdeepvis.synthesis.gradients": ("balance_octaves", "focus", "mix_colours"),
-  "jdeepvis.synthesis.inversion": ("code_mask", "code_of", "invert"),
+  "jdeepvis.synthesis.augmentation": ("jitter", "rotate", "scale"),
+  "jdeepvis.synthesis.dream": ("dream",),
+  "jdeepvis.synthesis.fooling": ("fool",),
+  "jdeepvis.synthesis.initial": ("initial_image",),
+  "jdeepvis.synthesis.inversion": ("invert",),
   "jdeepvis.synthesis.objectives": (
+    "as_objective",
     "channel",
     "direction",
+    "layer_mean_square",
     "log_probability",
     "neuron",
   ),
-  "jdeepvis.synthesis.outcome": ("outcome",),
-  "jdeepvis.synthesis.recipes": (
-    "RECIPES",
-    "Recipe",
-    "find_recipe",
-  ),
-  "jdeepvis.synthesis.recognisability": (
-    "recognisability",
-    "under_views",
-  ),
-  "jdeepvis.synthesis.render": ("Rendering", "render"),
+  "jdeepvis.synthesis.parameterisations": ("Parameterisation",),
+  "jdeepvis.synthesis.recipes": ("RECIPES", "Recipe", "recipe"),
+  "jdeepvis.synthesis.recognisability": ("recognisability",),
+  "jdeepvis.synthesis.render": ("Picture", "render", "render_many"),
   "jdeepvis.synthesis.score": ("bind",),
-  "jdeepvis.synthesis.starts": ("original_start", "start"),
-  "jdeepvis.synthesis.sweep": ("Picture", "climb"),
-  "jdeepvis.synthesis.tiles": ("tiled_gradient",),
-  "jdeepvis.synthesis.transforms": (
-    "every",
-    "precondition",
-    "project",
-    "scale_by_progress",
-    "scale_to_rms",
-  ),
-  "jdeepvis.synthesis.views": ("random_views",),
+  "jdeepvis.synthesis.transforms": ("precondition", "project"),
   "jdeepvis.types": ("JdeepvisError",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -41,14 +41,16 @@ def thumbnail(path: Path, side: int) -> Pixels:
   except (OSError, ValueError, SyntaxError):
     raise damaged(path) from None
   image.thumbnail((side, side))
-  # A unit of a low layer sees a few pixels: shown as such, but larger, as
-  # far as a sheet of many has room.
-  if enlarged := min(side, _SMALLEST_SIDE) // max(image.size):
-    image = image.resize(
-      (image.width * enlarged, image.height * enlarged),
-      Image.Resampling.NEAREST,
-    )
-  return np.asarray(image)
+  return enlarged(np.asarray(image), min(side, _SMALLEST_SIDE))
+
+
+def enlarged(pixels: Pixels, side: int) -> Pixels:
+  """A small picture a whole number of times larger, up to `side` pixels.
+
+  A unit of a low layer sees a few pixels: they are shown as such.
+  """
+  times = max(1, side // max(pixels.shape[:2]))
+  return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def caption(record: Mapping[str, Any]) -> str:
@@ -61,8 +63,10 @@ def caption(record: Mapping[str, Any]) -> str:
   reached = ""
   if record.get("probability") is not None:
     reached = f" · p {record['probability']:.3f}"
-  elif record["activation"] is not None:  # None: it was no number
+  elif record.get("activation") is not None:  # None: it was no number
     reached = f" · {record['activation']:.4g}"
+  elif record.get("score") is not None:
+    reached = f" · {record['score']:.4g}"
   if "contrast" in record:
     reached += f" · contrast x{record['contrast']:.0f}"
   return f"{name}\n{record['recipe']} · seed {record['seed']}{reached}"

@@ -25,9 +25,15 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
     JdeepvisError: the network has no class scores.
   """
   scores, blob = class_scores(network), probability_blob(network)
-  values = activations(network, blob or scores, images)
-  values = values.reshape(values.shape[0], -1)
-  return values if blob else jax.nn.softmax(values)
+  return as_probabilities(network, activations(network, blob or scores, images))
+
+
+def as_probabilities(
+  network: Network, values: Float[Array, "n ..."]
+) -> Float[Array, "n k"]:
+  """Values of `probability_blob`, or else of the scores, as probabilities."""
+  values = values.reshape(len(values), -1)
+  return values if probability_blob(network) else jax.nn.softmax(values)
 
 
 def probability_blob(network: Network) -> str | None:

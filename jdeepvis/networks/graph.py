@@ -280,9 +280,11 @@ class _Weights(nn.Module):
     }
 
 
-@jax.jit
 def _transposes(kernels):
-  return jax.tree.map(transposed, kernels)
+  # On the host: compiling a program of them takes longer than they do.
+  return jax.tree.map(
+    lambda kernel: np.ascontiguousarray(transposed(np.asarray(kernel))), kernels
+  )
 
 
 def _is_cellwise(layer: LayerInfo) -> bool:

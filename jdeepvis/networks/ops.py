@@ -99,7 +99,7 @@ def transposed(kernel: AnyArray) -> AnyArray:
   """
   if kernel.ndim == 2:
     return kernel.T
-  return jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+  return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
 def by_group(

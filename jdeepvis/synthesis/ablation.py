@@ -1,10 +1,10 @@
 """Studies of the priors: which recipes to compare.
 
-Within a study every strength is present in every recipe, at 0 where it is off,
-so that one program serves all that agree in `steps` and `blur_every`.
+Within a study every entry is present in every recipe, at the strength that does
+nothing where it is off, so that one program serves all that agree in `steps` and
+in how often entries are used.
 """
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,20 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jdeepvis.networks.names import nearest
-from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis import transforms
+from jdeepvis.synthesis.recipes import RENAMED, STEP, Entry, Recipe
 from jdeepvis.types import JdeepvisError
-
-STRENGTHS = tuple(
-  field.name
-  for field in dataclasses.fields(Recipe)
-  if not field.metadata.get("static")
-)
-COUNTS = ("blur_every", "steps")
-
-# These shape a step or another prior; they are nothing to switch off.
-_SETTINGS = ("rate", "max_rate", "blur_end", "focus_end")
-_OFF = MappingProxyType({"scale": 1.0})  # elsewhere 0
 
 # The rise wanted when no rise is too large: what is left of policy `progress`
 # is its largest rate, so constant rates run in the same program.
@@ -38,9 +27,9 @@ _SEARCH = MappingProxyType(
     "decay": ((0, 1e-4, 1e-3, 1e-2, 0.1, 0.2, 0.3), (4, 1, 1, 2, 1, 1, 1)),
     "blur": ((0, 0.3, 0.4, 0.5, 1), (10, 2, 1, 1, 1)),
     "blur_every": ((1, 2, 3, 4), (1,) * 4),
-    "small_norm": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
-    "small_contribution": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
-    "small_benefit": (_PERCENTILES, (20, 10, 5, 2, 2, 2, 2)),
+    "norm_percentile": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
+    "contribution_percentile": (_PERCENTILES, (10, 10, 5, 2, 2, 2, 2)),
+    "benefit_percentile": (_PERCENTILES, (20, 10, 5, 2, 2, 2, 2)),
     "steps": ((250, 500, 750, 1000, 1500), (1,) * 5),
   }
 )
@@ -72,8 +61,14 @@ class Combination(NamedTuple):
   seed: int | None = None
 
 
-def parse_factors(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
+def parse_factors(
+  texts: Iterable[str], base: Recipe
+) -> dict[str, tuple[float, ...]]:
   """What `decay:0,1e-4,1e-2` and its like say: values by strength.
+
+  Args:
+    texts: one a strength, as `Recipe.replace` names them.
+    base: the recipe that is to be varied.
 
   Raises:
     JdeepvisError: one is not of this form, comes twice, or names no strength.
@@ -81,14 +76,11 @@ def parse_factors(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
   factors: dict[str, tuple[float, ...]] = {}
   for text in texts:
     name, _, values = text.partition(":")
-    if name not in (*STRENGTHS, *COUNTS):
-      raise JdeepvisError(
-        f"There is no strength {name!r} to vary; "
-        f"{nearest(name, (*STRENGTHS, *COUNTS))}."
-      )
+    name = RENAMED.get(name, name)
     if name in factors:
       raise JdeepvisError(f"{name!r} is varied twice; list all values at once.")
     factors[name] = _parse_values(text, name, values)
+    base.replace(**{name: factors[name][0]})
   return factors
 
 
@@ -99,18 +91,18 @@ def grid(
 
   Args:
     base: the recipe that says all else.
-    factors: values by strength, `steps` or `blur_every`.
+    factors: values by strength, as `Recipe.replace` names them.
   """
   combinations = []
   for values in itertools.product(*factors.values()):
     strengths = dict(zip(factors, values, strict=True))
-    recipe = _with_strengths(base, strengths)
+    recipe = base.replace(**strengths)
     combinations.append(Combination(_spell(strengths), recipe, strengths))
   return combinations
 
 
 def leave_one_out(base: Recipe, name: str) -> list[Combination]:
-  """The whole recipe, then the recipe without each active prior and view.
+  """The whole recipe, then the recipe without each of its active entries.
 
   Args:
     base: any recipe.
@@ -119,19 +111,22 @@ def leave_one_out(base: Recipe, name: str) -> list[Combination]:
   Raises:
     JdeepvisError: nothing is active.
   """
-  priors = [strength for strength in STRENGTHS if strength not in _SETTINGS]
   active = {
-    strength: getattr(base, strength)
-    for strength in priors
-    if getattr(base, strength) not in (None, _OFF.get(strength, 0.0))
+    entry.name: entry.strength
+    for entry in base.entries[1:]
+    if entry.strength != entry.off
   }
+  off = {entry.name: entry.off for entry in base.entries}
+  for field in ("log_prob_weight", "decay_fraction"):
+    if getattr(base, field):
+      active[field], off[field] = getattr(base, field), 0.0
   if not active:
     raise JdeepvisError(f"The recipe {name!r} has no prior to leave out.")
   combinations = [Combination(name, base, active)]
   for strength in active:
-    off = {strength: _OFF.get(strength, 0.0)}
+    without = {strength: off[strength]}
     combinations.append(
-      Combination(f"without {strength}", _with_strengths(base, off), off)
+      Combination(f"without {strength}", base.replace(**without), without)
     )
   return combinations
 
@@ -143,15 +138,12 @@ def figure_3(points: int, *, steps: int = 1000) -> list[Combination]:
     points: values of each prior, evenly spaced.
     steps: of each picture; the paper's are 1000.
   """
-  none = Recipe(
-    rate=2.0,
-    max_rate=100.0,
+  none = _progress(2.0, 100.0).replace(
     decay=0.0,
     blur=0.0,
-    small_norm=0.0,
-    small_contribution=0.0,
-    policy="progress",
     blur_every=4,
+    norm_percentile=0.0,
+    contribution_percentile=0.0,
     steps=steps,
   )
   constant = {"rate": _ANY_RISE}
@@ -161,11 +153,11 @@ def figure_3(points: int, *, steps: int = 1000) -> list[Combination]:
     for name, most, more in (
       ("decay", 0.5, constant),
       ("blur", 1.0, constant | often),
-      ("small_contribution", 95.0, {}),
-      ("small_norm", 95.0, {}),
+      ("contribution_percentile", 95.0, {}),
+      ("norm_percentile", 95.0, {}),
     ):
       strength = {name: most * fraction}
-      recipe = dataclasses.replace(none, **strength, **more)
+      recipe = none.replace(**strength, **more)
       combinations.append(Combination(_spell(strength), recipe, strength))
   return combinations
 
@@ -194,11 +186,12 @@ def _parse_values(text, name, values) -> tuple[float, ...]:
     raise JdeepvisError(
       f"--vary={text} is not of the form NAME:VALUE,VALUE,..."
     ) from None
-  least = 1 if name in COUNTS else 0
+  counts = name == "steps" or name.endswith("_every")
+  least = 1 if counts else 0
   for number in numbers:
-    whole = name not in COUNTS or number.is_integer()
+    whole = not counts or number.is_integer()
     if not (math.isfinite(number) and number >= least and whole):
-      kind = "a whole number" if name in COUNTS else "a number"
+      kind = "a whole number" if counts else "a number"
       raise JdeepvisError(
         f"{name}={number:g} cannot be; give {kind} of at least {least}."
       )
@@ -209,14 +202,9 @@ def _spell(strengths: Mapping[str, float]) -> str:
   return ",".join(f"{name}={value:g}" for name, value in strengths.items())
 
 
-def _with_strengths(base: Recipe, strengths: Mapping[str, float]) -> Recipe:
-  return dataclasses.replace(
-    base,
-    **{
-      name: int(value) if name in COUNTS else float(value)
-      for name, value in strengths.items()
-    },
-  )
+def _progress(rate: float, max_rate: float) -> Recipe:
+  step = transforms.scale_by_progress
+  return Recipe(step=Entry(STEP, step, rate, options={"max_rate": max_rate}))
 
 
 def _draw(number: int, seed: int, steps: int | None) -> Combination:
@@ -231,16 +219,16 @@ def _draw(number: int, seed: int, steps: int | None) -> Combination:
   strengths = {name: float(choose(*each)) for name, each in choices.items()}
   if steps:
     del strengths["steps"]
-  recipe = Recipe(
-    rate=strengths.get("progress", _ANY_RISE),
-    max_rate=strengths.get("max_rate", strengths.get("rate")),
-    policy="progress",
-    steps=steps or 0,
+  recipe = _progress(
+    strengths.get("progress", _ANY_RISE),
+    strengths.get("max_rate", strengths.get("rate")),
   )
   drawn = {name: strengths[name] for name in _SEARCH if name in strengths}
+  if steps:
+    drawn["steps"] = steps
   return Combination(
     f"combination_{number:03d}",
-    _with_strengths(recipe, drawn),
+    recipe.replace(**drawn),
     strengths,
     seed=number,
   )

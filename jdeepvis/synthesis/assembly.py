@@ -1,70 +1,64 @@
-"""From a recipe to the functions that `render` takes."""
+"""From a recipe to the functions that `ascend` takes."""
 
-import dataclasses
 import functools
+import inspect
+import itertools
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import optax
 from jax.tree_util import Partial
 
-from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.synthesis import decoders, gradients, priors, transforms, views
+from jdeepvis.synthesis import (
+  augmentation,
+  parameterisations,
+  priors,
+  transforms,
+)
 from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
-from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.types import Index, JdeepvisError, Scalar
+from jdeepvis.synthesis.recipes import Entry, Recipe
+from jdeepvis.types import Index, Scalar
 
-_GRADIENTS = (
-  ("colour", gradients.mix_colours),
-  ("focus", gradients.focus),
-  ("coarsest", gradients.balance_octaves),
-)
-_PRIORS = (
-  # The original's order, which matters; total variation is ours.
-  ("decay", priors.decay, ()),
-  ("blur", priors.blur, ()),
-  ("total_variation", priors.total_variation, ()),
-  ("small_value", priors.clip_small_values, ()),
-  ("small_norm", priors.clip_small_norm, ()),
-  ("small_benefit", priors.clip_small_benefit, ("grad",)),
-  ("small_contribution", priors.clip_small_contribution, ("grad",)),
-)
+_EXTRAS = ("grad", "value", "step")
 
 
-def transform(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
+def optimizer(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
   """The recipe's optax chain: gradient, step, priors in their order, box.
+
+  >>> import jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> chain = jdeepvis.optimizer(jdeepvis.recipe("paper_c"), network.input)
 
   Args:
     recipe: any recipe; its strengths may be traced.
     spec: the network's input, whose bounds the box keeps.
 
-  Raises:
-    JdeepvisError: the recipe's policy is none of the three.
+  Returns:
+    A transformation that wants `value=`, `grad=` and `step=`, see `ascend`.
   """
   chain = [
-    transforms.precondition(_at(recipe, name, function), extra=("step",))
-    for name, function in _GRADIENTS
-    if getattr(recipe, name) is not None
+    transforms.every(
+      entry.every, transforms.precondition(*_link(entry, recipe.steps))
+    )
+    for entry in recipe.gradients
   ]
-  chain.append(_policy(recipe))
-  if recipe.cool_down is not None:
-    chain.append(optax.scale_by_schedule(_cooling(recipe)))
-  for name, prior, extra in _PRIORS:
-    if getattr(recipe, name) is None:
-      continue
-    prior = _at(recipe, name, prior)
-    link = transforms.project(prior, extra=("step", *extra))
-    often = recipe.blur_every if name == "blur" else 1
-    chain.append(transforms.every(often, link))
-  if recipe.decoder == "pixels":
+  step = recipe.step
+  chain.append(step.function(step.strength, **step.options))
+  if recipe.decay_fraction is not None:
+    chain.append(optax.scale_by_schedule(_decaying(recipe)))
+  for entry in recipe.priors:
+    link = transforms.project(*_link(entry, recipe.steps))
+    chain.append(transforms.every(entry.every, link))
+  if recipe.parameterisation is parameterisations.pixels:
     lower, upper = spec.bounds
     box = functools.partial(priors.box, lower=lower, upper=upper)
     chain.append(transforms.project(box))
   return optax.chain(*chain)
 
 
-def objective(
+def unit_objective(
   recipe: Recipe,
   layer: str,
   unit: Index,
@@ -82,93 +76,74 @@ def objective(
     direction: 1 looks for what excites the unit, -1 for what inhibits it.
   """
   asked = neuron(layer, unit, position, direction=direction)
-  if recipe.rivals is None or layer != "output":
+  if recipe.log_prob_weight is None or layer != "output":
     return asked
   share = log_probability(unit, layer, position, direction=direction)
-  return asked + recipe.rivals * share
+  return asked + recipe.log_prob_weight * share
 
 
-def decoder(recipe: Recipe, spec: InputSpec) -> decoders.Decoder:
-  """From images to what the recipe climbs, and back.
-
-  Raises:
-    JdeepvisError: the recipe's decoder is none of `decoders.DECODERS`.
-  """
-  if recipe.decoder not in decoders.DECODERS:
-    raise JdeepvisError(
-      f"There is no decoder {recipe.decoder!r}; "
-      f"{nearest(recipe.decoder, decoders.DECODERS)}."
-    )
-  return decoders.DECODERS[recipe.decoder](spec)
+def encode(recipe: Recipe, image, spec: InputSpec):
+  """A centred image `[h, w, c]` as what the recipe moves."""
+  return recipe.parameterisation(spec).encode(image)
 
 
-def with_views(recipe: Recipe, score: Callable, spec: InputSpec) -> Callable:
-  """A score of what the recipe climbs: decoded, and seen through its views.
+def decode(recipe: Recipe, parameters, spec: InputSpec):
+  """The centred image `[h, w, c]` of what the recipe moves."""
+  return recipe.parameterisation(spec).decode(parameters)
+
+
+def augmented(recipe: Recipe, score: Callable, spec: InputSpec) -> Callable:
+  """A score of what the recipe moves: decoded, and augmented.
 
   Args:
     recipe: any recipe.
-    score: of an image.
+    score: `score(key, image)`, a pytree as `bind` makes it.
     spec: the network's input.
+
+  Returns:
+    A score of the same form.
   """
-  told = {
-    "shift": recipe.shift,
-    "scale": recipe.scale,
-    "rotation": recipe.rotation,
-  }
-  told = {name: value for name, value in told.items() if value is not None}
-  seen = views.random_views(score, **told) if told else score
-  if recipe.decoder == "pixels":
-    return seen
-  return Partial(_Decoded(recipe.decoder, spec.shape), spec.mean, seen)
+  return Partial(_score, recipe, spec, score)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Decoded:
-  """What is static of a score behind a decoder; equals share a compilation."""
-
-  name: str
-  shape: tuple[int, int, int]
-
-  def __call__(self, mean, score, key, parameters):
-    spec = InputSpec(self.shape, mean)
-    return score(key, decoders.DECODERS[self.name](spec).decode(parameters))
-
-
-def _policy(recipe: Recipe) -> optax.GradientTransformation:
-  match recipe.policy:
-    case "constant":
-      return optax.scale_by_learning_rate(recipe.rate)
-    case "progress":
-      return transforms.scale_by_progress(recipe.rate, recipe.max_rate)
-    case "rms":
-      return transforms.scale_to_rms(recipe.rate)
-    case "adam":
-      return optax.adam(recipe.rate)
-  raise JdeepvisError(
-    f"There is no step policy {recipe.policy!r}; use constant, progress, rms "
-    "or adam."
+def _score(recipe, spec, score, key, parameters):
+  image = decode(recipe, parameters, spec)
+  groups = itertools.groupby(
+    recipe.augmentations, lambda x: x.function in augmentation.GEOMETRIC
   )
+  for number, (geometric, group) in enumerate(groups):
+    each = key if number == 0 else jax.random.fold_in(key, number)
+    if geometric:
+      words = {augmentation.GEOMETRIC[x.function]: x.strength for x in group}
+      image = augmentation.random_affine(each, image, **words)
+      continue
+    for place, entry in enumerate(group):
+      drawn = jax.random.fold_in(each, place)
+      image = entry.function(drawn, image, entry.strength, **entry.options)
+  return score(key, image)
 
 
-def _cooling(recipe: Recipe) -> Callable:
+def _decaying(recipe: Recipe) -> Callable:
   def factor(step):
     left = 1 - step / recipe.steps
-    return jnp.minimum(1, left / jnp.maximum(recipe.cool_down, 1e-6))
+    return jnp.minimum(1, left / jnp.maximum(recipe.decay_fraction, 1e-6))
 
   return factor
 
 
-def _at(recipe: Recipe, name: str, function: Callable) -> Callable:
-  """`function` at the recipe's strength, which may change with the step."""
-  first = getattr(recipe, name)
-  last = getattr(recipe, f"{name}_end", None)
+def _link(entry: Entry, steps: int) -> tuple[Callable, tuple[str, ...]]:
+  """The entry at its strength, and which extra arguments it wants."""
+  named = list(inspect.signature(entry.function).parameters)[2:]
+  wanted = tuple(name for name in _EXTRAS if name in named)
 
   def call(image, *, step, **extra):
-    if last is None:
-      return function(image, first, **extra)
-    done = step / max(recipe.steps - 1, 1)
-    # Off is off: a strength of 0 has no ratio to its end.
-    ratio = (last / jnp.maximum(first, 1e-6)) ** done
-    return function(image, first * ratio, **extra)
+    extra = {**extra, "step": step} if "step" in wanted else extra
+    strength = entry.strength
+    if entry.end is not None:
+      done = step / max(steps - 1, 1)
+      # Off is off: a strength of 0 has no ratio to its end.
+      ratio = (entry.end / jnp.maximum(strength, 1e-6)) ** done
+      strength = strength * ratio
+    return entry.function(image, strength, **extra, **entry.options)
 
-  return call
+  return call, tuple(dict.fromkeys(("step", *wanted)))

@@ -1,6 +1,10 @@
 """How many pictures to render at once: what fills a device, and fits."""
 
 import math
+import os
+from pathlib import Path
+
+import jax
 
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.operations import count_operations
@@ -17,6 +21,33 @@ _MANY = 64
 
 _SHARE_OF_READING = 0.2
 """Of the time of the products; less takes too large a batch."""
+
+_BUSY_CORE, _BUSY_ACCELERATOR = 20_000_000, 100_000_000_000
+"""Operations of a step that keep one device busy. A core is with a few small
+pictures, measured; a GPU would be with about 64 gradients of SqueezeNet."""
+
+
+def batch_size(network: Network, layer: str, wanted: int) -> int:
+  """How many of the `wanted` pictures to render at once here and now.
+
+  Args:
+    network: any network.
+    layer: the blob that is asked.
+    wanted: pictures in all that share a program.
+
+  Returns:
+    A multiple of the number of local devices.
+  """
+  devices = jax.local_devices()
+  on_cpu = devices[0].platform == "cpu"
+  return choose_batch(
+    network,
+    layer,
+    wanted=wanted,
+    free_bytes=_free_memory() if on_cpu else sum(map(_free_on, devices)),
+    devices=len(devices),
+    busy=_BUSY_CORE if on_cpu else _BUSY_ACCELERATOR,
+  )
 
 
 def choose_batch(
@@ -43,8 +74,9 @@ def choose_batch(
     A multiple of `devices`, at least that.
   """
   blobs = 0
-  for name, shape in network.shapes.items():
-    blobs += math.prod(shape)
+  shapes = network.shapes
+  for name in network.order:
+    blobs += math.prod(shapes[name])
     if name == layer:
       break
   # Forward values, their gradients, and what pooling and views keep.
@@ -71,3 +103,19 @@ def _useful(network: Network, layer: str, busy: int) -> int:
   )
   reading = read * _OPERATIONS_A_BYTE / one
   return max(filling, math.ceil(reading / _SHARE_OF_READING))
+
+
+def _free_memory() -> int:
+  try:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+  except OSError:
+    lines = []
+  for line in lines:
+    if line.startswith("MemAvailable:"):
+      return int(line.split()[1]) * 1024
+  return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _free_on(device: jax.Device) -> int:
+  stats = device.memory_stats() or {}
+  return stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)

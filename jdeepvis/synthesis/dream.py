@@ -27,7 +27,6 @@ from jdeepvis.synthesis import priors
 from jdeepvis.synthesis.inversion import code_of
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.tiles import tile_size, tiled_gradient
-from jdeepvis.synthesis.views import view
 from jdeepvis.types import Image, JdeepvisError, Leaf, PRNGKey, Scalar
 
 

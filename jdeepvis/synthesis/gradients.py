@@ -30,7 +30,7 @@ def mix_colours(grad: Image, strength: Scalar) -> Image:
   """Prefers changes of light to changes of hue, as they are in photographs.
 
   `(1 - strength) g + strength g C` with C the covariance of the colours of
-  photographs. Climbing with it is climbing in decorrelated colours (Olah,
+  photographs. Ascent along it is ascent in decorrelated colours (Olah,
   Mordvintsev and Schubert 2017, "Preconditioning and parameterization").
 
   Args:
@@ -42,8 +42,8 @@ def mix_colours(grad: Image, strength: Scalar) -> Image:
   return apart(_mixed, grad, strength)
 
 
-def focus(grad: Image, narrowness: Scalar) -> Image:
-  """Prefers the middle, where then one thing grows rather than copies of it.
+def centre_bias(grad: Image, narrowness: Scalar) -> Image:
+  """A Gaussian centre bias: one thing grows rather than copies of it.
 
   Multiplies by `exp(-(n d)**2 / 2)`, d the distance from the middle as a share
   of each side (the centre bias of Nguyen, Yosinski and Clune 2016,
@@ -62,7 +62,7 @@ def focus(grad: Image, narrowness: Scalar) -> Image:
   return grad * jnp.exp(-0.5 * narrowness**2 * far)[..., None]
 
 
-def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
+def balance_octaves(grad: Image, sigma: Scalar) -> Image:
   """Brings coarse and fine structure to equal strength.
 
   The mean over five octaves of the gradient, each blurred half as wide as the
@@ -73,7 +73,7 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
 
   Args:
     grad: a gradient.
-    coarsest: standard deviation of the widest blur, as a share of the shorter
+    sigma: standard deviation of the widest blur, as a share of the shorter
       side.
   """
   # Blurs mirrored at the edges are products in a cosine basis: once there and
@@ -83,9 +83,9 @@ def balance_octaves(grad: Image, coarsest: Scalar) -> Image:
   spectrum = _analyse(jnp.moveaxis(_analyse(grad, axis=0), -1, 0), axis=-1)
   power = sum(plane**2 for plane in spectrum)  # XLA's own sum is slow here.
   octaves = jnp.arange(_OCTAVES - 1)
-  sigma = coarsest * min(height, width) / 2.0**octaves
-  along = _passed(height, sigma)
-  across = along if width == height else _passed(width, sigma)
+  sigmas = sigma * min(height, width) / 2.0**octaves
+  along = _passed(height, sigmas)
+  across = along if width == height else _passed(width, sigmas)
   left = _product("nh,hw,nw->n", along**2, power, across**2)
   gains = jnp.sqrt(jnp.sum(power) / jnp.where(left > 0, left, jnp.inf))
   change = _product("n,nh,nw->hw", gains, along, across) - len(octaves)

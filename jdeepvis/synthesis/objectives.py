@@ -1,19 +1,22 @@
-"""What is asked of a network.
+"""Objectives: what is asked of a network.
 
 An objective turns one image's activations into a scalar. It is a pytree: unit,
 position and weights are leaves, so that another unit is another argument of
-the same program; layer names are static. Objectives add up and scale:
-`neuron("output", 130) + 0.5 * channel("fire5/concat", 7)`.
+the same program; layer names are static. Objectives add, subtract and scale:
+`neuron("output", 130) - 0.5 * channel("inception_4c/output", 7)`. Any function
+of the activations is one: `as_objective(lambda blobs: blobs["prob"].max())`.
 
 Values are read after a layer's ReLU and gradients taken before it, as the
 original does: a unit at 0 still gets a gradient.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jdeepvis.types import (
@@ -30,8 +33,8 @@ class Objective:
   """Base of all: a frozen pytree dataclass with these methods."""
 
   @property
-  def layers(self) -> tuple[str, ...]:
-    """The blobs it reads."""
+  def layers(self) -> tuple[str, ...] | None:
+    """The blobs it reads; None where nobody knows."""
     return (self.layer,)
 
   def __call__(self, blobs: Activations) -> Scalar:
@@ -42,13 +45,29 @@ class Objective:
     """Whether the unit is its layer's largest; None where nothing is."""
     return None
 
-  def __add__(self, other: "Objective") -> "Objective":
-    return WeightedSum((1.0, 1.0), (self, other))
+  def __add__(self, other: "Objective | Callable | int") -> "Objective":
+    if isinstance(other, int) and other == 0:  # where `sum` begins
+      return self
+    return WeightedSum((1.0, 1.0), (self, as_objective(other)))
+
+  __radd__ = __add__
+
+  def __sub__(self, other: "Objective | Callable") -> "Objective":
+    return WeightedSum((1.0, -1.0), (self, as_objective(other)))
+
+  def __rsub__(self, other: Callable) -> "Objective":
+    return as_objective(other) - self
+
+  def __neg__(self) -> "Objective":
+    return WeightedSum((-1.0,), (self,))
 
   def __mul__(self, weight: Scalar) -> "Objective":
     return WeightedSum((weight,), (self,))
 
   __rmul__ = __mul__
+
+  def __truediv__(self, weight: Scalar) -> "Objective":
+    return WeightedSum((1 / weight,), (self,))
 
 
 def _objective(cls):
@@ -101,10 +120,42 @@ class Direction(Objective):
   layer: str = _static()
   vector: Leaf
   position: Leaf
+  cosine_power: Leaf
 
   def __call__(self, blobs):
     values = _at(_values(blobs, self.layer), self.position)
-    return jnp.vdot(values, self.vector)
+    product = jnp.vdot(values, self.vector)
+    if self.cosine_power is None:
+      return product
+    square = jnp.vdot(values, values) * jnp.vdot(self.vector, self.vector)
+    # The root of 0 has no gradient, and a floor keeps a turned-away vector
+    # from having none either (Lucid's).
+    cosine = product / jnp.sqrt(jnp.maximum(square, 1e-12))
+    return product * jnp.maximum(cosine, 0.1) ** self.cosine_power
+
+
+@_objective
+class LayerMeanSquare(Objective):
+  """See `layer_mean_square`."""
+
+  layer: str = _static()
+
+  def __call__(self, blobs):
+    return jnp.mean(_values(blobs, self.layer) ** 2)
+
+
+@_objective
+class OwnObjective(Objective):
+  """See `as_objective`."""
+
+  function: Callable
+
+  @property
+  def layers(self):
+    return None
+
+  def __call__(self, blobs):
+    return self.function(blobs)
 
 
 @_objective
@@ -134,9 +185,10 @@ class WeightedSum(Objective):
 
   @property
   def layers(self):
-    return tuple(
-      dict.fromkeys(layer for term in self.terms for layer in term.layers)
-    )
+    read = [term.layers for term in self.terms]
+    if None in read:
+      return None
+    return tuple(dict.fromkeys(layer for layers in read for layer in layers))
 
   def __call__(self, blobs):
     pairs = zip(self.weights, self.terms, strict=True)
@@ -155,7 +207,12 @@ def neuron(
   *,
   direction: Scalar = 1.0,
 ) -> Neuron:
-  """One unit at one place, the original's objective.
+  """One unit at one place, the original's objective (Yosinski et al. 2015, §3).
+
+  >>> import jdeepvis
+  >>> flamingo_not_crane = jdeepvis.neuron(
+  ...   "output", 130
+  ... ) - 0.5 * jdeepvis.neuron("output", 134)
 
   Args:
     layer: a blob's name; `output` stands for the class scores.
@@ -168,7 +225,10 @@ def neuron(
 
 
 def channel(layer: str, unit: Index) -> Channel:
-  """The mean of one channel over its map (Olah et al. 2017).
+  """The mean of one channel over its map (Olah et al. 2017, "Objectives").
+
+  >>> import jdeepvis
+  >>> texture = jdeepvis.channel("inception_3b/output", 100)
 
   Args:
     layer: a blob's name.
@@ -181,15 +241,65 @@ def direction(
   layer: str,
   vector: Float[AnyArray, " c"],
   position: tuple[Index, Index] | None = None,
+  *,
+  cosine_power: Scalar | None = None,
 ) -> Direction:
   """A combination of a layer's channels at one place.
+
+  `(v . a) max(.1, cos(v, a))**p`: without the cosine the product can grow along
+  channels that the vector hardly holds (Carter et al. 2019, "Activation atlas",
+  "Aggregating neurons", has p = 4).
+
+  >>> import numpy as np, jdeepvis
+  >>> mix = jdeepvis.direction("inception_4c/output", np.ones(512, np.float32))
 
   Args:
     layer: a blob's name.
     vector: weight of each channel.
     position: as for `neuron`.
+    cosine_power: p; None is the product alone.
   """
-  return Direction(layer, vector, position)
+  return Direction(layer, vector, position, cosine_power)
+
+
+def layer_mean_square(layer: str) -> LayerMeanSquare:
+  """The mean of a layer's squares: DeepDream's (Mordvintsev et al. 2015).
+
+  >>> import jdeepvis
+  >>> dream = jdeepvis.layer_mean_square("inception_4c/output")
+
+  Args:
+    layer: a blob's name.
+  """
+  return LayerMeanSquare(layer)
+
+
+def as_objective(function: "Objective | Callable") -> Objective:
+  """Any function of one image's activations as an objective.
+
+  >>> import jdeepvis
+  >>> contrast = jdeepvis.as_objective(
+  ...   lambda blobs: blobs["conv1/7x7_s2"].std()
+  ... )
+
+  Args:
+    function: `function(blobs)` gives a scalar to raise; blobs are `[h, w, c]`
+      or `[c]`, under their names and the class scores under `output` too. An
+      objective stays what it is. With `jax.tree_util.Partial(function, array)`
+      the array is an argument of the program rather than a part of it.
+
+  Raises:
+    TypeError: it is no function.
+  """
+  if isinstance(function, Objective):
+    return function
+  if not callable(function):
+    raise TypeError(
+      f"An objective is a function of the activations, not {function!r}."
+    )
+  if not isinstance(function, Partial):
+    function = Partial(function)
+  return OwnObjective(function)
 
 
 def log_probability(
@@ -200,6 +310,9 @@ def log_probability(
   direction: Scalar = 1.0,
 ) -> LogProbability:
   """The log of a class's softmax probability: it beats all others.
+
+  >>> import jdeepvis
+  >>> flamingo = jdeepvis.log_probability(130)
 
   Args:
     unit: the class; in a hidden layer the channel, among those of its place.

@@ -1,186 +1,469 @@
-"""Named combinations of priors: the paper's four, its rivals', the default.
+"""Recipes: what a picture is made with, and the named ones.
 
-A recipe is a pytree. Its strengths are leaves, traced: 0 switches a prior off
-within the same program, None leaves it out of the program. All else is static.
+A recipe is a pytree. Its strengths are leaves, traced: 0 switches an entry off
+within the same program. The functions and all else are static. Anybody's
+function can be an entry, see `Recipe.with_prior`.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import jax
+import optax
 
 from jdeepvis.networks.names import nearest
+from jdeepvis.synthesis import (
+  augmentation,
+  gradients,
+  parameterisations,
+  priors,
+  transforms,
+)
 from jdeepvis.types import JdeepvisError, Leaf
+
+_STATIC = {"static": True}
 
 
 def _static(default):
-  return dataclasses.field(default=default, metadata={"static": True})
+  return dataclasses.field(default=default, metadata=_STATIC)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """One function of a recipe, and how strong it is.
+
+  Attributes:
+    name: by which it is varied, left out and told in files; static.
+    function: a prior `(image, strength)`, a gradient preference
+      `(grad, strength)`, an augmentation `(key, image, strength)`, or a step
+      policy `(strength)` that gives an optax transformation. Keywords `grad`,
+      `value` and `step` are handed over where a function names them. Static.
+    strength: its second argument; 0 is the identity (`off`, if not 0).
+    end: where the strength gets to, in equal ratios; None keeps it.
+    every: steps from one use to the next; static.
+    options: further keywords of the function, by name; numbers.
+    off: the strength that does nothing; static.
+  """
+
+  name: str = dataclasses.field(metadata=_STATIC)
+  function: Callable = dataclasses.field(metadata=_STATIC)
+  strength: Leaf
+  end: Leaf = None
+  every: int = _static(1)
+  options: Mapping[str, Leaf] = dataclasses.field(default_factory=dict)
+  off: float = _static(0.0)
+
+  @property
+  def settings(self) -> dict[str, Any]:
+    """Its strength, and what more it has, by the names that `replace` takes."""
+    step = self.name == STEP
+    more = {
+      key if step else f"{self.name}_{key}": value
+      for key, value in self.options.items()
+    }
+    if self.end is not None:
+      more[f"{self.name}_end"] = self.end
+    if self.every != 1:
+      more[f"{self.name}_every"] = self.every
+    return {self.name: self.strength, **more}
+
+
+_GRADIENTS = {
+  "colour": gradients.mix_colours,
+  "centre_bias": gradients.centre_bias,
+  "pyramid_sigma": gradients.balance_octaves,
+}
+_PRIORS = {
+  # The original's order, which matters; total variation is ours.
+  "decay": priors.decay,
+  "blur": priors.blur,
+  "total_variation": priors.total_variation,
+  "value_percentile": priors.clip_small_values,
+  "norm_percentile": priors.clip_small_norm,
+  "benefit_percentile": priors.clip_small_benefit,
+  "contribution_percentile": priors.clip_small_contribution,
+}
+_AUGMENTATIONS = {
+  "jitter": augmentation.jitter,
+  "scale": augmentation.scale,
+  "rotation": augmentation.rotate,
+}
+BUILT_IN: Mapping[str, Mapping[str, Callable]] = MappingProxyType(
+  {
+    "gradients": _GRADIENTS,
+    "priors": _PRIORS,
+    "augmentations": _AUGMENTATIONS,
+  }
+)
+"""The entries of jdeepvis's own, by group, in the order of their use."""
+
+STEP = "rate"
+"""The step policy's name among the strengths."""
+
+_FIELDS = ("log_prob_weight", "decay_fraction", "steps", "keep")
+_COUNTS = ("steps",)
+
+RENAMED: Mapping[str, str] = {
+  "focus": "centre_bias",
+  "coarsest": "pyramid_sigma",
+  "small_value": "value_percentile",
+  "small_norm": "norm_percentile",
+  "small_benefit": "benefit_percentile",
+  "small_contribution": "contribution_percentile",
+  "shift": "jitter",
+  "rivals": "log_prob_weight",
+  "cool_down": "decay_fraction",
+  "decoder": "parameterisation",
+  "focus_end": "centre_bias_end",
+}
+"""Names of version 0.1, and what they are called now."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-  """How a picture is made: step policy, priors, views, length.
+  """How a picture is made: step, gradient preferences, priors, augmentation.
+
+  >>> import jdeepvis
+  >>> def fade(image, strength):
+  ...   return image * (1 - strength)
+  >>> recipe = jdeepvis.recipe("default").with_prior(fade, strength=0.1)
+  >>> recipe.without("decay").replace(steps=64).strengths["fade"]
+  0.1
 
   Attributes:
-    rate: for policy `constant` the learning rate, for `progress` the wanted
-      rise of the score a step, for `rms` the step's root mean square in grey
-      levels, for `adam` its learning rate.
-    max_rate: largest learning rate of policy `progress`.
-    colour: how far the gradient is mixed into colours that vary as those of
-      photographs do, 0..1.
-    focus: preference for the middle of the image, 1 over the width of its
-      Gaussian as a share of the side.
-    focus_end: where that gets to, in equal ratios; None keeps it.
-    coarsest: width of the widest of the five octaves of the gradient that are
-      brought to equal strength, a share of the side.
-    decay: share taken from every value at each step, 0..1.
-    blur: standard deviation of the Gaussian, pixels.
-    blur_end: where that gets to, in equal ratios; None keeps it.
-    total_variation: step down the total variation, grey levels.
-    small_value: percentile of |x| below which entries are zeroed, 0..100; it
-      and the next three count over the canvas, a unit's field or the image.
-    small_norm: percentile of the pixels' norms, 0..100.
-    small_benefit: percentile of the pixels' signed contributions, 0..100.
-    small_contribution: percentile of the pixels' contributions, 0..100.
-    shift: standard deviation of the views' shift, a share of the side.
-    scale: largest magnification of the views.
-    rotation: largest rotation of the views, degrees.
-    rivals: weight of a class's log-probability, which is added to its score:
-      it must beat the others too. Values of other layers are no logits, so
-      there it does nothing.
-    cool_down: share of the steps, at the end, over which the step shrinks
-      evenly to nothing.
-    policy: `constant`, `progress`, `rms` or `adam`; static.
-    decoder: what is climbed, `pixels`, `fourier` or `maco`; static. Priors act
-      on what is climbed, so beyond pixels decay alone has a meaning.
-    blur_every: steps from blur to blur; static.
+    step: the step policy, an entry called `rate`.
+    gradients: what is done to the gradient before the step, in order.
+    priors: what is done to the image after the step, in order.
+    augmentations: how the network's view of the image varies, in order.
+    parameterisation: what is moved, `parameterisations.pixels`, `fourier`,
+      `maco` or one's own `(InputSpec) -> Parameterisation`; static. Priors act
+      on what is moved, so beyond pixels decay alone has a meaning.
+    log_prob_weight: weight of a class's log-probability, which is added to
+      its score: it must beat the other classes. None leaves it out; it does
+      nothing for other layers, whose values are no logits.
+    decay_fraction: share of the steps, at the end, over which the step shrinks
+      evenly to nothing; None keeps it.
     steps: how many; static.
     keep: which image is the picture, `best` or `last`; static.
   """
 
-  rate: Leaf
-  max_rate: Leaf = None
-  colour: Leaf = None
-  focus: Leaf = None
-  focus_end: Leaf = None
-  coarsest: Leaf = None
-  decay: Leaf = None
-  blur: Leaf = None
-  blur_end: Leaf = None
-  total_variation: Leaf = None
-  small_value: Leaf = None
-  small_norm: Leaf = None
-  small_benefit: Leaf = None
-  small_contribution: Leaf = None
-  shift: Leaf = None
-  scale: Leaf = None
-  rotation: Leaf = None
-  rivals: Leaf = None
-  cool_down: Leaf = None
-  policy: str = _static("constant")
-  decoder: str = _static("pixels")
-  blur_every: int = _static(1)
+  step: Entry
+  gradients: tuple[Entry, ...] = ()
+  priors: tuple[Entry, ...] = ()
+  augmentations: tuple[Entry, ...] = ()
+  parameterisation: Callable = _static(parameterisations.pixels)
+  log_prob_weight: Leaf = None
+  decay_fraction: Leaf = None
   steps: int = _static(500)
   keep: str = _static("best")
 
+  @property
+  def entries(self) -> tuple[Entry, ...]:
+    """All of them, the step first."""
+    return (self.step, *self.gradients, *self.priors, *self.augmentations)
+
+  @property
+  def strengths(self) -> dict[str, Any]:
+    """Everything that `replace` can change, by name."""
+    told = {}
+    for entry in self.entries:
+      told |= entry.settings
+    fields = {name: getattr(self, name) for name in _FIELDS}
+    return told | {name: x for name, x in fields.items() if x is not None}
+
+  def with_prior(
+    self,
+    function: Callable,
+    strength: Leaf = 1.0,
+    *,
+    end: Leaf = None,
+    every: int = 1,
+    name: str | None = None,
+    **options: Leaf,
+  ) -> "Recipe":
+    """The recipe with one more prior, after the others.
+
+    Args:
+      function: `function(image, strength)` gives an image; the identity at 0.
+        It may take keywords `grad`, `value` and `step` too.
+      strength: any number, traced.
+      end: where the strength gets to by the last step; None keeps it.
+      every: steps from one use to the next.
+      name: by which it is varied and told; the function's own.
+      **options: further keywords of the function; numbers.
+
+    Raises:
+      JdeepvisError: there is an entry of this name.
+    """
+    return self._with("priors", function, strength, name, end, every, options)
+
+  def with_gradient(
+    self,
+    function: Callable,
+    strength: Leaf = 1.0,
+    *,
+    end: Leaf = None,
+    every: int = 1,
+    name: str | None = None,
+    **options: Leaf,
+  ) -> "Recipe":
+    """As `with_prior`, for a function from gradient to gradient."""
+    return self._with(
+      "gradients", function, strength, name, end, every, options
+    )
+
+  def with_augmentation(
+    self,
+    function: Callable,
+    strength: Leaf = 1.0,
+    *,
+    name: str | None = None,
+    **options: Leaf,
+  ) -> "Recipe":
+    """As `with_prior`, for a function `(key, image, strength)` to an image."""
+    return self._with(
+      "augmentations", function, strength, name, None, 1, options
+    )
+
+  def without(self, *names: str) -> "Recipe":
+    """The recipe without the entries of these names.
+
+    Raises:
+      JdeepvisError: it has no such entry.
+    """
+    known = [entry.name for entry in self.entries[1:]]
+    for name in map(_today, names):
+      if name in ("log_prob_weight", "decay_fraction"):
+        continue
+      if name not in known:
+        raise JdeepvisError(
+          f"The recipe has no entry {name!r} to leave out; "
+          f"{nearest(name, known)}."
+        )
+    gone = {_today(name) for name in names}
+    groups = {
+      group: tuple(x for x in getattr(self, group) if x.name not in gone)
+      for group in BUILT_IN
+    }
+    off = {x: None for x in ("log_prob_weight", "decay_fraction") if x in gone}
+    return dataclasses.replace(self, **groups, **off)
+
+  def replace(self, **changes: Any) -> "Recipe":
+    """The recipe with other strengths, by the names of `strengths`.
+
+    One of jdeepvis's own priors that the recipe does not have takes its place
+    in their order: `replace(blur=0.5, blur_every=4)`. `steps`, `keep`,
+    `parameterisation`, `log_prob_weight` and `decay_fraction` change too.
+
+    Raises:
+      JdeepvisError: there is nothing of such a name.
+    """
+    changes = {_today(name): value for name, value in changes.items()}
+    recipe = self
+    # Entries before their ends and periods.
+    for name in sorted(changes, key=len):
+      recipe = recipe._changed(name, changes[name])
+    return recipe
+
+  def _changed(self, name: str, value: Any) -> "Recipe":
+    if name in (*_FIELDS, "parameterisation"):
+      if isinstance(value, str) and name == "parameterisation":
+        value = parameterisations.find_parameterisation(value)
+      return dataclasses.replace(
+        self, **{name: int(value) if name in _COUNTS else value}
+      )
+    for group in ("step", *BUILT_IN):
+      held = getattr(self, group)
+      for entry in (held,) if group == "step" else held:
+        if (other := _change_entry(entry, name, value)) is not None:
+          new = (
+            other
+            if group == "step"
+            else tuple(other if x is entry else x for x in held)
+          )
+          return dataclasses.replace(self, **{group: new})
+    for group, functions in BUILT_IN.items():
+      if name in functions:
+        return self._insert(group, _built_in(group, name, value))
+    known = [
+      *self.strengths,
+      *(x for names in BUILT_IN.values() for x in names),
+    ]
+    raise JdeepvisError(
+      f"A recipe has no strength {name!r}; {nearest(name, known)}."
+    )
+
+  def _insert(self, group: str, entry: Entry) -> "Recipe":
+    """Puts one of our own before the first that comes later in their order."""
+    order = list(BUILT_IN[group])
+    held = list(getattr(self, group))
+    later = order[order.index(entry.name) + 1 :]
+    place = next(
+      (i for i, x in enumerate(held) if x.name in later),
+      sum(x.name in order for x in held),
+    )
+    held.insert(place, entry)
+    return dataclasses.replace(self, **{group: tuple(held)})
+
+  def _with(self, group, function, strength, name, end, every, options):
+    name = name or getattr(function, "__name__", type(function).__name__)
+    if name in self.strengths:
+      raise JdeepvisError(
+        f"The recipe has an entry {name!r} already; give this one another "
+        "name=."
+      )
+    entry = Entry(name, function, strength, end, every, dict(options))
+    return dataclasses.replace(self, **{group: (*getattr(self, group), entry)})
+
+
+def _today(name: str) -> str:
+  """What a strength is called now; old names serve for one version more."""
+  if name not in RENAMED:
+    return name
+  new = RENAMED[name]
+  warnings.warn(f"{name!r} is called {new!r} now.", FutureWarning, stacklevel=3)
+  return new
+
+
+def _change_entry(entry: Entry, name: str, value: Any) -> Entry | None:
+  if name == entry.name:
+    return dataclasses.replace(entry, strength=value)
+  if name == f"{entry.name}_end":
+    return dataclasses.replace(entry, end=value)
+  if name == f"{entry.name}_every":
+    return dataclasses.replace(entry, every=int(value))
+  for option in entry.options:
+    if name in (option, f"{entry.name}_{option}"):
+      options = {**entry.options, option: value}
+      return dataclasses.replace(entry, options=options)
+  return None
+
+
+def _built_in(group: str, name: str, strength: Leaf, **more) -> Entry:
+  off = 1.0 if name == "scale" else 0.0
+  return Entry(name, BUILT_IN[group][name], strength, off=off, **more)
+
+
+def _recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:
+  """A recipe of our own entries; `max_rate` belongs to the step."""
+  options = {
+    name: strengths.pop(name) for name in ("max_rate",) if name in strengths
+  }
+  made = Recipe(step=Entry(STEP, step, rate, options=options))
+  return made.replace(**strengths)
+
+
+_LOOKS = {
+  "jitter": 0.1,
+  "scale": 2.0,
+  "rotation": 10.0,
+  "log_prob_weight": 10.0,
+  "steps": 256,
+  "keep": "last",
+}
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
   {
-    "default": Recipe(
-      rate=8.0,
+    "default": _recipe(
+      transforms.scale_to_rms,
+      8.0,
       colour=0.7,
-      focus=6.5,
-      focus_end=2.0,
-      coarsest=0.053,
+      centre_bias=6.5,
+      centre_bias_end=2.0,
+      pyramid_sigma=0.053,
       decay=0.02,
-      shift=0.1,
-      scale=2.0,
-      rotation=10.0,
-      rivals=10.0,
-      cool_down=0.2,
-      policy="rms",
-      steps=256,
-      keep="last",
+      decay_fraction=0.2,
+      **_LOOKS,
     ),
-    # Other styles, in something like a landscape: a spectrum is climbed.
-    "fourier": Recipe(
-      rate=0.05,
+    # Other styles, in something like a landscape: a spectrum is moved.
+    "fourier": _recipe(
+      optax.adam,
+      0.05,
       decay=0.01,
-      shift=0.1,
-      scale=2.0,
-      rotation=10.0,
-      rivals=10.0,
-      cool_down=0.5,
-      policy="adam",
-      decoder="fourier",
-      steps=256,
-      keep="last",
+      decay_fraction=0.5,
+      parameterisation=parameterisations.fourier,
+      **_LOOKS,
     ),
-    "maco": Recipe(
-      rate=0.1,
-      shift=0.1,
-      scale=2.0,
-      rotation=10.0,
-      rivals=10.0,
-      cool_down=0.5,
-      policy="adam",
-      decoder="maco",
-      steps=256,
-      keep="last",
+    "maco": _recipe(
+      optax.adam,
+      0.1,
+      decay_fraction=0.5,
+      parameterisation=parameterisations.maco,
+      **_LOOKS,
     ),
     # For images of some thirty pixels, whose strokes are two or three wide:
     # a narrow blur, and a decay towards the mean, LeNet's black paper.
-    "small": Recipe(
-      rate=8.0,
+    "small": _recipe(
+      transforms.scale_to_rms,
+      8.0,
       decay=0.02,
       blur=1.0,
       blur_end=0.4,
-      shift=0.05,
-      scale=1.3,
-      policy="rms",
       blur_every=4,
+      jitter=0.05,
+      scale=1.3,
       steps=256,
       keep="last",
     ),
     # The rows of table 1, from the top left of the figure's gorillas.
-    "paper_a": Recipe(
-      rate=2.0,
+    "paper_a": _recipe(
+      transforms.scale_by_progress,
+      2.0,
       max_rate=100.0,
       blur=0.5,
-      small_norm=50.0,
-      policy="progress",
       blur_every=4,
+      norm_percentile=50.0,
       steps=500,
     ),
-    "paper_b": Recipe(rate=100.0, decay=0.3, small_norm=20.0, steps=750),
-    "paper_c": Recipe(
-      rate=100.0, decay=1e-4, blur=1.0, blur_every=4, steps=1000
+    "paper_b": _recipe(
+      optax.scale_by_learning_rate,
+      100.0,
+      decay=0.3,
+      norm_percentile=20.0,
+      steps=750,
     ),
-    "paper_d": Recipe(
-      rate=2.0,
-      max_rate=1e8,
-      blur=0.5,
-      small_contribution=90.0,
-      policy="progress",
+    "paper_c": _recipe(
+      optax.scale_by_learning_rate,
+      100.0,
+      decay=1e-4,
+      blur=1.0,
       blur_every=4,
       steps=1000,
     ),
+    "paper_d": _recipe(
+      transforms.scale_by_progress,
+      2.0,
+      max_rate=1e8,
+      blur=0.5,
+      blur_every=4,
+      contribution_percentile=90.0,
+      steps=1000,
+    ),
     # Erhan et al. 2009: no prior at all. What comes out fools the network.
-    "none": Recipe(rate=4.0, policy="rms", steps=256),
+    "none": _recipe(transforms.scale_to_rms, 4.0, steps=256),
     # Simonyan et al. 2013, §2: L2 alone.
-    "simonyan": Recipe(rate=4.0, decay=1e-2, policy="rms", steps=256),
+    "simonyan": _recipe(transforms.scale_to_rms, 4.0, decay=1e-2, steps=256),
   }
 )
 
 
-def find_recipe(name: str) -> Recipe:
-  """The recipe called `name`.
+def recipe(name: "str | Recipe") -> Recipe:
+  """The recipe called `name`; a recipe stays what it is.
+
+  >>> import jdeepvis
+  >>> jdeepvis.recipe("paper_c").steps
+  1000
 
   Raises:
     JdeepvisError: there is none; the message names the nearest.
   """
+  if isinstance(name, Recipe):
+    return name
   if name not in RECIPES:
     raise JdeepvisError(
       f"There is no recipe {name!r}; {nearest(name, RECIPES)}."

@@ -12,7 +12,6 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess
-from jdeepvis.synthesis.views import random_views
 from jdeepvis.types import (
   Classes,
   Image,

@@ -1,134 +1,445 @@
-"""One image from one score: init, step, scan."""
+"""Pictures as arrays: `render` and `render_many`, and what both run on."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Int
+import numpy as np
+from jaxtyping import Float
+from tqdm.auto import tqdm
 
-from jdeepvis.types import Climbed, PRNGKey, Scalar
-
-
-class Snapshot(NamedTuple):
-  """An image with the score it reached and the step it was seen at."""
-
-  image: Climbed
-  score: Scalar
-  step: Int[Array, ""]
-
-
-class State(NamedTuple):
-  """What one step hands to the next.
-
-  Attributes:
-    key: the picture's own; a step uses `fold_in(key, step)`.
-    image: what the next step will look at.
-    opt_state: the transformation's state.
-    last: what the last step looked at.
-    best: what scored highest so far, the earliest of equals.
-  """
-
-  key: PRNGKey
-  image: Climbed
-  opt_state: optax.OptState
-  last: Snapshot
-  best: Snapshot
+from jdeepvis.display import notebook
+from jdeepvis.display.files import write_image
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.pictures import preprocess
+from jdeepvis.synthesis import batch as batches
+from jdeepvis.synthesis.batch import Progress
+from jdeepvis.synthesis.batches import batch_size
+from jdeepvis.synthesis.initial import INITIALS, original_noise
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.requests import (
+  Asked,
+  Canvas,
+  Request,
+  ascent,
+  asked,
+  noise,
+  requests,
+)
+from jdeepvis.synthesis.status import status_of, status_of_picture
+from jdeepvis.types import AnyArray, Image, JdeepvisError, Pixels
 
 
-class Rendering(NamedTuple):
-  """What `render` returns.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Picture:
+  """A picture that was made, with the facts about it.
+
+  In a notebook it shows itself, with its caption and, where it failed, with
+  the failure.
 
   Attributes:
-    last: the image of the last step.
-    best: the image of the highest score.
-    history: for each step `score`, `gradient_norm`, `image_norm` and what
-      else the score records, arrays `[steps]`.
+    request: which picture it is, see `Request`.
+    pixels: uint8 `[h, w, c]`, 0..255, as in a file.
+    image: float32 `[h, w, c]`, centred.
+    score: the objective's value of the pixels, without augmentation.
+    activation: the unit's value of the pixels; None of one's own objective.
+    probability: of the class, 0..1; None where the unit is none.
+    label: the class's name, or None.
+    status: `ok` or what failed, see `status_of_picture`.
+    status_of_history: what the augmented images on the way say.
+    history: for each step `score`, `gradient_norm`, `image_norm` and, for a
+      unit, `is_largest`; arrays `[steps]`.
+    best_score: the highest score on the way.
+    best_step: the step that it was seen at.
+    seconds: it took, its share of a batch's time.
   """
 
-  last: Snapshot
-  best: Snapshot
-  history: dict[str, Array]
+  request: Request
+  pixels: Pixels
+  image: Float[np.ndarray, "h w c"]
+  score: float
+  activation: float | None
+  probability: float | None
+  label: str | None
+  status: str
+  status_of_history: str
+  history: Mapping[str, np.ndarray]
+  best_score: float
+  best_step: int
+  seconds: float
+
+  @property
+  def facts(self) -> dict[str, Any]:
+    """What is said of it beside its picture, by name."""
+    request = self.request
+    facts = {
+      "layer": request.layer,
+      "unit": request.unit,
+      "label": self.label,
+      "seed": request.seed,
+      "recipe": request.recipe_name,
+      "score_start": float(self.history["score"][0]),
+      "score_best": self.best_score,
+      "step_best": self.best_step,
+      "score": self.score,
+      "activation": self.activation,
+      "probability": self.probability,
+      "seconds": round(self.seconds, 3),
+      "status": self.status,
+      "status_of_history": self.status_of_history,
+    }
+    if request.strengths is not None:
+      facts["strengths"] = dict(request.strengths)
+    return facts
+
+  def save(self, path: Path | str) -> None:
+    """Writes it as an image file, PNG or what the suffix says."""
+    write_image(path, self.pixels)
+
+  def __repr__(self) -> str:
+    return f"Picture({notebook.one_line(self.facts)})"
+
+  def _repr_png_(self) -> bytes:
+    return notebook.png(self.pixels)
+
+  def _repr_html_(self) -> str:
+    return notebook.html([self])
+
+
+class News(NamedTuple):
+  """What a run tells after every few steps.
+
+  Attributes:
+    requests: of the batch that is being made.
+    progress: where it stands.
+    each: how many pictures a device makes at once.
+    pictures: the batch's, once it is done; before that none.
+  """
+
+  requests: Sequence[Request]
+  progress: Progress
+  each: int
+  pictures: Sequence[Picture]
+
+
+def run(
+  network: Network,
+  wanted: Sequence[Request],
+  *,
+  initial: str | AnyArray = "noise",
+  each: Mapping[str, int] | None = None,
+  resume: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[News]:
+  """Makes pictures in batches, and tells how it goes on.
+
+  What it tells is all that a folder, a page or a progress bar needs. Memory is
+  bounded by the batch.
+
+  Args:
+    network: any network.
+    wanted: the pictures, those of one program next to each other.
+    initial: noise by its kind, see `initial_image`; a centred image of the
+      whole network's input; or pixels, uint8.
+    each: how many pictures of a layer one device makes at once, by layer; by
+      default what fills a device and fits.
+    resume: where the first batch stood when it was interrupted, as `pack`
+      gave it.
+
+  Raises:
+    JdeepvisError: the network does not have what is wanted.
+  """
+  devices, given = jax.local_device_count(), _initial(network, initial)
+  for _, group in itertools.groupby(wanted, key=lambda one: one.program):
+    members = list(group)
+    of, layer = asked(network, members[0]), members[0].layer
+    known = (each or {}).get(layer)
+    size = devices * known if known else _size(of, layer, len(members))
+    placed = batches.place(of.network, size)
+    source = noise(network, of, initial if given is None else "noise")
+    for first in range(0, len(members), size):
+      some, began = members[first : first + size], time.perf_counter()
+      ascents = [
+        ascent(request, of, given and _cut(given(request), of))
+        for request in some
+      ]
+      for progress in batches.ascend_batch(
+        of.network,
+        ascents,
+        batch=size,
+        noise=source,
+        resume=resume,
+        placed=placed,
+      ):
+        if progress.step < some[0].recipe.steps:
+          yield News(some, progress, size // devices, ())
+      resume = None
+      finished = batches.finish(
+        placed, ascents, progress, probability=of.classes
+      )
+      seconds = (time.perf_counter() - began) / len(some)
+      pictures = _pictures(of, some, progress, finished, seconds)
+      yield News(some, progress, size // devices, pictures)
+
+
+class Pictures:
+  """Many pictures, made as one asks for them.
+
+  Iterating makes them and keeps none, so that a million need no room; `sheet`,
+  an index and a notebook make all and keep them.
+  """
+
+  def __init__(self, network: Network, wanted: Sequence[Request], **options):
+    self.requests = wanted
+    self._network, self._options = network, options
+    self._kept: list[Picture] | None = None
+
+  def __len__(self) -> int:
+    return len(self.requests)
+
+  def __iter__(self) -> Iterator[Picture]:
+    if self._kept is not None:
+      yield from self._kept
+      return
+    options = dict(self._options)
+    hidden = not options.pop("progress")
+    steps = sum(request.recipe.steps for request in self.requests)
+    with tqdm(
+      total=steps, unit="step", desc="Rendering", disable=hidden
+    ) as bar:
+      done = 0
+      for news in run(self._network, self.requests, **options):
+        now = news.progress.step * len(news.requests)
+        scores = news.progress.history["score"][: len(news.requests), -1]
+        bar.set_postfix(score=f"{np.mean(scores):.1f}", refresh=False)
+        bar.update(now - done)
+        done = 0 if news.pictures else now
+        yield from news.pictures
+
+  def __getitem__(self, index):
+    return self.all[index]
+
+  @property
+  def all(self) -> list[Picture]:
+    """Every picture, made at first use and kept."""
+    if self._kept is None:
+      self._kept = list(self)
+    return self._kept
+
+  def sheet(self, columns: int | None = None) -> "notebook.Sheet":
+    """All of them on one captioned sheet, which a notebook shows.
+
+    Args:
+      columns: pictures in a row; by default what makes it about square.
+    """
+    return notebook.sheet(self.all, columns)
+
+  def _repr_html_(self) -> str:
+    return notebook.html(self.all)
 
 
 def render(
-  score: Callable,
-  transform: optax.GradientTransformation,
-  image: Climbed,
+  network: Network,
+  target: Any,
+  recipe: str | Recipe = "default",
   *,
-  key: PRNGKey,
-  steps: int,
-) -> Rendering:
-  """Climbs `score` from `image` (Yosinski et al. 2015, §3).
+  seed: int = 0,
+  initial: str | AnyArray = "noise",
+  canvas: Canvas = "field",
+  direction: int = 1,
+  progress: bool = True,
+) -> Picture:
+  """One picture of what a unit, or an objective, wants to see.
 
-  Each step looks at the image, notes its score, and takes
-  `image <- apply_updates(image, transform(-gradient))`. `vmap` over any
-  argument renders many at once.
+  >>> import jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> picture = jdeepvis.render(network, "fire2/concat:7", progress=False)
+  >>> picture.pixels.shape, picture.status
+  ((15, 15, 3), 'ok')
 
   Args:
-    score: `score(key, image)`, a scalar or a scalar with a dict of more
-      scalars to record; see `score.bind`.
-    transform: an optax chain, given `value=` and `grad=` of -score and
-      `step=`; see `assembly.transform`.
-    image: the start: an image, or parameters that decode to one.
-    key: for scores that are random.
-    steps: how often to look; static.
+    network: any network.
+    target: `"layer:unit"`, the name of a class, an objective or a function of
+      the activations; see `render_many`.
+    recipe: by name or made; static but for its strengths.
+    seed: of all the picture's randomness.
+    initial: `noise`, `uniform`, `mean`, `original` (the original program's
+      very noise), or an image to start from: centred float `[h, w, c]` of the
+      network's input, or uint8 pixels of any size.
+    canvas: `field`, as much of the image as the unit sees; `image`, all of
+      it; or a height and width in pixels, where the layers allow it.
+    direction: 1 to excite the unit, -1 to inhibit it.
+    progress: whether to show a bar.
 
   Returns:
-    The last image, the best one, and what each step recorded.
+    The picture. A second call with another unit, seed or strength compiles
+    nothing.
+
+  Raises:
+    JdeepvisError: the network has no such layer, unit or position, there is
+      no such recipe, or the target names several units.
   """
-  state = init(transform, image, key)
-  state, history = advance(score, transform, state, jnp.arange(steps))
-  return Rendering(state.last, state.best, history)
+  pictures = render_many(
+    network,
+    target,
+    recipe,
+    seeds=(seed,),
+    initial=initial,
+    canvas=canvas,
+    direction=direction,
+    progress=progress,
+  )
+  if len(pictures) != 1:
+    raise JdeepvisError(
+      f"{target!r} names {len(pictures)} units; render_many makes several."
+    )
+  return pictures[0]
 
 
-def init(
-  transform: optax.GradientTransformation, image: Climbed, key: PRNGKey
-) -> State:
-  """The state before the first step."""
-  nothing = Snapshot(image, jnp.float32(-jnp.inf), jnp.int32(-1))
-  return State(key, image, transform.init(image), nothing, nothing)
+def render_many(
+  network: Network,
+  targets: Any,
+  recipe: str | Recipe | Sequence[str | Recipe] = "default",
+  *,
+  seeds: int | Iterable[int] = 1,
+  strengths: Mapping[str, Sequence[float]] | None = None,
+  initial: str | AnyArray = "noise",
+  canvas: Canvas = "field",
+  direction: int = 1,
+  each: int | None = None,
+  progress: bool = True,
+) -> Pictures:
+  """Pictures of many units, seeds and strengths, as few compiled programs.
 
+  They are spread over the local devices; what a picture is does not depend on
+  its neighbours.
 
-def advance(
-  score: Callable,
-  transform: optax.GradientTransformation,
-  state: State,
-  steps: Int[Array, " t"],
-) -> tuple[State, dict[str, Array]]:
-  """Takes the steps numbered `steps`; in pieces or at once is the same.
+  >>> import jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> pictures = jdeepvis.render_many(
+  ...   network,
+  ...   "fire2/concat:0-3",
+  ...   strengths={"decay": (0, 0.1)},
+  ...   progress=False,
+  ... )
+  >>> len(pictures), len({picture.status for picture in pictures})
+  (8, 1)
+
+  Args:
+    network: any network.
+    targets: one or a list of `"layer:units"` (numbers, ranges `3-7`, `all`,
+      names of classes, commas between; `@row,column` behind them for another
+      place than the centre), objectives and functions of the activations.
+      `output` stands for the class scores; `"flamingo"` is `"output:flamingo"`.
+    recipe: by name or made, one or several.
+    seeds: how many, or which.
+    strengths: values to give strengths of the recipe, in all combinations.
+    initial: see `render`.
+    canvas: see `render`.
+    direction: see `render`.
+    each: pictures that a device makes at once; by default what fills it and
+      fits into memory.
+    progress: whether to show a bar.
 
   Returns:
-    The state after them and the history of them.
+    An iterable of `Picture`, in the order of recipes, targets, strengths and
+    seeds.
+
+  Raises:
+    JdeepvisError: as `render`.
   """
-  transform = optax.with_extra_args_support(transform)
+  wanted = requests(
+    network,
+    targets,
+    recipe,
+    seeds=seeds,
+    strengths=strengths,
+    canvas=canvas,
+    direction=direction,
+  )
+  sizes = {request.layer: each for request in wanted} if each else None
+  return Pictures(
+    network, wanted, initial=initial, each=sizes, progress=progress
+  )
 
-  def loss(image, key):
-    value = score(key, image)
-    value, more = value if isinstance(value, tuple) else (value, {})
-    return -value, more
 
-  def step(state, number):
-    key = jax.random.fold_in(state.key, number)
-    (value, more), grad = jax.value_and_grad(loss, has_aux=True)(
-      state.image, key
+def _initial(
+  network: Network, initial: str | AnyArray
+) -> Callable[[Request], Image] | None:
+  """From a request to the image it starts from; None where noise is drawn."""
+  spec = network.input
+  if isinstance(initial, str):
+    if initial == "original":
+      return lambda request: original_noise(request.seed, spec)
+    if initial not in INITIALS:
+      raise JdeepvisError(
+        f"There is no initial image {initial!r}; use {', '.join(INITIALS)}, "
+        "original or an image."
+      )
+    return None
+  image = np.asarray(initial)
+  if image.dtype == np.uint8:
+    image = preprocess(image, spec)
+  if image.shape != spec.shape:
+    raise JdeepvisError(
+      f"The initial image has shape {list(image.shape)}; the network's input "
+      f"has {list(spec.shape)}. Pixels, uint8, may have any size."
     )
-    updates, opt_state = transform.update(
-      grad, state.opt_state, state.image, value=value, grad=grad, step=number
-    )
-    last = Snapshot(state.image, -value, number)
-    better = -value > state.best.score
-    best = jax.tree.map(
-      lambda new, old: jnp.where(better, new, old), last, state.best
-    )
-    history = {
-      "score": -value,
-      "gradient_norm": optax.tree.norm(grad),
-      "image_norm": optax.tree.norm(state.image),
-      **more,
-    }
-    image = optax.apply_updates(state.image, updates)
-    return State(state.key, image, opt_state, last, best), history
+  image = np.float32(image)
+  return lambda request: image
 
-  return jax.lax.scan(step, state, steps)
+
+def _cut(image: Image, of: Asked) -> Image:
+  height, width, _ = of.network.input.shape
+  top, left = of.offset
+  cut = image[top : top + height, left : left + width]
+  if cut.shape != of.network.input.shape:
+    raise JdeepvisError(
+      f"The initial image of {image.shape[0]} x {image.shape[1]} pixels is "
+      f"smaller than the canvas of {height} x {width}."
+    )
+  return cut
+
+
+def _size(of: Asked, layer: str, count: int) -> int:
+  layer = layer if layer in of.network.shapes else of.network.order[-1]
+  return batch_size(of.network, layer, count)
+
+
+def _pictures(
+  of: Asked,
+  wanted: Sequence[Request],
+  progress: Progress,
+  finished: batches.Finished,
+  seconds: float,
+) -> list[Picture]:
+  best = jax.tree.map(np.asarray, progress.states.best._replace(image=None))
+  pictures = []
+  for i, request in enumerate(wanted):
+    history = {name: rows[i] for name, rows in progress.history.items()}
+    largest = None if finished.largest is None else bool(finished.largest[i])
+    chances, watched = finished.probability, finished.watched
+    labels = of.network.labels if of.classes else ()
+    pictures.append(
+      Picture(
+        request=request,
+        pixels=finished.pixels[i],
+        image=finished.images[i],
+        score=float(finished.score[i]),
+        activation=None if watched is None else float(watched[i]),
+        probability=None
+        if chances is None
+        else float(chances[i, request.unit]),
+        label=labels[request.unit] if labels else None,
+        status=status_of_picture(history, largest),
+        status_of_history=status_of(history),
+        history=history,
+        best_score=float(best.score[i]),
+        best_step=int(best.step[i]),
+        seconds=seconds,
+      )
+    )
+  return pictures

@@ -19,7 +19,7 @@ Transform = optax.GradientTransformationExtraArgs
 
 
 def project(
-  prior: Callable[..., Image], *, extra: tuple[str, ...] = ()
+  prior: Callable[..., Image], extra: tuple[str, ...] = ()
 ) -> Transform:
   """A prior as a link: its update leads to `prior(params + updates)`.
 
@@ -43,7 +43,7 @@ def project(
 
 
 def precondition(
-  function: Callable[..., Image], *, extra: tuple[str, ...] = ()
+  function: Callable[..., Image], extra: tuple[str, ...] = ()
 ) -> Transform:
   """A function from gradient to gradient as a link, before the step's policy.
 

@@ -1,13 +1,13 @@
-"""What became of a picture, told from its history."""
+"""What became of a picture, in one word."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-OUTCOMES = ("ok", "majority_failure", "no_progress", "zero_gradient", "nan")
+STATUSES = ("ok", "majority_failure", "no_progress", "zero_gradient", "nan")
 
 
-def outcome(history: Mapping[str, np.ndarray]) -> str:
+def status_of(history: Mapping[str, np.ndarray]) -> str:
   """One word for a picture's history.
 
   Args:
@@ -31,3 +31,21 @@ def outcome(history: Mapping[str, np.ndarray]) -> str:
   if not np.any(history.get("is_largest", True)):
     return "majority_failure"
   return "ok"
+
+
+def status_of_picture(
+  history: Mapping[str, np.ndarray], largest: bool | None
+) -> str:
+  """One word for a picture as it is written.
+
+  Args:
+    history: as for `status_of`.
+    largest: whether the picture itself, without augmentation, makes the unit
+      the largest of its layer; None where nobody knows.
+
+  Returns:
+    As `status_of`, but `majority_failure` is the picture's own: augmented
+    images on the way may have been better or worse than what was kept.
+  """
+  told = {**history, "is_largest": np.array(largest is not False)}
+  return status_of(told)

@@ -1,44 +1,103 @@
-"""Random views: a score wrapper that shows the network the image shaken.
+"""Random augmentation: the network sees the image moved, scaled and turned.
 
 What only raises the score from one exact viewpoint is no feature of the unit;
-the expectation over shifts, sizes and rotations is what a person can recognise.
+the expectation over shifts, sizes and rotations is what a person can recognise
+(Olah, Mordvintsev and Schubert 2017, "Feature visualization", transformation
+robustness). An augmentation is a function `(key, image, strength) -> image`;
+`jitter`, `scale` and `rotate` in a row are one resampling.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.tree_util import Partial
 from jaxtyping import Float
 
 from jdeepvis.networks.ops import apart
 from jdeepvis.types import AnyArray, Image, PRNGKey, Scalar
 
 
-def random_views(
-  score: Callable,
+def jitter(key: PRNGKey, image: Image, strength: Scalar) -> Image:
+  """Moves the image at random.
+
+  >>> import jax, jdeepvis
+  >>> image = jax.numpy.ones((8, 8, 3))
+  >>> jdeepvis.jitter(jax.random.key(0), image, 0.1).shape
+  (8, 8, 3)
+
+  Args:
+    key: of the draw.
+    image: centred, `[h, w, c]`.
+    strength: standard deviation of the shift, as a share of each side.
+  """
+  return random_affine(key, image, shift=strength)
+
+
+def scale(key: PRNGKey, image: Image, strength: Scalar) -> Image:
+  """Magnifies the image at random about its centre.
+
+  >>> import jax, jdeepvis
+  >>> image = jax.numpy.ones((8, 8, 3))
+  >>> jdeepvis.scale(jax.random.key(0), image, 2.0).shape
+  (8, 8, 3)
+
+  Args:
+    key: of the draw.
+    image: centred, `[h, w, c]`.
+    strength: largest magnification; its log is uniform between
+      `-log(strength)` and `log(strength)`, so that 1 is the identity.
+  """
+  return random_affine(key, image, scale=strength)
+
+
+def rotate(key: PRNGKey, image: Image, strength: Scalar) -> Image:
+  """Turns the image at random about its centre.
+
+  >>> import jax, jdeepvis
+  >>> image = jax.numpy.ones((8, 8, 3))
+  >>> jdeepvis.rotate(jax.random.key(0), image, 10.0).shape
+  (8, 8, 3)
+
+  Args:
+    key: of the draw.
+    image: centred, `[h, w, c]`.
+    strength: largest rotation either way, degrees; uniform.
+  """
+  return random_affine(key, image, rotation=strength)
+
+
+GEOMETRIC: Mapping[Callable, str] = MappingProxyType(
+  {jitter: "shift", scale: "scale", rotate: "rotation"}
+)
+"""Augmentations that are one resampling, by their words in `random_affine`."""
+
+
+def random_affine(
+  key: PRNGKey,
+  image: Image,
   *,
   shift: Scalar = 0.0,
   scale: Scalar = 1.0,
   rotation: Scalar = 0.0,
-) -> Callable:
-  """A score of one random view of the image.
+) -> Image:
+  """The image moved, magnified and turned at random, in one resampling.
 
   Args:
-    score: `score(key, image)`.
-    shift: standard deviation of the shift, as a share of each side.
-    scale: largest magnification; its log is uniform between `-log(scale)` and
-      `log(scale)`.
-    rotation: largest rotation either way, degrees; uniform.
-
-  Returns:
-    A score of the same form, a pytree as `score` is.
+    key: of the draw.
+    image: centred, `[h, w, c]`.
+    shift: as `jitter`'s strength.
+    scale: as `scale`'s strength.
+    rotation: as `rotate`'s strength.
   """
-  return Partial(_score_of_view, score, shift, scale, rotation)
+  # Apart, so that no other program rounds a draw in another way.
+  moved, magnified, turned = apart(_draw, key, shift, scale, rotation)
+  sides = jnp.array(image.shape[:2], jnp.float32)
+  return affine(image, shift=moved * sides, scale=magnified, rotation=turned)
 
 
-def view(
+def affine(
   image: Image,
   *,
   shift: Float[AnyArray, "2"],
@@ -86,7 +145,7 @@ def _resample_forward(image, move):
 
 @jax.custom_batching.sequential_vmap
 def _transpose(move, seen):
-  """Each pixel gathers from the views' pixels it went to.
+  """Each pixel gathers from the pixels it went to.
 
   Autodiff would scatter instead, one pixel after another on a CPU. Images go
   one after another too: each has its own number of pixels to gather.
@@ -137,22 +196,14 @@ def _resample_backward(move, seen):
 _resample.defvjp(_resample_forward, _resample_backward)
 
 
-def _score_of_view(score, shift, scale, rotation, key: PRNGKey, image: Image):
-  # Apart, so that no other program rounds a draw in another way.
-  moved, magnified, turned, key = apart(_draw, key, shift, scale, rotation)
-  sides = jnp.array(image.shape[:2], jnp.float32)
-  seen = view(image, shift=moved * sides, scale=magnified, rotation=turned)
-  return score(key, seen)
-
-
 @jax.jit
 def _draw(key, shift, scale, rotation):
-  """How one view is moved, magnified and turned; the key that is left."""
-  shift_key, scale_key, turn_key, key = jax.random.split(key, 4)
+  """How an image is moved, magnified and turned."""
+  shift_key, scale_key, turn_key, _ = jax.random.split(key, 4)
   moved = shift * jax.random.normal(shift_key, (2,))
   exponent = jax.random.uniform(scale_key, minval=-1.0, maxval=1.0)
   turned = rotation * jax.random.uniform(turn_key, minval=-1.0, maxval=1.0)
-  return moved, scale**exponent, turned, key
+  return moved, scale**exponent, turned
 
 
 def _sources(size, shift, scale, rotation):

@@ -1,6 +1,6 @@
-"""What is climbed, if not pixels: parameters that decode to an image.
+"""Parameterisations: what gradient ascent moves, and how it gives an image.
 
-Climbing the spectrum of an image instead of its pixels changes which pictures
+Moving the spectrum of an image instead of its pixels changes which pictures
 are near: a step of equal size in every frequency is a large change of what is
 coarse and a small one of what is fine, and of light more than of hue.
 """
@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis.gradients import COLOURS
-from jdeepvis.types import Climbed, Image
+from jdeepvis.types import Climbed, Image, JdeepvisError
 
 # Standard deviation of a photograph's values before the sigmoid squashes them
 # into what a file can hold: about 55 grey levels.
@@ -25,7 +26,7 @@ _CONTRAST = 0.9
 _EDGE = 0.02
 
 
-class Decoder(NamedTuple):
+class Parameterisation(NamedTuple):
   """A way from parameters to an image and back.
 
   Attributes:
@@ -38,13 +39,13 @@ class Decoder(NamedTuple):
   decode: Callable[[Climbed], Image]
 
 
-def pixels(spec: InputSpec) -> Decoder:
+def pixels(spec: InputSpec) -> Parameterisation:
   """The image itself."""
   del spec
-  return Decoder(lambda image: image, lambda image: image)
+  return Parameterisation(lambda image: image, lambda image: image)
 
 
-def fourier(spec: InputSpec) -> Decoder:
+def fourier(spec: InputSpec) -> Parameterisation:
   """Fourier coefficients, scaled by 1/f, of decorrelated colours.
 
   Olah, Mordvintsev and Schubert 2017, "Feature visualization",
@@ -55,7 +56,7 @@ def fourier(spec: InputSpec) -> Decoder:
     spec: the network's input.
 
   Returns:
-    A decoder of real and imaginary parts, `[2, h, w // 2 + 1, c]`; it encodes
+    A parameterisation by real and imaginary parts, `[2, h, w // 2 + 1, c]`; it encodes
     what lies within the box exactly.
   """
   height, width, _ = spec.shape
@@ -73,10 +74,10 @@ def fourier(spec: InputSpec) -> Decoder:
     values = jnp.fft.irfft2(spectrum, (height, width), axes=(0, 1))
     return _squash(values, spec)
 
-  return Decoder(encode, decode)
+  return Parameterisation(encode, decode)
 
 
-def maco(spec: InputSpec) -> Decoder:
+def maco(spec: InputSpec) -> Parameterisation:
   """Phases alone, under the fixed 1/f spectrum of photographs.
 
   Fel et al. 2023, "Unlocking feature visualization for deeper networks with
@@ -87,7 +88,7 @@ def maco(spec: InputSpec) -> Decoder:
     spec: the network's input.
 
   Returns:
-    A decoder of phases in radians, `[h, w // 2 + 1, c]`; of an image it keeps
+    A parameterisation by phases in radians, `[h, w // 2 + 1, c]`; of an image it keeps
     the phases.
   """
   height, width, _ = spec.shape
@@ -102,12 +103,26 @@ def maco(spec: InputSpec) -> Decoder:
     values = jnp.fft.irfft2(spectrum, (height, width), axes=(0, 1))
     return _squash(_CONTRAST * values / jnp.std(values), spec)
 
-  return Decoder(encode, decode)
+  return Parameterisation(encode, decode)
 
 
-DECODERS: Mapping[str, Callable[[InputSpec], Decoder]] = MappingProxyType(
-  {"pixels": pixels, "fourier": fourier, "maco": maco}
+PARAMETERISATIONS: Mapping[str, Callable[[InputSpec], Parameterisation]] = (
+  MappingProxyType({"pixels": pixels, "fourier": fourier, "maco": maco})
 )
+
+
+def find_parameterisation(name: str) -> Callable[[InputSpec], Parameterisation]:
+  """The parameterisation called `name`.
+
+  Raises:
+    JdeepvisError: there is none; the message names the nearest.
+  """
+  if name not in PARAMETERISATIONS:
+    raise JdeepvisError(
+      f"There is no parameterisation {name!r}; "
+      f"{nearest(name, PARAMETERISATIONS)}."
+    )
+  return PARAMETERISATIONS[name]
 
 
 def _falloff(height: int, width: int) -> Float[np.ndarray, "h f"]:

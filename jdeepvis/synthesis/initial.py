@@ -1,4 +1,4 @@
-"""The images that pictures start from."""
+"""Initial images: what gradient ascent starts from."""
 
 import jax
 import jax.numpy as jnp
@@ -8,23 +8,23 @@ from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import priors
 from jdeepvis.types import Image, JdeepvisError, PRNGKey
 
-STARTS = ("noise", "uniform", "mean")
+INITIALS = ("noise", "uniform", "mean")
 
 
-def start(key: PRNGKey, spec: InputSpec, init: str = "noise") -> Image:
-  """The image to start from, within the box.
+def initial_image(key: PRNGKey, spec: InputSpec, kind: str = "noise") -> Image:
+  """The image that ascent starts from, within the box.
 
   Args:
     key: of the noise.
     spec: the network's input.
-    init: `noise`, the mean plus Gaussian noise of 10 grey levels (the
+    kind: `noise`, the mean plus Gaussian noise of 10 grey levels (the
       original's default); `uniform`, each pixel uniform over 0..255; `mean`.
 
   Raises:
-    JdeepvisError: there is no such start.
+    JdeepvisError: there is no such kind.
   """
   lower, upper = spec.bounds
-  match init:
+  match kind:
     case "noise":
       image = 10 * jax.random.normal(key, spec.shape)
     case "uniform":
@@ -33,13 +33,13 @@ def start(key: PRNGKey, spec: InputSpec, init: str = "noise") -> Image:
       image = jnp.zeros(spec.shape)
     case _:
       raise JdeepvisError(
-        f"There is no start {init!r}; use {', '.join(STARTS)}."
+        f"There is no initial image {kind!r}; use {', '.join(INITIALS)}."
       )
   return priors.box(image, lower, upper)
 
 
-def original_start(seed: int, spec: InputSpec) -> np.ndarray:
-  """The very start image of the original program for a seed.
+def original_noise(seed: int, spec: InputSpec) -> np.ndarray:
+  """The very initial image of the original program for a seed.
 
   Its generator is NumPy's of old, its layout channels first and BGR; seed 0
   at 227x227 has norm 3921.52.

@@ -1,0 +1,128 @@
+"""Gradient ascent on one image: init, step, scan. It knows no network."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int
+
+from jdeepvis.types import Climbed, PRNGKey, Scalar
+
+
+class Snapshot(NamedTuple):
+  """An image with the score it reached and the step it was seen at."""
+
+  image: Climbed
+  score: Scalar
+  step: Int[Array, ""]
+
+
+class State(NamedTuple):
+  """What one step hands to the next.
+
+  Attributes:
+    key: the picture's own; a step uses `fold_in(key, step)`.
+    image: what the next step will look at.
+    opt_state: the transformation's state.
+    last: what the last step looked at.
+    best: what scored highest so far, the earliest of equals.
+  """
+
+  key: PRNGKey
+  image: Climbed
+  opt_state: optax.OptState
+  last: Snapshot
+  best: Snapshot
+
+
+def ascend(
+  key: PRNGKey,
+  score: Callable,
+  optimizer: optax.GradientTransformation,
+  image: Climbed,
+  *,
+  steps: int,
+) -> tuple[State, dict[str, Array]]:
+  """Gradient ascent on `score` from `image` (Yosinski et al. 2015, §3).
+
+  Each step looks at the image, notes its score, and takes
+  `image <- apply_updates(image, optimizer(-gradient))`. Pure: it may stand
+  within `jit`, under `vmap` over any argument, and be differentiated.
+
+  >>> import jax, optax, jdeepvis
+  >>> towards = lambda key, image: -((image - 1) ** 2).sum()
+  >>> state, history = jdeepvis.ascend(
+  ...   jax.random.key(0), towards, optax.sgd(0.1), jax.numpy.zeros(3), steps=50
+  ... )
+  >>> state.best.image.round(2).tolist()
+  [1.0, 1.0, 1.0]
+
+  Args:
+    key: for scores that are random.
+    score: `score(key, image)`, a scalar or a scalar with a dict of more
+      scalars to record; see `bind`.
+    optimizer: any optax transformation. It is given `value=` and `grad=` of
+      -score and `step=`, which a recipe's links use; see `optimizer`.
+    image: the initial image, or parameters that decode to one.
+    steps: how often to look; static.
+
+  Returns:
+    The state, with the `last` image looked at and the `best`, and for each
+    step `score`, `gradient_norm`, `image_norm` and what else the score
+    records, arrays `[steps]`.
+  """
+  state = init(optimizer, image, key)
+  return advance(score, optimizer, state, jnp.arange(steps))
+
+
+def init(
+  optimizer: optax.GradientTransformation, image: Climbed, key: PRNGKey
+) -> State:
+  """The state before the first step."""
+  nothing = Snapshot(image, jnp.float32(-jnp.inf), jnp.int32(-1))
+  return State(key, image, optimizer.init(image), nothing, nothing)
+
+
+def advance(
+  score: Callable,
+  optimizer: optax.GradientTransformation,
+  state: State,
+  steps: Int[Array, " t"],
+) -> tuple[State, dict[str, Array]]:
+  """Takes the steps numbered `steps`; in pieces or at once is the same.
+
+  Returns:
+    The state after them and the history of them.
+  """
+  optimizer = optax.with_extra_args_support(optimizer)
+
+  def loss(image, key):
+    value = score(key, image)
+    value, more = value if isinstance(value, tuple) else (value, {})
+    return -value, more
+
+  def step(state, number):
+    key = jax.random.fold_in(state.key, number)
+    (value, more), grad = jax.value_and_grad(loss, has_aux=True)(
+      state.image, key
+    )
+    updates, opt_state = optimizer.update(
+      grad, state.opt_state, state.image, value=value, grad=grad, step=number
+    )
+    last = Snapshot(state.image, -value, number)
+    better = -value > state.best.score
+    best = jax.tree.map(
+      lambda new, old: jnp.where(better, new, old), last, state.best
+    )
+    history = {
+      "score": -value,
+      "gradient_norm": optax.tree.norm(grad),
+      "image_norm": optax.tree.norm(state.image),
+      **more,
+    }
+    image = optax.apply_updates(state.image, updates)
+    return State(state.key, image, opt_state, last, best), history
+
+  return jax.lax.scan(step, state, steps)

@@ -1,0 +1,365 @@
+"""Many ascents as one compiled program, sharded over the local devices.
+
+What a picture is depends on its own objective, recipe, key and initial image,
+and on the batch shape of one device, never on its neighbours, its place among
+them or the number of devices: those change no bit of it.
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array
+
+from jdeepvis.networks.classify import as_probabilities, probability_blob
+from jdeepvis.networks.graph import (
+  GraphApply,
+  laid_out,
+  with_shared_products,
+)
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.sharding import (
+  AXIS,
+  WHOLE,
+  dealt_out,
+  everywhere,
+  mesh_for,
+  sharded,
+)
+from jdeepvis.synthesis import ascend as loop
+from jdeepvis.synthesis import assembly, priors
+from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.objectives import Objective
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.score import ask, blobs_read, check, evaluate
+from jdeepvis.types import Image, PRNGKey
+
+_CHUNK = 16
+"""Most steps between two reports; few enough for a lively progress bar."""
+
+_CHUNK_SMALL, _SMALL = 64, 128 * 128
+"""The same for images of so few pixels, whose steps a report would outlast."""
+
+
+class Ascent(NamedTuple):
+  """What one picture is made of.
+
+  Attributes:
+    objective: what is asked.
+    recipe: how.
+    key: all its randomness.
+    image: the initial image, centred `[h, w, c]`, which is clipped to the box;
+      None draws noise.
+    watched: what is reported of the picture beside its score.
+  """
+
+  objective: Objective
+  recipe: Recipe
+  key: PRNGKey
+  image: Image | None = None
+  watched: Objective | None = None
+
+
+class Noise(NamedTuple):
+  """What noise is drawn for, so that a unit's is a part of the image's.
+
+  Attributes:
+    spec: of the whole image.
+    kind: see `initial_image`; static.
+    offset: row and column in it of the network's first pixel.
+  """
+
+  spec: InputSpec
+  kind: str = "noise"
+  offset: tuple[int, int] = (0, 0)
+
+
+class Progress(NamedTuple):
+  """Where a batch stands; enough to go on from.
+
+  Attributes:
+    step: steps taken.
+    states: the pictures' states, with a leading batch axis.
+    history: what each step recorded, NumPy arrays `[n, step]`.
+  """
+
+  step: int
+  states: loop.State
+  history: dict[str, np.ndarray]
+
+
+class Finished(NamedTuple):
+  """A batch's pictures, as they are written.
+
+  Attributes:
+    images: float32 `[n, h, w, c]`, centred.
+    pixels: the same as in a file, uint8, 0..255.
+    score: the objective's value of the pixels, without augmentation, `[n]`.
+    watched: the value of what was watched, `[n]`, or None.
+    largest: whether they make the unit the largest of its layer, `[n]`; None
+      where the objective does not know.
+    probability: of each class, `[n, k]`; None unless it was asked for.
+  """
+
+  images: Array
+  pixels: Array
+  score: Array
+  watched: Array | None
+  largest: Array | None
+  probability: Array | None
+
+
+def ascend_batch(
+  network: Network,
+  ascents: Sequence[Ascent],
+  *,
+  batch: int,
+  noise: Noise | None = None,
+  resume: Mapping[str, np.ndarray] | None = None,
+  placed: Network | None = None,
+) -> Iterator[Progress]:
+  """Gradient ascent side by side, reporting as it goes.
+
+  One program serves all batches whose objectives and recipes differ in their
+  leaves alone.
+
+  Args:
+    network: any network.
+    ascents: at most `batch`; fewer are padded with the last one.
+    batch: how many the program holds, a multiple of the number of devices.
+    noise: for ascents without an initial image; the network's own input by
+      default.
+    resume: where an interrupted run of the same ascents stood, as `pack` gave
+      it.
+    placed: what `place` made of the network for such a batch, where several
+      follow each other.
+
+  Yields:
+    The progress after every few steps; the last has all of them. Only the
+    first `len(ascents)` rows count.
+
+  Raises:
+    ValueError: the ascents are none or more than `batch`, or `batch` is no
+      multiple of the number of devices.
+    JdeepvisError: an objective asks for what the network does not have.
+  """
+  for ascent in ascents:
+    check(network, ascent.objective)
+  stacked, mesh = stack(ascents, batch), mesh_for(batch)
+  placed = place(network, batch) if placed is None else placed
+  specs = _specs(placed)
+  noise = noise or Noise(network.input)
+  states = _begin(
+    mesh, noise.kind, network.input, noise.spec, noise.offset, stacked
+  )
+  progress = Progress(0, states, {})
+  stacked = stacked._replace(image=None)
+  if resume is not None:
+    progress = _unpack(resume, states)
+  total = ascents[0].recipe.steps
+  if progress.step >= total:  # Killed between its last step and its files.
+    yield progress
+  chunk = _chunk(total, network.input.shape)
+  while progress.step < total:
+    # A checkpoint of another chunk need not end where ours do.
+    numbers = np.arange(progress.step, min(progress.step + chunk, total))
+    states, history = _advance(
+      mesh, specs, placed, stacked, progress.states, numbers
+    )
+    history = {name: np.asarray(rows) for name, rows in history.items()}
+    if progress.history:
+      history = {
+        name: np.concatenate([progress.history[name], rows], axis=1)
+        for name, rows in history.items()
+      }
+    progress = Progress(progress.step + len(numbers), states, history)
+    yield progress
+
+
+def finish(
+  placed: Network,
+  ascents: Sequence[Ascent],
+  progress: Progress,
+  *,
+  probability: bool = False,
+) -> Finished:
+  """What came of a batch, judged as it is written: in whole grey levels.
+
+  Args:
+    placed: the network that was asked, as `place` laid it out.
+    ascents: those of the batch.
+    progress: the last that `ascend_batch` gave.
+    probability: whether the classes' probabilities are wanted.
+
+  Returns:
+    Arrays with a row for each place of the batch, padding and all.
+  """
+  stacked = stack(ascents, len(progress.history["score"]))
+  kept = jax.tree.map(
+    jnp.asarray, getattr(progress.states, ascents[0].recipe.keep).image
+  )
+  stacked = stacked._replace(key=None, image=None)
+  mesh = mesh_for(len(kept))
+  finished = _finish(mesh, _specs(placed), probability, placed, stacked, kept)
+  return jax.tree.map(np.asarray, finished)
+
+
+def stack(ascents: Sequence[Ascent], batch: int) -> Ascent:
+  """Ascents as one, their leaves with a batch axis; padded with the last.
+
+  Raises:
+    ValueError: they are none, or more than the batch holds.
+  """
+  if not 0 < len(ascents) <= batch:
+    raise ValueError(f"A batch of {batch} cannot hold {len(ascents)} pictures.")
+  padded = [*ascents, *[ascents[-1]] * (batch - len(ascents))]
+  return jax.tree.map(_stack, *padded)
+
+
+def place(network: Network, batch: int) -> Network:
+  """The network with its weights on the local devices, for such a batch.
+
+  CPUs read kernels by group and transposed, see `graph.laid_out`, and share
+  the large ones out, see `graph.with_shared_products`, unless a device has but
+  one picture.
+  """
+  devices, layers = jax.local_devices(), network.layers
+  ours = isinstance(network.apply, GraphApply)
+  if devices[0].platform != "cpu" or not ours:
+    return network.replace(params=everywhere(network.params))
+  params = everywhere(laid_out(layers, network.params))
+  if batch >= 2 * len(devices) > 2:
+    layers = with_shared_products(layers, params, AXIS, len(devices))
+  shared = {info.weights_key for info in layers if info.option("across")}
+  for key in shared:
+    params[key] = {
+      name: dealt_out(leaf) if leaf.ndim == 2 else leaf
+      for name, leaf in params[key].items()
+    }
+  apply = GraphApply(layers) if shared else network.apply
+  return network.replace(apply=apply, params=params)
+
+
+def pack(progress: Progress) -> dict[str, np.ndarray]:
+  """Progress as named NumPy arrays, for a file; see `ascend_batch(resume=)`."""
+  states = progress.states._replace(
+    key=jax.random.key_data(progress.states.key)
+  )
+  leaves = enumerate(jax.tree.leaves(states))
+  return {
+    "step": np.array(progress.step),
+    **{f"state/{i}": np.asarray(leaf) for i, leaf in leaves},
+    **{f"history/{name}": rows for name, rows in progress.history.items()},
+  }
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _begin(mesh, kind, spec: InputSpec, whole: InputSpec, offset, ascents):
+  def one(spec, whole, offset, ascent):
+    image = ascent.image
+    if image is None:
+      drawn = initial_image(jax.random.fold_in(ascent.key, 0), whole, kind)
+      image = jax.lax.dynamic_slice(drawn, (*offset, 0), spec.shape)
+    image = priors.box(image, *spec.bounds)
+    return loop.init(
+      assembly.optimizer(ascent.recipe, spec),
+      assembly.encode(ascent.recipe, image, spec),
+      jax.random.fold_in(ascent.key, 1),
+    )
+
+  batched = jax.vmap(one, in_axes=(None, None, None, 0))
+  call = sharded(batched, mesh, WHOLE, WHOLE, WHOLE)
+  return call(spec, whole, offset, ascents)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=4)
+def _advance(mesh, specs, network: Network, ascents: Ascent, states, steps):
+  def one(network, steps, ascent, state):
+    score = Partial(ask, network, ascent.objective)
+    return loop.advance(
+      assembly.augmented(ascent.recipe, score, network.input),
+      assembly.optimizer(ascent.recipe, network.input),
+      state,
+      steps,
+    )
+
+  batched = jax.vmap(one, in_axes=(None, None, 0, 0))
+  specs = jax.tree.unflatten(jax.tree.structure(network), specs)
+  return sharded(batched, mesh, specs, WHOLE)(network, steps, ascents, states)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _finish(mesh, specs, probability, network: Network, ascents, kept):
+  def batch(network, ascents, kept):
+    spec = network.input
+    images = jax.vmap(lambda recipe, x: assembly.decode(recipe, x, spec))(
+      ascents.recipe, kept
+    )
+    pixels = jnp.round(jnp.clip(images + spec.mean, 0, 255))
+    pixels = jnp.nan_to_num(pixels)
+    plain = pixels - spec.mean
+    asked = [x for x in (ascents.objective, ascents.watched) if x is not None]
+    until, blob = blobs_read(network, *asked), None
+    if probability:
+      blob = probability_blob(network) or network.output
+      until = until and (*until, blob)
+    blobs = network(plain, until=until)
+    values = [
+      jax.vmap(functools.partial(evaluate, network))(objective, blobs)
+      for objective in asked
+    ]
+    chances = as_probabilities(network, blobs[blob]) if probability else None
+    (score, more), watched = values[0], values[1:]
+    return Finished(
+      images,
+      pixels.astype(jnp.uint8),
+      score,
+      watched[0][0] if watched else None,
+      more.get("is_largest"),
+      chances,
+    )
+
+  specs = jax.tree.unflatten(jax.tree.structure(network), specs)
+  return sharded(batch, mesh, specs)(network, ascents, kept)
+
+
+def _stack(*leaves):
+  if any(isinstance(leaf, jax.Array) for leaf in leaves):
+    return jnp.stack(leaves)
+  stacked = np.stack(leaves)
+  return stacked.astype(np.float32) if stacked.dtype == np.float64 else stacked
+
+
+def _specs(network: Network):
+  """How each leaf lies on the devices; the input's mean is on none yet."""
+  return tuple(
+    getattr(getattr(leaf, "sharding", None), "spec", WHOLE)
+    for leaf in jax.tree.leaves(network)
+  )
+
+
+def _unpack(arrays: Mapping[str, np.ndarray], like: loop.State) -> Progress:
+  bare = like._replace(key=jax.random.key_data(like.key))
+  leaves = [
+    jax.device_put(arrays[f"state/{i}"], leaf.sharding)
+    for i, leaf in enumerate(jax.tree.leaves(bare))
+  ]
+  states = jax.tree.unflatten(jax.tree.structure(bare), leaves)
+  states = states._replace(key=jax.random.wrap_key_data(states.key))
+  history = {
+    name.removeprefix("history/"): rows
+    for name, rows in arrays.items()
+    if name.startswith("history/")
+  }
+  return Progress(int(arrays["step"]), states, history)
+
+
+def _chunk(total: int, shape: tuple[int, int, int]) -> int:
+  """A divisor of `total`, as large as may be: one program fits all."""
+  most = _CHUNK_SMALL if math.prod(shape[:2]) <= _SMALL else _CHUNK
+  return max(size for size in range(1, most + 1) if total % size == 0)

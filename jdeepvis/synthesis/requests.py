@@ -1,0 +1,249 @@
+"""From what people ask for to requests: which pictures, of what, made how."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jdeepvis.networks.cells import locate
+from jdeepvis.networks.crop import crop
+from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.networks.resize import with_image_size
+from jdeepvis.synthesis import assembly
+from jdeepvis.synthesis.batch import Ascent, Noise
+from jdeepvis.synthesis.objectives import Objective, as_objective, neuron
+from jdeepvis.synthesis.recipes import RECIPES, Recipe
+from jdeepvis.synthesis.recipes import recipe as find_recipe
+from jdeepvis.types import Image, JdeepvisError, PRNGKey
+
+Canvas = str | tuple[int, int]
+"""`field`, `image`, or a height and width in pixels."""
+
+
+class Request(NamedTuple):
+  """One picture that is wanted.
+
+  Attributes:
+    layer: a blob's name; of an objective of one's own what it is called.
+    unit: the channel; None for an objective of one's own.
+    seed: of all the picture's randomness.
+    recipe_name: what the recipe is called in files and captions.
+    recipe: how to make it.
+    position: row and column, cells; None is the centre.
+    direction: 1 to excite the unit, -1 to inhibit it.
+    canvas: `field`, what the unit can see; `image`, all of the input; or the
+      height and width of an image of another size, pixels.
+    strengths: what was varied in the recipe, by name; None where nothing was.
+    objective: one's own, in place of a unit.
+  """
+
+  layer: str
+  unit: int | None
+  seed: int
+  recipe_name: str
+  recipe: Recipe
+  position: tuple[int, int] | None = None
+  direction: int = 1
+  canvas: Canvas = "field"
+  strengths: Mapping[str, float] | None = None
+  objective: Objective | None = None
+
+  @property
+  def key(self) -> PRNGKey:
+    """All its randomness: of the seed and the unit's own number alone."""
+    return jax.random.fold_in(jax.random.key(self.seed), self.unit or 0)
+
+  @property
+  def program(self) -> tuple[Any, ...]:
+    """Equal for pictures that one compiled program can make side by side."""
+    structures = jax.tree.structure((self.recipe, self.objective))
+    return self.layer, self.position, self.canvas, structures
+
+
+class Asked(NamedTuple):
+  """The network that is asked, and where its image lies in the whole one.
+
+  Attributes:
+    network: the whole network, or what the unit sees of it.
+    position: of the unit in its map there.
+    offset: row and column of its image's first pixel in the whole image.
+    classes: whether the unit is a class.
+  """
+
+  network: Network
+  position: tuple[int, int] | None
+  offset: tuple[int, int]
+  classes: bool
+
+
+def requests(
+  network: Network,
+  targets: Any,
+  recipe: str | Recipe | Sequence[str | Recipe] = "default",
+  *,
+  seeds: int | Iterable[int] = 1,
+  strengths: Mapping[str, Sequence[float]] | None = None,
+  canvas: Canvas = "field",
+  direction: int = 1,
+) -> list[Request]:
+  """Every picture of these targets, recipes, strengths and seeds.
+
+  Args:
+    network: any network.
+    targets: `"layer:units"`, an objective, a function of the activations, or
+      a list of them. Units are numbers, ranges (`3-7`), `all` and names of
+      classes, with commas between; `@row,column` behind them asks the unit at
+      another place than the centre. `output` stands for the class scores and
+      may be left out: `"flamingo"`.
+    recipe: by name or made, one or several.
+    seeds: a number of seeds, or the seeds.
+    strengths: values of strengths of the recipe; all combinations are made.
+    canvas: see `Request`.
+    direction: 1 to excite the units, -1 to inhibit them.
+
+  Raises:
+    JdeepvisError: the network has no such layer, unit or position, or there
+      is no such recipe or strength.
+  """
+  seeds = range(seeds) if isinstance(seeds, int) else tuple(seeds)
+  wanted = []
+  for name, made in _recipes(recipe):
+    for target in _listed(targets):
+      for layer, unit, position, objective in _units(network, target):
+        for varied, strong in _grid(made, strengths or {}):
+          label = ",".join(f"{k}={v:g}" for k, v in varied.items())
+          wanted += [
+            Request(
+              layer=layer,
+              unit=unit,
+              seed=int(seed),
+              recipe_name=f"{name} {label}".strip(),
+              recipe=strong,
+              position=position,
+              direction=direction,
+              canvas=canvas,
+              strengths=varied or None,
+              objective=objective,
+            )
+            for seed in seeds
+          ]
+  return wanted
+
+
+def asked(network: Network, request: Request) -> Asked:
+  """The network that a request is made of: cropped to what the unit sees.
+
+  Raises:
+    JdeepvisError: an image of that size cannot be had.
+  """
+  layer, position, canvas = request.layer, request.position, request.canvas
+  if not isinstance(canvas, str):
+    layers = request.objective.layers if request.objective else (layer,)
+    network = with_image_size(network, layers, canvas)
+    return Asked(network, position, (0, 0), False)
+  classes = layer == network.output
+  whole = canvas == "image" or not network.layers or request.objective
+  if classes or whole:
+    return Asked(network, position, (0, 0), classes and not request.objective)
+  field = receptive_field(network, layer, position)
+  return Asked(crop(network, layer, position), None, field[:2], False)
+
+
+def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
+  """What a request's picture is made of.
+
+  Args:
+    request: which picture.
+    of: the network that is asked.
+    image: the initial image, as large as that network's; None draws noise.
+  """
+  if request.objective is not None:
+    return Ascent(request.objective, request.recipe, request.key, image)
+  layer = "output" if of.classes else request.layer
+  objective = assembly.unit_objective(
+    request.recipe,
+    layer,
+    request.unit,
+    of.position,
+    direction=float(request.direction),
+  )
+  watched = neuron(layer, request.unit, of.position)
+  return Ascent(objective, request.recipe, request.key, image, watched)
+
+
+def noise(network: Network, of: Asked, kind: str = "noise") -> Noise:
+  """What the noise of an asked network is cut from."""
+  larger = of.network.input.shape > network.input.shape
+  whole = of.network.input if larger else network.input
+  return Noise(whole, kind, of.offset)
+
+
+def _listed(targets: Any) -> list[Any]:
+  several = isinstance(targets, list | tuple | set)
+  return list(targets) if several else [targets]
+
+
+def _recipes(recipe) -> Iterator[tuple[str, Recipe]]:
+  names = {id(made): name for name, made in RECIPES.items()}
+  for one in _listed(recipe):
+    if isinstance(one, str):
+      yield one, find_recipe(one)
+    else:
+      yield names.get(id(one), "own recipe"), one
+
+
+def _grid(recipe: Recipe, strengths: Mapping[str, Sequence[float]]):
+  for values in itertools.product(*strengths.values()):
+    varied = dict(zip(strengths, values, strict=True))
+    yield varied, recipe.replace(**varied) if varied else recipe
+
+
+def _units(network: Network, target: Any):
+  """Layer, unit, position and objective of all that a target names."""
+  if not isinstance(target, str):
+    objective = as_objective(target)
+    yield _title(objective), None, None, objective
+    return
+  name, at, place = target.rpartition("@")
+  position = _position(target, place) if at else None
+  layer, units = _split(network, name if at else target)
+  if position is not None:
+    locate(layer, network.shapes[layer], position)
+  for unit in find_units(network, layer, units):
+    yield layer, unit, position, None
+
+
+def _split(network: Network, target: str) -> tuple[str, str]:
+  layer, colon, units = target.partition(":")
+  if not colon:
+    layer, units = "output", target
+    if target in network.shapes:
+      raise JdeepvisError(
+        f"{target!r} is a layer; say which of its units, as in "
+        f"'{target}:0-7' or '{target}:all'."
+      )
+  return find_layer(network, layer), units
+
+
+def _position(target: str, place: str) -> tuple[int, int]:
+  if not (match := re.fullmatch(r"(\d+),(\d+)", place.strip())):
+    raise JdeepvisError(
+      f"The target {target!r} ends in @{place}, which is not @ROW,COLUMN."
+    )
+  return int(match[1]), int(match[2])
+
+
+def _title(objective: Objective) -> str:
+  """What an objective of one's own is called."""
+  unit, layer = getattr(objective, "unit", None), objective.layers
+  if layer is not None and np.ndim(unit) == 0 and unit is not None:
+    return f"{layer[0]} {unit}"
+  function = getattr(getattr(objective, "function", None), "func", None)
+  if function is not None:
+    return getattr(function, "__name__", "objective").strip("<>")
+  return " and ".join(layer) if layer else "objective"
