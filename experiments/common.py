@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -18,18 +19,20 @@ import jdeepvis
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
-from jdeepvis.networks.names import nearest
+from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.synthesis.batches import choose_batch
-from jdeepvis.types import Image, JdeepvisError
+from jdeepvis.synthesis import parameterisations, recipes
+from jdeepvis.synthesis.recipe_records import to_plain
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.requests import Request
+from jdeepvis.types import AnyArray, JdeepvisError
+from jdeepvis.upgrade import upgrade_folder
 
-# Operations that keep one device busy. A core is with a few small pictures,
-# measured; a GPU would be with about 64 gradients of SqueezeNet.
-_BUSY_CORE, _BUSY_ACCELERATOR = 20_000_000, 100_000_000_000
-
-# What JAX reports when `sweep.climb` has been compiled.
+# What JAX reports when a program of gradient ascent has been compiled.
 _COMPILED = "/jax/core/compile/backend_compile_duration"
-_CLIMB = "jit(_advance)"
+_ASCENT = "jit(_advance)"
+
+_RENAMED = {"--init": "--initial", "--canvas=feature": "--canvas=field"}
 
 
 def run(main: Callable[[], None]) -> None:
@@ -63,20 +66,6 @@ def use_all_cores() -> None:
   To be called before JAX starts; a GPU or TPU is used as it is.
   """
   jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-
-
-def batch_for(network: Network, layer: str, wanted: int) -> int:
-  """How many of the `wanted` pictures to render at once here and now."""
-  devices = jax.local_devices()
-  on_cpu = devices[0].platform == "cpu"
-  return choose_batch(
-    network,
-    layer,
-    wanted=wanted,
-    free_bytes=_free_memory() if on_cpu else sum(map(_free_on, devices)),
-    devices=len(devices),
-    busy=_BUSY_CORE if on_cpu else _BUSY_ACCELERATOR,
-  )
 
 
 def take_flags_from(config: flags.FlagHolder) -> Mapping[str, Any]:
@@ -135,51 +124,162 @@ def as_position(entries: Sequence[str] | None) -> tuple[int, int] | None:
   return row, column
 
 
+class RecipeFlags:
+  """The flags of every script that makes pictures by recipes.
+
+  A function of one's own is `package.module:function@STRENGTH`, and behind it
+  may stand `,every=4`, `,end=0.1` and further numbers that it takes.
+  """
+
+  def __init__(self, default: str | None, more: str = ""):
+    """Defines the flags.
+
+    Args:
+      default: the recipe where none is named.
+      more: to be said of --recipe besides the recipes' names.
+    """
+    names = ", ".join(recipes.RECIPES)
+    self._names = flags.DEFINE_list(
+      "recipe", default, f"One or several of {names}.{more}"
+    )
+    self._priors = flags.DEFINE_multi_string(
+      "prior", [], "A prior of one's own: package.module:function@STRENGTH."
+    )
+    self._augmentations = flags.DEFINE_multi_string(
+      "augment",
+      [],
+      "Likewise a function (key, image, strength).",
+    )
+    self._parameterisation = flags.DEFINE_string(
+      "parameterise", None, "pixels, fourier, maco or package.module:function."
+    )
+    self._steps = flags.DEFINE_integer(
+      "steps", None, "Steps; each recipe has its own.", lower_bound=1
+    )
+    self._keep = flags.DEFINE_enum(
+      "keep", None, ["best", "last"], "Which image; each recipe has its own."
+    )
+
+  @property
+  def names(self) -> list[str]:
+    """The recipes that are asked for."""
+    return self._names.value or []
+
+  @property
+  def steps(self) -> int | None:
+    """Steps that all of them shall have."""
+    return self._steps.value
+
+  def made(
+    self, names: Sequence[str] | None = None, steps: int | None = None
+  ) -> dict[str, Recipe]:
+    """The recipes by what they are called in files.
+
+    Args:
+      names: recipes, by default those of the flag.
+      steps: of each, by default those of the flag.
+
+    Raises:
+      JdeepvisError: there is no such recipe or function.
+    """
+    return dict(map(functools.partial(self._make, steps), names or self.names))
+
+  def _make(self, steps: int | None, name: str) -> tuple[str, Recipe]:
+    recipe, called = recipes.recipe(name), name
+    for text in self._priors.value:
+      told = _own_function(text, "prior")
+      recipe = recipe.with_prior(**told)
+      called += f"+{told['name']}"
+    for text in self._augmentations.value:
+      told = _own_function(text, "augment")
+      recipe = recipe.with_augmentation(**told)
+      called += f"+{told['name']}"
+    if (function := self._parameterisation.value) is not None:
+      if ":" in function:
+        found = imported(function, "parameterisation")
+      else:
+        found = parameterisations.find_parameterisation(function)
+      recipe = recipe.replace(parameterisation=found)
+      called += f"+{function.rpartition(':')[2]}"
+    changes = {"steps": steps or self._steps.value, "keep": self._keep.value}
+    changes = {name: value for name, value in changes.items() if value}
+    return called, recipe.replace(**changes)
+
+
+def _own_function(text: str, flag: str) -> dict[str, Any]:
+  """What `package.module:function@0.3,every=4` says, as `with_prior` takes it.
+
+  Raises:
+    JdeepvisError: it is not of this form, or there is no such function.
+  """
+  function, _, numbers = text.partition("@")
+  strength, *more = (numbers or "1").split(",")
+  told: dict[str, Any] = {"name": function.rpartition(":")[2]}
+  try:
+    told["strength"] = float(strength)
+    for item in more:
+      key, _, value = item.partition("=")
+      told[key] = int(value) if key == "every" else float(value)
+  except ValueError:
+    raise JdeepvisError(
+      f"--{flag}={text} is not package.module:function@STRENGTH, behind which "
+      "may stand every=, end= and further numbers, such as @0.3,every=4."
+    ) from None
+  told["function"] = imported(function, f"function for --{flag}:")
+  return told
+
+
 def render(
   folder: PictureFolder,
   network: Network,
-  requests: Sequence[atlas.Request],
-  start: Callable[[atlas.Request], Image],
+  requests: Sequence[Request],
+  initial: str | AnyArray = "noise",
 ) -> None:
   """Renders what is missing, behind a progress bar."""
   steps = atlas.count_image_steps(folder, requests)
   with tqdm(
     total=steps, unit="step", desc="Rendering", dynamic_ncols=True
   ) as bar:
-
-    def report(news: atlas.Report) -> None:
+    for news in atlas.render_atlas(folder, network, requests, initial=initial):
       bar.set_postfix(score=f"{news.score:.1f}", refresh=False)
       bar.update(news.image_steps)
-
-    atlas.render_atlas(
-      folder,
-      network,
-      requests,
-      batch=_batches(requests),
-      start=start,
-      report=report,
-    )
 
 
 def predict(
   folder: PictureFolder,
   network: Network,
-  requests: Sequence[atlas.Request],
-  start: Callable[[atlas.Request], Image],
+  requests: Sequence[Request],
+  initial: str | AnyArray = "noise",
 ) -> None:
   """Says how long `render` will take, from its first few steps."""
-  told = atlas.forecast(
-    folder,
-    network,
-    requests,
-    batch=_batches(requests),
-    start=start,
-  )
+  told = atlas.forecast(folder, network, requests, initial=initial)
   print(
     f"Steps to go: {told.image_steps}; programs: {told.programs}; time: about "
     f"{told.seconds / 60:.1f} minutes.",
     flush=True,
   )
+
+
+def open_folder(
+  path: str | None,
+  settings: Mapping[str, Any],
+  made: Mapping[str, Recipe] | None = None,
+) -> PictureFolder:
+  """The folder for a script's pictures, begun or gone on with.
+
+  Args:
+    path: from --out.
+    settings: what all its pictures share; plain values.
+    made: the recipes by name, which must be what they were.
+
+  Raises:
+    JdeepvisError: the folder holds something else, or was made otherwise.
+  """
+  upgrade_folder(path)
+  folder = PictureFolder.open(path, settings, versions=versions())
+  for name, recipe in (made or {}).items():
+    folder.pin(f"recipe {name}", to_plain(recipe))
+  return folder
 
 
 @contextlib.contextmanager
@@ -188,7 +288,7 @@ def count_programs() -> Iterator[list[float]]:
   seconds: list[float] = []
 
   def listen(event: str, duration: float, **facts: Any) -> None:
-    if event == _COMPILED and facts.get("fun_name") == _CLIMB:
+    if event == _COMPILED and facts.get("fun_name") == _ASCENT:
       seconds.append(duration)
 
   jax.monitoring.register_event_duration_secs_listener(listen)
@@ -247,19 +347,6 @@ def versions() -> dict[str, str | None]:
   }
 
 
-def _batches(
-  requests: Sequence[atlas.Request],
-) -> Callable[[Network, str], int]:
-  """Batches for as many pictures of a layer as share a program, at most."""
-  groups = collections.Counter(
-    (request.layer, jax.tree.structure(request.recipe)) for request in requests
-  )
-  wanted: dict[str, int] = {}
-  for (layer, _), count in groups.items():
-    wanted[layer] = max(wanted.get(layer, 0), count)
-  return lambda network, layer: batch_for(network, layer, wanted[layer])
-
-
 def _cell(value: Any) -> str:
   if value is None:
     return "-"
@@ -280,7 +367,7 @@ def _keep_programs() -> None:
 
 def _parse(argv: Sequence[str]) -> list[str]:
   try:
-    return flags.FLAGS(argv)
+    return flags.FLAGS([_today(text) for text in argv])
   except flags.UnrecognizedFlagError as error:
     name = error.flagname
     _fail(f"There is no flag --{name}; {nearest(name, flags.FLAGS)}.")
@@ -292,6 +379,16 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _fail(f"The config cannot be used: {repr(error)[:200]}.")
 
 
+def _today(argument: str) -> str:
+  """Flags of version 0.1 serve for one version more."""
+  for old, new in _RENAMED.items():
+    if argument == old or argument.startswith(f"{old}="):
+      other = new + argument[len(old) :]
+      print(f"{argument} is written {other} now.", file=sys.stderr)
+      return other
+  return argument
+
+
 def _git_revision() -> str | None:
   folder = Path(__file__).parent
   command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
@@ -300,18 +397,6 @@ def _git_revision() -> str | None:
   except (OSError, subprocess.CalledProcessError):
     return None
   return done.stdout.strip()
-
-
-def _free_memory() -> int:
-  for line in Path("/proc/meminfo").read_text().splitlines():
-    if line.startswith("MemAvailable:"):
-      return int(line.split()[1]) * 1024
-  return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _free_on(device: jax.Device) -> int:
-  stats = device.memory_stats() or {}
-  return stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -37,9 +37,9 @@ from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import dream, objectives
-from jdeepvis.synthesis.outcome import outcome
+from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.score import Score, bind
-from jdeepvis.synthesis.starts import start
+from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import Image, JdeepvisError, Pixels
 
 _NET = flags.DEFINE_string(
@@ -206,7 +206,7 @@ def _dream(
     "probability": None,
     "activation": float(history["score"][-1]),
     "seconds": round(time.perf_counter() - began, 3),
-    "status": outcome(history),
+    "status": status_of(history),
     "file": job.file,
   }
   folder.add([record], [to_pixels(image, spec)], [image], [history])
@@ -228,7 +228,7 @@ def _first(
     image = preprocess(read_picture(last), spec)
     return dream.closer(image, _CLOSER.value)
   if photo is None:
-    return start(jax.random.key(0), spec)
+    return initial_image(jax.random.key(0), spec)
   return preprocess(photo, spec)
 
 

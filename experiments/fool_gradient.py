@@ -15,7 +15,6 @@ OUT/steps.csv and the table at the end sum them up. A picture that did not get
 there within --limit looks has the status `unconvinced`.
 """
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -27,15 +26,18 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from experiments import common, pictures
-from jdeepvis.atlas import Request
+from jdeepvis.atlas import file_of
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
-from jdeepvis.synthesis import fooling, recipes, starts
-from jdeepvis.synthesis.outcome import outcome
+from jdeepvis.synthesis import fooling, recipes
+from jdeepvis.synthesis.batches import batch_size
+from jdeepvis.synthesis.initial import INITIALS, initial_image
+from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
@@ -47,7 +49,7 @@ _UNITS = flags.DEFINE_string(
   "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
 )
 _START = flags.DEFINE_list(
-  "start", "noise,mean", f"One or several of {', '.join(starts.STARTS)}."
+  "start", "noise,mean", f"One or several of {', '.join(INITIALS)}."
 )
 _RECIPE = flags.DEFINE_list(
   "recipe", "none", "Step and priors, by name; views and rivals do not count."
@@ -77,20 +79,16 @@ def main() -> None:
   network = load_network(_NET.value)
   groups = _requests(network)
   with only_run(_OUT.value):
-    folder = PictureFolder.open(
-      _OUT.value, _settings(network), versions=common.versions()
-    )
-    for name in _RECIPE.value:
-      recipe = dataclasses.asdict(recipes.find_recipe(name))
-      folder.pin(f"recipe {name}", recipe)
+    made = {name: recipes.recipe(name) for name in _RECIPE.value}
+    folder = common.open_folder(_OUT.value, _settings(network), made)
     total = sum(map(len, groups.values()))
     size = folder.settle(
       "pictures at once",
-      lambda: common.batch_for(network, network.output, total),
+      lambda: batch_size(network, network.output, total),
     )
     with tqdm(total=total, unit="picture", dynamic_ncols=True) as bar:
       for (_, start), requests in groups.items():
-        missing = [one for one in requests if one.file not in folder]
+        missing = [one for one in requests if file_of(one) not in folder]
         bar.update(len(requests) - len(missing))
         for first in range(0, len(missing), size):
           batch = missing[first : first + size]
@@ -105,12 +103,12 @@ def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
   units = find_units(network, layer, _UNITS.value)
   groups = {}
   for start in _START.value:
-    if start not in starts.STARTS:
+    if start not in INITIALS:
       raise JdeepvisError(
-        f"There is no start {start!r}; use {', '.join(starts.STARTS)}."
+        f"There is no start {start!r}; use {', '.join(INITIALS)}."
       )
     for name in _RECIPE.value:
-      told, recipe = f"{name} from {start}", recipes.find_recipe(name)
+      told, recipe = f"{name} from {start}", recipes.recipe(name)
       groups[name, start] = [
         Request(layer, unit, 0, told, recipe) for unit in units
       ]
@@ -128,7 +126,7 @@ def _fool(
   # A batch is always whole: one program, and the same bits for a picture.
   padded = [*requests, *[requests[-1]] * (size - len(requests))]
   images = [
-    starts.start(jax.random.fold_in(one.key, 0), network.input, start)
+    initial_image(jax.random.fold_in(one.key, 0), network.input, start)
     for one in padded
   ]
   made = fooling.fool_many(
@@ -166,7 +164,7 @@ def _fool(
 def _told(network: Network, request: Request, history) -> dict[str, Any]:
   score = history["score"]
   fooled = history["probability"][-1] >= _CONFIDENCE.value
-  failure = outcome(history)
+  failure = status_of(history)
   return {
     "layer": request.layer,
     "unit": request.unit,
@@ -180,7 +178,7 @@ def _told(network: Network, request: Request, history) -> dict[str, Any]:
     "status": "ok"
     if fooled
     else ("unconvinced" if failure == "ok" else failure),
-    "file": request.file,
+    "file": file_of(request),
   }
 
 

@@ -34,7 +34,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import inversion, statistics
-from jdeepvis.synthesis.outcome import outcome
+from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import Pixels
 
 _NET = flags.DEFINE_string(
@@ -176,7 +176,7 @@ def _invert(
     "error": error,
     "error_by_distance": by_distance,
     "seconds": round(time.perf_counter() - began, 3),
-    "status": outcome(history),
+    "status": status_of(history),
     "file": job.file,
   }
   folder.add([record], [to_pixels(image, network.input)], [image], [history])

@@ -20,16 +20,14 @@ Nobody chooses units: they are drawn by a fixed seed, the first of a longer lot
 being those of a shorter one. A run that is stopped goes on where it was.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 from absl import flags
 
 from experiments import common
-from jdeepvis import atlas, filter_scores
+from jdeepvis import filter_scores
 from jdeepvis.display.files import write_csv, write_image
 from jdeepvis.display.filters import centred
 from jdeepvis.display.folder import PictureFolder, only_run
@@ -42,7 +40,7 @@ from jdeepvis.networks.names import class_scores, find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
-from jdeepvis.synthesis import recipes, starts
+from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError, Pixels
 
 _FIGURE = flags.DEFINE_enum(
@@ -71,14 +69,8 @@ _LAYERS = flags.DEFINE_list(
   None,
   "Of all_layers and filters; else all that have a ReLU, and the classes.",
 )
-_RECIPES = flags.DEFINE_list(
-  "recipe",
-  None,
-  "Up to four; else of fc8 the paper's, of filters default,none, of others the "
-  "default.",
-)
-_STEPS = flags.DEFINE_integer(
-  "steps", None, "Steps; each recipe has its own.", lower_bound=1
+_RECIPES = common.RecipeFlags(
+  None, " Up to four; else of fc8 the paper's, of others the default."
 )
 _TREE = flags.DEFINE_string("tree", None, "A tree with patches to show beside.")
 _OUT = flags.DEFINE_string("out", None, "The folder for the figure.")
@@ -100,19 +92,10 @@ def main() -> None:
   network = load_network(_NET.value)
   requests = list(_requests(network))
   settings = common.network_settings(_NET.value, network)
-  settings |= {"figure": _FIGURE.value, "steps": _STEPS.value}
+  settings |= {"figure": _FIGURE.value, "steps": _RECIPES.steps}
   with only_run(_OUT.value):
-    folder = PictureFolder.open(
-      _OUT.value, settings, versions=common.versions()
-    )
-    common.render(
-      folder,
-      network,
-      requests,
-      lambda request: starts.start(
-        jax.random.fold_in(request.key, 0), network.input, "noise"
-      ),
-    )
+    folder = common.open_folder(_OUT.value, settings)
+    common.render(folder, network, requests)
     folder.finish(f"{_FIGURE.value} of {_NET.value}")
     write = _write_filters if _FIGURE.value == "filters" else _write_sheets
     for path in write(folder, network, requests):
@@ -120,7 +103,7 @@ def main() -> None:
   common.print_results(folder)
 
 
-def _requests(network: Network) -> Iterator[atlas.Request]:
+def _requests(network: Network) -> Iterator[Request]:
   if _FIGURE.value in ("fc8", "all_classes"):
     layers = (class_scores(network),)
   else:
@@ -128,13 +111,12 @@ def _requests(network: Network) -> Iterator[atlas.Request]:
   names = _RECIPES.value or _NAMES.get(_FIGURE.value, ("default",))
   if len(names) > len(_PAPER):
     raise JdeepvisError("A figure has room for four recipes, not for more.")
-  changes = {"steps": _STEPS.value} if _STEPS.value else {}
+  changes = {"steps": _RECIPES.steps} if _STEPS.value else {}
   for layer in layers:
     for unit in _units(network, layer):
-      for name in names:
-        recipe = dataclasses.replace(recipes.find_recipe(name), **changes)
+      for name, recipe in made.items():
         for seed in range(_SEEDS[_FIGURE.value]):
-          yield atlas.Request(layer, unit, seed, name, recipe)
+          yield Request(layer, unit, seed, name, recipe)
 
 
 def _layers(network: Network) -> tuple[str, ...]:
@@ -159,7 +141,7 @@ def _units(network: Network, layer: str) -> Sequence[int]:
 
 
 def _by_layer(
-  records: Sequence[Mapping], requests: Sequence[atlas.Request]
+  records: Sequence[Mapping], requests: Sequence[Request]
 ) -> dict[str, dict[int, list[Mapping]]]:
   """The records that were requested, by layer and unit."""
   known = {record["file"]: record for record in records}
@@ -171,7 +153,7 @@ def _by_layer(
 
 
 def _write_filters(
-  folder: PictureFolder, network: Network, requests: Sequence[atlas.Request]
+  folder: PictureFolder, network: Network, requests: Sequence[Request]
 ) -> Iterator[Path]:
   """One sheet a layer, and a table: filters beside pictures."""
   files = {request.file for request in requests}
@@ -195,7 +177,7 @@ def _write_filters(
 
 
 def _write_sheets(
-  folder: PictureFolder, network: Network, requests: Sequence[atlas.Request]
+  folder: PictureFolder, network: Network, requests: Sequence[Request]
 ) -> Iterator[Path]:
   """One sheet a layer; all classes have their montage and page already."""
   if _FIGURE.value == "all_classes":

@@ -9,29 +9,27 @@ units, seeds, layers or recipes are added to what is there. Open
 OUT/index.html to look at the pictures; OUT/manifest.json has the facts.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 from absl import flags
 from ml_collections import config_flags
 
 from experiments import common
-from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.convert import sha256, weights_sha256
-from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.names import find_layer, find_units, imported
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import preprocess, read_picture
+from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
-from jdeepvis.synthesis import recipes, starts
-from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.initial import INITIALS
+from jdeepvis.synthesis.objectives import as_objective, neuron
+from jdeepvis.synthesis.requests import Canvas, Request
 from jdeepvis.synthesis.score import bind
-from jdeepvis.types import JdeepvisError
+from jdeepvis.types import JdeepvisError, Pixels
 
 _NET = flags.DEFINE_string(
   "net",
@@ -47,34 +45,28 @@ _UNITS = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer(
   "seeds", 1, "Pictures of each unit and recipe.", lower_bound=1
 )
-_RECIPE = flags.DEFINE_list(
-  "recipe", "default", f"One or several of {', '.join(recipes.RECIPES)}."
+_RECIPES = common.RecipeFlags("default")
+_OBJECTIVE = flags.DEFINE_string(
+  "objective",
+  None,
+  "package.module:function of the activations, in place of units.",
 )
-_STEPS = flags.DEFINE_integer(
-  "steps", None, "Steps; each recipe has its own.", lower_bound=1
-)
-_INIT = flags.DEFINE_string(
-  "init",
+_INITIAL = flags.DEFINE_string(
+  "initial",
   "noise",
-  f"{', '.join(starts.STARTS)}, original (its very noise), or an image.",
+  f"{', '.join(INITIALS)}, original (its very noise), or an image's file.",
 )
 _POSITION = flags.DEFINE_list(
   "position", None, "Row,column of the neuron in its map; else the centre."
 )
-_CANVAS = flags.DEFINE_enum(
+_CANVAS = flags.DEFINE_string(
   "canvas",
-  "feature",
-  ["feature", "image"],
-  "feature: only what the unit can see is rendered; image: the whole input.",
+  "field",
+  "field: only what the unit can see is rendered; image: the whole input; "
+  "HEIGHT,WIDTH: an image of that size, where the layers allow it.",
 )
 _DIRECTION = flags.DEFINE_enum(
   "direction", "1", ["1", "-1"], "1: what excites the unit; -1: inhibits it."
-)
-_KEEP = flags.DEFINE_enum(
-  "keep",
-  None,
-  ["best", "last"],
-  "Which image is kept; each recipe has its own.",
 )
 _OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
 _TREE = flags.DEFINE_string(
@@ -97,15 +89,11 @@ def main() -> None:
     for job in config.get("jobs", ({},))
     for request in _requests(network, _job(job))
   ]
-  start = _start(network)
+  made = {request.recipe_name: request.recipe for request in requests}
+  initial = _initial()
   with only_run(_OUT.value):
-    folder = PictureFolder.open(
-      _OUT.value, _settings(network), versions=common.versions()
-    )
-    for request in requests:
-      recipe = dataclasses.asdict(request.recipe)
-      folder.pin(f"recipe {request.recipe_name}", recipe)
-    common.render(folder, network, requests, start)
+    folder = common.open_folder(_OUT.value, _settings(network), made)
+    common.render(folder, network, requests, initial)
     folder.finish(f"Units of {_NET.value}")
     if _TREE.value:
       _add_to_tree(folder, network)
@@ -128,9 +116,9 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
   job = {
     "layer": _LAYER.value,
     "units": _UNITS.value,
-    "recipe": ",".join(_RECIPE.value),
+    "recipe": ",".join(_RECIPES.names),
     "seeds": _SEEDS.value,
-    "steps": _STEPS.value,
+    "steps": _RECIPES.steps,
   }
   if unknown := entries.keys() - job.keys():
     raise JdeepvisError(
@@ -147,20 +135,21 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
   return job
 
 
-def _requests(
-  network: Network, job: Mapping[str, Any]
-) -> Iterator[atlas.Request]:
-  layer = find_layer(network, job["layer"])
-  position = common.as_position(_POSITION.value)
-  # A position outside the map is refused here, before a folder is made.
-  bind(network, neuron(layer, 0, position))
-  changes = {"steps": job["steps"], "keep": _KEEP.value}
-  changes = {name: value for name, value in changes.items() if value}
-  for name in job["recipe"].split(","):
-    recipe = dataclasses.replace(recipes.find_recipe(name), **changes)
-    for unit in find_units(network, layer, str(job["units"])):
+def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
+  made = _RECIPES.made(job["recipe"].split(","), job["steps"])
+  objective, position, units = None, common.as_position(_POSITION.value), [None]
+  if _OBJECTIVE.value:
+    layer = _OBJECTIVE.value.rpartition(":")[2]
+    objective = as_objective(imported(_OBJECTIVE.value, "objective"))
+  else:
+    layer = find_layer(network, job["layer"])
+    # A position outside the map is refused here, before a folder is made.
+    bind(network, neuron(layer, 0, position))
+    units = find_units(network, layer, str(job["units"]))
+  for name, recipe in made.items():
+    for unit in units:
       for seed in range(job["seeds"]):
-        yield atlas.Request(
+        yield Request(
           layer=layer,
           unit=unit,
           seed=seed,
@@ -168,38 +157,46 @@ def _requests(
           recipe=recipe,
           position=position,
           direction=int(_DIRECTION.value),
-          canvas=_CANVAS.value,
+          canvas=_canvas(),
+          objective=objective,
         )
 
 
-def _start(network: Network):
-  """From a request to the image that its picture starts from."""
-  spec = network.input
-  if _INIT.value == "original":
-    return lambda request: starts.original_start(request.seed, spec)
-  if _INIT.value in starts.STARTS:
-    return lambda request: starts.start(
-      jax.random.fold_in(request.key, 0), spec, _INIT.value
-    )
-  if not Path(_INIT.value).exists():
+def _canvas() -> Canvas:
+  if _CANVAS.value in ("field", "image"):
+    return _CANVAS.value
+  try:
+    height, width = map(int, _CANVAS.value.split(","))
+  except ValueError:
     raise JdeepvisError(
-      f"--init={_INIT.value} is neither an image file nor one of "
-      f"{', '.join(starts.STARTS)}, original."
+      f"--canvas={_CANVAS.value} is neither field, image nor HEIGHT,WIDTH."
+    ) from None
+  return height, width
+
+
+def _initial() -> str | Pixels:
+  """What the pictures start from: a kind of noise, or an image's pixels."""
+  if _INITIAL.value in (*INITIALS, "original"):
+    return _INITIAL.value
+  if not Path(_INITIAL.value).exists():
+    raise JdeepvisError(
+      f"--initial={_INITIAL.value} is neither an image file nor one of "
+      f"{', '.join(INITIALS)}, original."
     )
-  image = preprocess(read_picture(_INIT.value), spec)
-  return lambda request: image
+  return read_picture(_INITIAL.value)
 
 
 def _settings(network: Network) -> dict[str, Any]:
+  file = Path(_INITIAL.value)
   return {
     "net": _NET.value,
     "weights_sha256": weights_sha256(network.params),
-    "init": _INIT.value,
-    "init_sha256": sha256(_INIT.value) if Path(_INIT.value).is_file() else None,
+    "initial": _INITIAL.value,
+    "initial_sha256": sha256(file) if file.is_file() else None,
     "position": common.as_position(_POSITION.value),
-    "canvas": _CANVAS.value,
+    "canvas": _canvas(),
     "direction": int(_DIRECTION.value),
-    "keep": _KEEP.value,
+    "keep": flags.FLAGS.keep,
   }
 
 

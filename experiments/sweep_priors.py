@@ -13,15 +13,13 @@ and standard deviations for each strength's values and combinations.csv for
 each combination, which strengths.png and combinations.png show.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 from absl import flags
 
 from experiments import common
-from jdeepvis import atlas, scoring
+from jdeepvis import scoring
 from jdeepvis.display import plots
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder, only_run
@@ -29,7 +27,9 @@ from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
-from jdeepvis.synthesis import ablation, recipes, starts, summary
+from jdeepvis.synthesis import ablation, summary
+from jdeepvis.synthesis.recipes import BUILT_IN
+from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError
 
 _NET = flags.DEFINE_string(
@@ -44,17 +44,16 @@ _UNITS = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer(
   "seeds", 1, "Pictures of each unit and combination.", lower_bound=1
 )
-_RECIPE = flags.DEFINE_string(
-  "recipe", "default", "What --vary and --leave_one_out start from."
+_RECIPES = common.RecipeFlags(
+  "default", " What --vary and --leave_one_out start from."
 )
-_STEPS = flags.DEFINE_integer(
-  "steps", None, "Steps; each study has its own.", lower_bound=1
-)
+_OWN = [name for group in BUILT_IN.values() for name in group]
 _VARY = flags.DEFINE_multi_string(
   "vary",
   [],
   "STRENGTH:VALUE,VALUE,...; given several times, all combinations. Strengths: "
-  f"{', '.join((*ablation.STRENGTHS, *ablation.COUNTS))}.",
+  f"those of the recipe, {', '.join(_OWN)}, with _end or _every behind them, "
+  "steps, and a --prior's or --augment's own name.",
 )
 _LEAVE_ONE_OUT = flags.DEFINE_bool(
   "leave_one_out", False, "The recipe, whole and without each of its priors."
@@ -96,14 +95,11 @@ def main() -> None:
   judge = _judge(network, layer)
   settings = {**study, **_settings(network, layer)}
   with only_run(_OUT.value):
-    folder = PictureFolder.open(
-      _OUT.value, settings, versions=common.versions()
-    )
-    for one in combinations:
-      folder.pin(f"recipe {one.name}", dataclasses.asdict(one.recipe))
+    made = {one.name: one.recipe for one in combinations}
+    folder = common.open_folder(_OUT.value, settings, made)
     with common.count_programs() as programs:
-      common.predict(folder, network, requests, _start(network))
-      common.render(folder, network, requests, _start(network))
+      common.predict(folder, network, requests)
+      common.render(folder, network, requests)
     folder.finish(f"Priors of {_NET.value}: {study['study']}")
     common.print_results(folder)
     print(f"Programs compiled: {len(programs)}.")
@@ -122,7 +118,7 @@ def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
       "Choose one study: --vary, --leave_one_out, --figure3 or --combinations."
     )
   (flag,) = chosen
-  steps = {"steps": _STEPS.value} if _STEPS.value else {}
+  steps = {"steps": _RECIPES.steps} if _RECIPES.steps else {}
   if flag is _FIGURE_3:
     return {"study": "figure3"}, ablation.figure_3(flag.value, **steps)
   if flag is _COMBINATIONS:
@@ -134,29 +130,26 @@ def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
     return study, ablation.random_search(
       flag.value, _SEARCH_SEED.value, **steps
     )
-  base = dataclasses.replace(recipes.find_recipe(_RECIPE.value), **steps)
-  study = {"study": flag.name, "recipe": _RECIPE.value}
+  ((name, base), *others) = _RECIPES.made().items()
+  if others:
+    raise JdeepvisError("A study starts from one --recipe, not from several.")
+  study = {"study": flag.name, "recipe": name}
   if flag is _LEAVE_ONE_OUT:
-    return study, ablation.leave_one_out(base, _RECIPE.value)
-  return study, ablation.grid(base, ablation.parse_factors(flag.value))
+    return study, ablation.leave_one_out(base, name)
+  factors = ablation.parse_factors(flag.value, base)
+  return study, ablation.grid(base, factors)
 
 
 def _requests(
   network: Network, layer: str, combinations: list[ablation.Combination]
-) -> Iterator[atlas.Request]:
+) -> Iterator[Request]:
   for one in combinations:
     seeds = range(_SEEDS.value) if one.seed is None else [one.seed]
     for unit in find_units(network, layer, _UNITS.value):
       for seed in seeds:
-        yield atlas.Request(
+        yield Request(
           layer, unit, seed, one.name, one.recipe, strengths=one.strengths
         )
-
-
-def _start(network: Network):
-  return lambda request: starts.start(
-    jax.random.fold_in(request.key, 0), network.input
-  )
 
 
 def _settings(network: Network, layer: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.manifest import ManifestFolder, no_folder
 from jdeepvis.display.montage import montage
 from jdeepvis.display.presentation import (
+  FAINT,
   caption,
   headroom,
   stretch,
@@ -36,7 +37,6 @@ from jdeepvis.types import JdeepvisError, Pixels
 _UNFINISHED = ".unfinished"
 _FILES = ("file", "view")
 _LARGEST_SIDE = 4096
-_FAINT = 4
 
 
 class PictureFolder(ManifestFolder):
@@ -81,7 +81,7 @@ class PictureFolder(ManifestFolder):
     records = [dict(record) for record in records]
     for record, picture, image in zip(records, pictures, images, strict=True):
       write_image(self.path / record["file"], picture)
-      if (contrast := headroom(image)) > _FAINT:
+      if (contrast := headroom(image)) > FAINT:
         record["view"] = f"{_stem(record['file'])}_stretched.png"
         record["contrast"] = round(contrast, 1)
         write_image(self.path / record["view"], stretch(image, contrast))

@@ -6,27 +6,20 @@ import html as markup
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from jdeepvis.display.files import write_image
 from jdeepvis.display.montage import montage
-from jdeepvis.display.presentation import caption, enlarged
+from jdeepvis.display.presentation import Shown, caption, enlarged
 from jdeepvis.types import Pixels
 
 _SHOWN = 200
 """Pictures that a page of a notebook holds; a sheet holds all."""
 
 _SIDE = 224
-
-
-class Shown(Protocol):
-  """What can be shown: pixels, uint8 `[h, w, c]`, and facts about them."""
-
-  pixels: Pixels
-  facts: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -11,6 +11,23 @@ from jdeepvis.display.files import damaged
 from jdeepvis.types import Pixels
 
 _SMALLEST_SIDE = 192
+
+FAINT = 4
+"""Headroom above which a picture is shown stretched as well."""
+
+
+class Shown(Protocol):
+  """What can be shown.
+
+  Attributes:
+    pixels: uint8 `[h, w, c]`, 0..255.
+    image: the same centred, float32.
+    facts: what is said of it, by name.
+  """
+
+  pixels: Pixels
+  image: np.ndarray
+  facts: Mapping[str, Any]
 
 
 def headroom(image: np.ndarray) -> float:
@@ -31,6 +48,14 @@ def stretch(image: np.ndarray, contrast: float) -> Pixels:
     contrast: factor on every value.
   """
   return np.uint8(np.clip(127.5 + contrast * image, 0, 255))
+
+
+def as_shown(picture: Shown) -> Pixels:
+  """A picture's pixels, stretched where they are too faint to see."""
+  contrast = headroom(picture.image)
+  return (
+    stretch(picture.image, contrast) if contrast > FAINT else picture.pixels
+  )
 
 
 def thumbnail(path: Path, side: int) -> Pixels:

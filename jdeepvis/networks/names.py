@@ -1,8 +1,10 @@
 """What people type, a layer's or a unit's name, to what the network has."""
 
 import difflib
+import importlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from jdeepvis.networks.network import Network
 from jdeepvis.types import JdeepvisError
@@ -64,6 +66,29 @@ def find_units(network: Network, layer: str, units: str) -> tuple[int, ...]:
       "ranges such as 3-7, or all."
     )
   return tuple(found)
+
+
+def imported(name: str, what: str) -> Any:
+  """What `package.module:name` stands for.
+
+  Args:
+    name: a module and a name in it.
+    what: what is looked for, for the message.
+
+  Raises:
+    JdeepvisError: there is no such module, or no such name in it.
+  """
+  module, _, attribute = name.partition(":")
+  try:
+    return getattr(importlib.import_module(module), attribute)
+  except (ImportError, AttributeError, ValueError) as error:
+    raise JdeepvisError(
+      f"There is no {what} {name!r}: {error}; give package.module:name."
+    ) from error
+  except Exception as error:  # foreign code can raise anything
+    raise JdeepvisError(
+      f"The module {module!r} cannot be imported: {repr(error)[:200]}."
+    ) from error
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -1,7 +1,6 @@
 """A name or a path becomes a `Network`."""
 
 import functools
-import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import MappingProxyType
 
 from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
+from jdeepvis.networks.names import imported
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.weights import read_network
 from jdeepvis.types import JdeepvisError
@@ -107,17 +107,7 @@ def load_network(
 
 
 def _call_factory(name: str) -> Network:
-  module, _, factory = name.partition(":")
-  try:
-    make = getattr(importlib.import_module(module), factory)
-  except (ImportError, AttributeError, ValueError) as error:
-    raise JdeepvisError(
-      f"There is no function {name!r} to make a network: {error}."
-    ) from error
-  except Exception as error:  # foreign code can raise anything
-    raise JdeepvisError(
-      f"The module {module!r} cannot be imported: {repr(error)[:200]}."
-    ) from error
+  make = imported(name, "function to make a network:")
   try:
     network = make()
   except JdeepvisError:

@@ -1,8 +1,8 @@
 """Studies of the priors: which recipes to compare.
 
-Within a study every entry is present in every recipe, at the strength that does
-nothing where it is off, so that one program serves all that agree in `steps` and
-in how often entries are used.
+Within a study every entry is present in every recipe, where it is off at the
+strength that does nothing, so that one program serves all that agree in `steps`
+and in how often entries are used.
 """
 
 import itertools

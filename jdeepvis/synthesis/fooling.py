@@ -24,7 +24,7 @@ from jdeepvis.networks.classify import probability_blob
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
-from jdeepvis.synthesis import assembly, priors, render
+from jdeepvis.synthesis import ascend, assembly, priors
 from jdeepvis.synthesis.objectives import log_probability
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import Score, bind
@@ -91,7 +91,7 @@ def fool(
   def look(carry):
     state, _, history = carry
     number = state.last.step + 1
-    state, told = render.advance(score, transform, state, number[None])
+    state, told = ascend.advance(score, transform, state, number[None])
     history = jax.tree.map(
       lambda rows, row: rows.at[number].set(row[0]), history, told
     )
@@ -101,10 +101,10 @@ def fool(
     state, probability, _ = carry
     return ~(probability >= confidence) & (state.last.step + 1 < limit)
 
-  state = render.init(transform, image, key)
+  state = ascend.init(transform, image, key)
   steps = jax.ShapeDtypeStruct((limit,), jnp.int32)
   _, shapes = jax.eval_shape(
-    functools.partial(render.advance, score, transform), state, steps
+    functools.partial(ascend.advance, score, transform), state, steps
   )
   history = jax.tree.map(lambda row: jnp.zeros(row.shape, row.dtype), shapes)
   state, probability, history = lax.while_loop(
@@ -129,7 +129,8 @@ def fool_many(
 
   Args:
     network: any network with classes.
-    recipe: step policy and priors; its views, rivals and steps do not count.
+    recipe: step policy and priors; its augmentations, log_prob_weight and steps
+      do not count.
     units: the class of each picture, a multiple of the number of devices.
     images: the starts, centred; clipped to the box.
     confidence: the probability to reach, 0..1.
@@ -189,7 +190,7 @@ def _fool_many(program, params, mean, recipe, confidence, units, images):
     spec = InputSpec(program.shape, mean)
     return fool(
       Partial(program.score, params, mean, unit),
-      assembly.transform(recipe, spec),
+      assembly.optimizer(recipe, spec),
       priors.box(image, *spec.bounds),
       key=jax.random.key(0),
       confidence=confidence,

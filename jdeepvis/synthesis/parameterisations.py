@@ -56,8 +56,8 @@ def fourier(spec: InputSpec) -> Parameterisation:
     spec: the network's input.
 
   Returns:
-    A parameterisation by real and imaginary parts, `[2, h, w // 2 + 1, c]`; it encodes
-    what lies within the box exactly.
+    A parameterisation by real and imaginary parts, `[2, h, w // 2 + 1, c]`; it
+    encodes what lies within the box exactly.
   """
   height, width, _ = spec.shape
   falloff = _falloff(height, width)
@@ -88,8 +88,8 @@ def maco(spec: InputSpec) -> Parameterisation:
     spec: the network's input.
 
   Returns:
-    A parameterisation by phases in radians, `[h, w // 2 + 1, c]`; of an image it keeps
-    the phases.
+    A parameterisation by phases in radians, `[h, w // 2 + 1, c]`; of an image
+    it keeps the phases.
   """
   height, width, _ = spec.shape
   falloff = _falloff(height, width)

@@ -27,10 +27,6 @@ from jdeepvis.types import JdeepvisError, Leaf
 _STATIC = {"static": True}
 
 
-def _static(default):
-  return dataclasses.field(default=default, metadata=_STATIC)
-
-
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -53,9 +49,9 @@ class Entry:
   function: Callable = dataclasses.field(metadata=_STATIC)
   strength: Leaf
   end: Leaf = None
-  every: int = _static(1)
+  every: int = dataclasses.field(default=1, metadata=_STATIC)
   options: Mapping[str, Leaf] = dataclasses.field(default_factory=dict)
-  off: float = _static(0.0)
+  off: float = dataclasses.field(default=0.0, metadata=_STATIC)
 
   @property
   def settings(self) -> dict[str, Any]:
@@ -156,11 +152,13 @@ class Recipe:
   gradients: tuple[Entry, ...] = ()
   priors: tuple[Entry, ...] = ()
   augmentations: tuple[Entry, ...] = ()
-  parameterisation: Callable = _static(parameterisations.pixels)
+  parameterisation: Callable = dataclasses.field(
+    default=parameterisations.pixels, metadata=_STATIC
+  )
   log_prob_weight: Leaf = None
   decay_fraction: Leaf = None
-  steps: int = _static(500)
-  keep: str = _static("best")
+  steps: int = dataclasses.field(default=500, metadata=_STATIC)
+  keep: str = dataclasses.field(default="best", metadata=_STATIC)
 
   @property
   def entries(self) -> tuple[Entry, ...]:
@@ -274,9 +272,8 @@ class Recipe:
     if name in (*_FIELDS, "parameterisation"):
       if isinstance(value, str) and name == "parameterisation":
         value = parameterisations.find_parameterisation(value)
-      return dataclasses.replace(
-        self, **{name: int(value) if name in _COUNTS else value}
-      )
+      value = int(value) if name in _COUNTS else _leaf(value)
+      return dataclasses.replace(self, **{name: value})
     for group in ("step", *BUILT_IN):
       held = getattr(self, group)
       for entry in (held,) if group == "step" else held:
@@ -317,7 +314,8 @@ class Recipe:
         f"The recipe has an entry {name!r} already; give this one another "
         "name=."
       )
-    entry = Entry(name, function, strength, end, every, dict(options))
+    options = {key: _leaf(value) for key, value in options.items()}
+    entry = Entry(name, function, _leaf(strength), _leaf(end), every, options)
     return dataclasses.replace(self, **{group: (*getattr(self, group), entry)})
 
 
@@ -332,21 +330,26 @@ def _today(name: str) -> str:
 
 def _change_entry(entry: Entry, name: str, value: Any) -> Entry | None:
   if name == entry.name:
-    return dataclasses.replace(entry, strength=value)
+    return dataclasses.replace(entry, strength=_leaf(value))
   if name == f"{entry.name}_end":
-    return dataclasses.replace(entry, end=value)
+    return dataclasses.replace(entry, end=_leaf(value))
   if name == f"{entry.name}_every":
     return dataclasses.replace(entry, every=int(value))
   for option in entry.options:
     if name in (option, f"{entry.name}_{option}"):
-      options = {**entry.options, option: value}
+      options = {**entry.options, option: _leaf(value)}
       return dataclasses.replace(entry, options=options)
   return None
 
 
 def _built_in(group: str, name: str, strength: Leaf, **more) -> Entry:
   off = 1.0 if name == "scale" else 0.0
-  return Entry(name, BUILT_IN[group][name], strength, off=off, **more)
+  return Entry(name, BUILT_IN[group][name], _leaf(strength), off=off, **more)
+
+
+def _leaf(value: Any) -> Any:
+  """Whole numbers would be another program than others."""
+  return float(value) if isinstance(value, int) else value
 
 
 def _recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:

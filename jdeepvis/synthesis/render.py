@@ -116,14 +116,27 @@ class News(NamedTuple):
   Attributes:
     requests: of the batch that is being made.
     progress: where it stands.
+    steps: taken since the last news of this batch.
     each: how many pictures a device makes at once.
     pictures: the batch's, once it is done; before that none.
   """
 
   requests: Sequence[Request]
   progress: Progress
+  steps: int
   each: int
   pictures: Sequence[Picture]
+
+  @property
+  def image_steps(self) -> int:
+    """Steps just taken, of all the batch's pictures together."""
+    return self.steps * len(self.requests)
+
+  @property
+  def score(self) -> float:
+    """The mean score of the batch's pictures at the last step."""
+    scores = self.progress.history["score"][: len(self.requests), -1]
+    return float(np.mean(scores))
 
 
 def run(
@@ -166,6 +179,7 @@ def run(
         ascent(request, of, given and _cut(given(request), of))
         for request in some
       ]
+      step = int(resume["step"]) if resume else 0
       for progress in batches.ascend_batch(
         of.network,
         ascents,
@@ -174,15 +188,16 @@ def run(
         resume=resume,
         placed=placed,
       ):
-        if progress.step < some[0].recipe.steps:
-          yield News(some, progress, size // devices, ())
+        taken, step = progress.step - step, progress.step
+        if step < some[0].recipe.steps:
+          yield News(some, progress, taken, size // devices, ())
       resume = None
       finished = batches.finish(
         placed, ascents, progress, probability=of.classes
       )
       seconds = (time.perf_counter() - began) / len(some)
       pictures = _pictures(of, some, progress, finished, seconds)
-      yield News(some, progress, size // devices, pictures)
+      yield News(some, progress, taken, size // devices, pictures)
 
 
 class Pictures:
@@ -210,13 +225,9 @@ class Pictures:
     with tqdm(
       total=steps, unit="step", desc="Rendering", disable=hidden
     ) as bar:
-      done = 0
       for news in run(self._network, self.requests, **options):
-        now = news.progress.step * len(news.requests)
-        scores = news.progress.history["score"][: len(news.requests), -1]
-        bar.set_postfix(score=f"{np.mean(scores):.1f}", refresh=False)
-        bar.update(now - done)
-        done = 0 if news.pictures else now
+        bar.set_postfix(score=f"{news.score:.1f}", refresh=False)
+        bar.update(news.image_steps)
         yield from news.pictures
 
   def __getitem__(self, index):

@@ -1,24 +1,23 @@
 """What all pages share: the network, the server's images, units' pictures."""
 
-import contextlib
 import functools
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from jdeepvis import atlas
-from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.notebook import png
+from jdeepvis.display.presentation import as_shown
 from jdeepvis.display.unit_files import UnitFile, sprites_file, unit_files
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import centre, to_pixels
 from jdeepvis.probing.images import ImageList
 from jdeepvis.probing.top_patches import probed_layers
-from jdeepvis.synthesis import recipes, starts
+from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis.render import run
+from jdeepvis.synthesis.requests import Request
 from jdeepvis.toolbox import inputs
 from jdeepvis.toolbox.engine import Engine
 from jdeepvis.toolbox.state import House, Layer, State
@@ -48,6 +47,20 @@ class Look(NamedTuple):
   milliseconds: dict[str, float]
 
 
+class RenderedUnit(NamedTuple):
+  """A picture rendered on request, kept in memory; see `UnitFile`.
+
+  Attributes:
+    kind: `rendered`.
+    caption: what there is to say of it.
+    png: its file.
+  """
+
+  kind: str
+  caption: str
+  png: bytes
+
+
 class Desk:
   """Answers all pages; what takes time is called in a worker's thread.
 
@@ -73,18 +86,7 @@ class Desk:
     }
     self._spec = network.input
     self._read = functools.lru_cache(_KEPT)(self._read_file)
-    self._scratch = contextlib.ExitStack()
-    self._rendered: dict[tuple[str, int], list[UnitFile]] = {}
-
-  def close(self) -> None:
-    """Removes what was rendered."""
-    self._scratch.close()
-
-  @functools.cached_property
-  def _pictures(self) -> PictureFolder:
-    """Where pictures are rendered to: gone when the desk is closed."""
-    folder = tempfile.TemporaryDirectory(prefix="jdeepvis-")
-    return PictureFolder.open(self._scratch.enter_context(folder), {})
+    self._rendered: dict[tuple[str, int], list[RenderedUnit]] = {}
 
   def look(
     self, state: State, frame: bytes | None, pinned: Image | None
@@ -124,7 +126,9 @@ class Desk:
     clock.lap("view")
     return Look(panels, scene, clock.laps)
 
-  def unit_files(self, layer: Layer, unit: int) -> list[UnitFile]:
+  def unit_files(
+    self, layer: Layer, unit: int
+  ) -> "list[UnitFile | RenderedUnit]":
     """The pictures there are of a unit, those just rendered first."""
     own = self._rendered.get((layer.name, unit), [])
     return own + self._tree_files(layer.name, unit)
@@ -144,38 +148,26 @@ class Desk:
       state: which unit, by which recipe and seed.
       report: called with the share that is done.
     """
-    recipe = recipes.find_recipe(state.recipe)
-    layer, unit = state.shown, state.unit
-    request = atlas.Request(
+    layer, unit, done = state.shown, state.unit, 0
+    wanted = Request(
       layer=layer.name,
       unit=unit,
       seed=state.picture_seed,
       recipe_name=state.recipe,
-      recipe=recipe,
+      recipe=recipes.recipe(state.recipe),
     )
-    devices = jax.local_device_count()
-    atlas.render_atlas(
-      self._pictures,
-      self.engine.network,
-      [request],
-      batch=lambda network, layer: devices,
-      start=lambda request: starts.start(
-        jax.random.fold_in(request.key, 0), self._spec
-      ),
-      report=_share_of(recipe.steps, report),
-    )
-    records = {
-      record["file"]: record for record in self._pictures.manifest["records"]
-    }
-    record = records[request.file]
+    # One picture a device: no batch is worth waiting for.
+    for news in run(self.engine.network, [wanted], each={layer.name: 1}):
+      done += news.image_steps
+      report(done / wanted.recipe.steps)
+    (picture,) = news.pictures
     caption = f"{state.recipe}, seed {state.picture_seed}"
-    if record["status"] != "ok":
-      caption += f", {record['status'].replace('_', ' ')}"
-    file = self._pictures.path / record.get("view", record["file"])
-    picture = UnitFile("rendered", caption, file)
+    if picture.status != "ok":
+      caption += f", {picture.status.replace('_', ' ')}"
+    made = RenderedUnit("rendered", caption, png(as_shown(picture)))
     known = self._rendered.setdefault((layer.name, unit), [])
-    if picture not in known:
-      known.insert(0, picture)
+    if made not in known:
+      known.insert(0, made)
 
   def _pixels(self, state: State, frame: bytes | None) -> Pixels:
     if state.source == "files" or frame is None:
@@ -214,17 +206,6 @@ def _house(engine: Engine, images: ImageList) -> House:
     has_graph=bool(network.layers),
     has_classes=network.output is not None,
   )
-
-
-def _share_of(steps: int, report: Callable[[float], Any]):
-  done = 0
-
-  def add(news: atlas.Report) -> None:
-    nonlocal done
-    done += news.image_steps
-    report(done / steps)
-
-  return add
 
 
 class _Clock:

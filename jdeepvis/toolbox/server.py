@@ -19,7 +19,7 @@ from jdeepvis.display.files import to_json
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import third_party
 from jdeepvis.probing.images import list_images
-from jdeepvis.toolbox.desk import Desk
+from jdeepvis.toolbox.desk import Desk, RenderedUnit
 from jdeepvis.toolbox.guard import Guard
 from jdeepvis.toolbox.inputs import MAX_BYTES
 from jdeepvis.toolbox.keys import KEYS
@@ -154,7 +154,10 @@ def build_app(
     if layer < len(layers) and unit < layers[layer].units:
       files = desk.unit_files(layers[layer], unit)
       if number < len(files):
-        return _file(files[number].path)
+        found = files[number]
+        if isinstance(found, RenderedUnit):
+          return Response(found.png, media_type="image/png")
+        return _file(found.path)
     return Response(status_code=404)
 
   async def sprites(request: Request) -> Response:
@@ -173,7 +176,6 @@ def build_app(
     yield
     for pool in (worker, painter):
       pool.shutdown(wait=False, cancel_futures=True)
-    desk.close()
 
   app = Starlette(
     routes=[
