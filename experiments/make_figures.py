@@ -111,7 +111,7 @@ def _requests(network: Network) -> Iterator[Request]:
   names = _RECIPES.value or _NAMES.get(_FIGURE.value, ("default",))
   if len(names) > len(_PAPER):
     raise JdeepvisError("A figure has room for four recipes, not for more.")
-  changes = {"steps": _RECIPES.steps} if _STEPS.value else {}
+  made = _RECIPES.made(names)
   for layer in layers:
     for unit in _units(network, layer):
       for name, recipe in made.items():

@@ -59,7 +59,7 @@ _HOMES = {
     "neuron",
   ),
   "jdeepvis.synthesis.parameterisations": ("Parameterisation",),
-  "jdeepvis.synthesis.recipes": ("RECIPES", "Recipe", "recipe"),
+  "jdeepvis.synthesis.recipes": ("RECIPES", "Recipe", "make_recipe", "recipe"),
   "jdeepvis.synthesis.recognisability": ("recognisability",),
   "jdeepvis.synthesis.render": ("Picture", "render", "render_many"),
   "jdeepvis.synthesis.score": ("bind",),

@@ -16,6 +16,7 @@ from jdeepvis.networks import classify, names, weights
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.own import from_function
 from jdeepvis.synthesis import recipes, recognisability, starts
+from jdeepvis.synthesis.fooling import certainty, fool_many
 from jdeepvis.synthesis.objectives import log_probability, neuron
 from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
@@ -47,8 +48,8 @@ ASK_FOR_CLASSES = {
   "score": lambda net: bind(net, neuron("output", 1)),
   "rivals": lambda net: bind(net, neuron("conv2", 1) + log_probability(1)),
   "saliency": lambda net: jdeepvis.saliency(net, images(), jnp.array([1])),
-  "certainty": lambda net: jdeepvis.certainty(net, 1),
-  "fool": lambda net: jdeepvis.fool_many(
+  "certainty": lambda net: certainty(net, 1),
+  "fool": lambda net: fool_many(
     net, recipes.find_recipe("none"), [1, 2], np.repeat(images(), 2, axis=0)
   ),
   "sign": lambda net: jdeepvis.gradient_sign(net, images()[0], 1, size=1),

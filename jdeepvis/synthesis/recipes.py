@@ -6,6 +6,7 @@ function can be an entry, see `Recipe.with_prior`.
 """
 
 import dataclasses
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -352,12 +353,26 @@ def _leaf(value: Any) -> Any:
   return float(value) if isinstance(value, int) else value
 
 
-def _recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:
-  """A recipe of our own entries; `max_rate` belongs to the step."""
+def make_recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:
+  """A recipe from nothing: a step policy, and some of jdeepvis's own entries.
+
+  >>> import optax, jdeepvis
+  >>> recipe = jdeepvis.make_recipe(optax.adam, 0.5, decay=0.01, steps=64)
+
+  Args:
+    step: `step(rate, ...)` gives an optax transformation.
+    rate: its first argument, traced.
+    **strengths: of entries and of all else that `Recipe.replace` takes; those
+      that the step takes too, such as `max_rate`, are the step's.
+
+  Raises:
+    JdeepvisError: there is no such strength.
+  """
+  taken = list(inspect.signature(step).parameters)[1:]
   options = {
-    name: strengths.pop(name) for name in ("max_rate",) if name in strengths
+    name: _leaf(strengths.pop(name)) for name in taken if name in strengths
   }
-  made = Recipe(step=Entry(STEP, step, rate, options=options))
+  made = Recipe(step=Entry(STEP, step, _leaf(rate), options=options))
   return made.replace(**strengths)
 
 
@@ -372,7 +387,7 @@ _LOOKS = {
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
   {
-    "default": _recipe(
+    "default": make_recipe(
       transforms.scale_to_rms,
       8.0,
       colour=0.7,
@@ -384,7 +399,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       **_LOOKS,
     ),
     # Other styles, in something like a landscape: a spectrum is moved.
-    "fourier": _recipe(
+    "fourier": make_recipe(
       optax.adam,
       0.05,
       decay=0.01,
@@ -392,7 +407,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       parameterisation=parameterisations.fourier,
       **_LOOKS,
     ),
-    "maco": _recipe(
+    "maco": make_recipe(
       optax.adam,
       0.1,
       decay_fraction=0.5,
@@ -401,7 +416,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     ),
     # For images of some thirty pixels, whose strokes are two or three wide:
     # a narrow blur, and a decay towards the mean, LeNet's black paper.
-    "small": _recipe(
+    "small": make_recipe(
       transforms.scale_to_rms,
       8.0,
       decay=0.02,
@@ -414,7 +429,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       keep="last",
     ),
     # The rows of table 1, from the top left of the figure's gorillas.
-    "paper_a": _recipe(
+    "paper_a": make_recipe(
       transforms.scale_by_progress,
       2.0,
       max_rate=100.0,
@@ -423,14 +438,14 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       norm_percentile=50.0,
       steps=500,
     ),
-    "paper_b": _recipe(
+    "paper_b": make_recipe(
       optax.scale_by_learning_rate,
       100.0,
       decay=0.3,
       norm_percentile=20.0,
       steps=750,
     ),
-    "paper_c": _recipe(
+    "paper_c": make_recipe(
       optax.scale_by_learning_rate,
       100.0,
       decay=1e-4,
@@ -438,7 +453,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       blur_every=4,
       steps=1000,
     ),
-    "paper_d": _recipe(
+    "paper_d": make_recipe(
       transforms.scale_by_progress,
       2.0,
       max_rate=1e8,
@@ -448,9 +463,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       steps=1000,
     ),
     # Erhan et al. 2009: no prior at all. What comes out fools the network.
-    "none": _recipe(transforms.scale_to_rms, 4.0, steps=256),
+    "none": make_recipe(transforms.scale_to_rms, 4.0, steps=256),
     # Simonyan et al. 2013, §2: L2 alone.
-    "simonyan": _recipe(transforms.scale_to_rms, 4.0, decay=1e-2, steps=256),
+    "simonyan": make_recipe(
+      transforms.scale_to_rms, 4.0, decay=1e-2, steps=256
+    ),
   }
 )
 

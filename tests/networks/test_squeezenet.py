@@ -10,6 +10,7 @@ import pytest
 import jdeepvis
 from jdeepvis.networks import zoo
 from jdeepvis.networks.classify import activations, probabilities
+from jdeepvis.networks.squeezenet import SqueezeNet
 
 GOLDEN = Path(__file__).parent / "golden_squeezenet.npz"
 
@@ -30,7 +31,7 @@ def test_published_shapes_and_parameter_count(squeezenet):
 def test_the_linen_module_takes_the_bundled_weights(squeezenet):
   """The same function by Linen's own apply."""
   image = jax.random.normal(jax.random.key(0), (1, 227, 227, 3)) * 40
-  module = jdeepvis.SqueezeNet()
+  module = SqueezeNet()
   variables = {"params": squeezenet.params}
   theirs = module.apply(variables, image, until="fire4/concat")["fire4/concat"]
   ours = squeezenet.apply(squeezenet.params, image)["fire4/concat"]

@@ -13,6 +13,7 @@ import scipy.stats
 
 import jdeepvis
 from jdeepvis.synthesis import ablation, recipes, summary
+from jdeepvis.synthesis.assembly import transform
 
 BASE = recipes.Recipe(
   rate=4.0, decay=1e-3, blur=2.0, blur_end=0.5, scale=1.2, shift=0.0,
@@ -96,7 +97,7 @@ def test_an_annealed_blur_left_out_is_no_blur():
   without = dataclasses.replace(BASE, blur=None)
   images = []
   for recipe in (off, without):
-    chain = jdeepvis.transform(recipe, spec)
+    chain = transform(recipe, spec)
     state = chain.init(image)
     moved = image
     for step in range(BASE.steps):
@@ -146,7 +147,7 @@ def test_a_constant_rate_runs_in_the_program_of_progress(scale):
       grad, chain.init(image), image, value=0.0, grad=grad, step=jnp.int32(1)
     )[0]
     for chain in (
-      jdeepvis.transform(ours, spec), jdeepvis.transform(constant, spec),
+      transform(ours, spec), transform(constant, spec),
     )
   ]  # fmt: skip
   np.testing.assert_array_equal(*updates)

@@ -7,7 +7,9 @@ import pytest
 import small_networks
 
 import jdeepvis
+from jdeepvis.networks.squeezenet import SqueezeNet
 from jdeepvis.synthesis import render
+from jdeepvis.synthesis.assembly import objective, transform
 from jdeepvis.synthesis.objectives import (
   channel,
   direction,
@@ -21,7 +23,7 @@ from jdeepvis.types import JdeepvisError
 @pytest.fixture(scope="module")
 def small():
   """A tiny SqueezeNet: 65x65 input, nine classes."""
-  layers = jdeepvis.SqueezeNet(classes=9, width=0.25).layers()
+  layers = SqueezeNet(classes=9, width=0.25).layers()
   mean = np.array([123, 117, 104], np.float32)
   network = small_networks.random_network(layers, (65, 65, 3), mean=mean)
   return network.replace(output="scores")
@@ -99,11 +101,11 @@ def test_a_recipe_pits_classes_against_their_rivals(small, image):
   logits = blobs_of(small, image)["scores"].reshape(-1).astype(np.float64)
   logs = logits - np.log(np.exp(logits).sum())
   recipe = jdeepvis.Recipe(rate=1.0, rivals=10.0)
-  asked = bind(small, jdeepvis.objective(recipe, "output", 4))
+  asked = bind(small, objective(recipe, "output", 4))
   np.testing.assert_allclose(
     asked(KEY, image)[0], logits[4] + 10 * logs[4], rtol=1e-4
   )
-  hidden = bind(small, jdeepvis.objective(recipe, "fire4/concat", 3))
+  hidden = bind(small, objective(recipe, "fire4/concat", 3))
   plain = bind(small, neuron("fire4/concat", 3))
   np.testing.assert_array_equal(hidden(KEY, image)[0], plain(KEY, image)[0])
 
@@ -144,7 +146,7 @@ def test_weights_are_arguments_of_the_program(squeezenet):
 )
 def test_a_few_steps_raise_every_objective(small, image, objective):
   recipe = jdeepvis.RECIPES["none"]
-  transform = jdeepvis.transform(recipe, small.input)
+  transform = transform(recipe, small.input)
   made = render.render(
     bind(small, objective), transform, image, key=KEY, steps=8
   )

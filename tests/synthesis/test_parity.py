@@ -1,15 +1,16 @@
 """The paper's rows against a float64 transliteration of the original loop."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from numpy_reference import optimize
 
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.synthesis import assembly, recipes, render, starts
+from jdeepvis.synthesis import ascend, assembly, transforms
+from jdeepvis.synthesis.initial import initial_image, original_noise
+from jdeepvis.synthesis.recipes import RECIPES, make_recipe
 
 SPEC = InputSpec((24, 20, 3), np.array([123, 117, 104], np.float32))
 STEPS = 20
@@ -38,36 +39,48 @@ def score(key, image):
 
 def images_of(recipe, start):
   """The image looked at by each step."""
-  transform = assembly.transform(recipe, SPEC)
-  state = render.init(transform, start, jax.random.key(0))
+  transform = assembly.optimizer(recipe, SPEC)
+  state = ascend.init(transform, start, jax.random.key(0))
 
   def step(state, number):
-    state, history = render.advance(score, transform, state, number[None])
+    state, history = ascend.advance(score, transform, state, number[None])
     return state, (state.last.image, history["score"][0])
 
   return jax.lax.scan(step, state, jnp.arange(STEPS))[1]
 
 
 EXTRA = {
-  "value_and_benefit": recipes.Recipe(
-    rate=50.0, small_value=30.0, small_benefit=25.0, decay=0.01
+  "value_and_benefit": make_recipe(
+    optax.scale_by_learning_rate,
+    50.0,
+    value_percentile=30.0,
+    benefit_percentile=25.0,
+    decay=0.01,
   ),
 }
-NOT_THE_ORIGINALS = (
-  "steps", "keep", "shift", "scale", "blur_end", "total_variation", "decoder",
-)  # fmt: skip
-PAPER = [name for name in recipes.RECIPES if name.startswith("paper")]
+ORIGINALS = {
+  "value_percentile": "small_value",
+  "norm_percentile": "small_norm",
+  "benefit_percentile": "small_benefit",
+  "contribution_percentile": "small_contribution",
+}
+POLICIES = {
+  optax.scale_by_learning_rate: "constant",
+  transforms.scale_by_progress: "progress",
+}
+PAPER = [name for name in RECIPES if name.startswith("paper")]
 
 
 @pytest.mark.parametrize("name", [*PAPER, *EXTRA])
 def test_twenty_steps_agree_with_the_original(name):
-  recipe = {**recipes.RECIPES, **EXTRA}[name]
-  start = np.asarray(starts.start(jax.random.key(7), SPEC))
+  recipe = {**RECIPES, **EXTRA}[name]
+  start = np.asarray(initial_image(jax.random.key(7), SPEC))
   settings = {
-    key: value
-    for key, value in dataclasses.asdict(recipe).items()
-    if value is not None and key not in NOT_THE_ORIGINALS
+    ORIGINALS.get(key, key): value
+    for key, value in recipe.strengths.items()
+    if key not in ("steps", "keep")
   }
+  settings["policy"] = POLICIES[recipe.step.function]
   expected, values, masks = optimize(
     original_value_and_grad,
     start.astype(np.float64),
@@ -79,14 +92,14 @@ def test_twenty_steps_agree_with_the_original(name):
   np.testing.assert_allclose(images, expected, atol=1e-3)
   np.testing.assert_allclose(scores, values, rtol=1e-4, atol=1e-5)
   np.testing.assert_array_equal(np.asarray(images) == 0, masks)
-  if recipe.small_norm or recipe.small_contribution:
+  if {"norm_percentile", "contribution_percentile"} & recipe.strengths.keys():
     assert masks[-1].mean() > 0.1
 
 
 def test_the_originals_start_image():
   """Figures from the original's README, in its own layout."""
   spec = InputSpec((227, 227, 3), np.array([123, 117, 104], np.float32))
-  image = starts.original_start(0, spec)
+  image = original_noise(0, spec)
   theirs = image[:, :, ::-1].transpose(2, 0, 1)
   np.testing.assert_allclose(np.linalg.norm(theirs), 3921.5236, atol=1e-3)
   np.testing.assert_allclose(
@@ -97,27 +110,20 @@ def test_the_originals_start_image():
 
 def test_paper_rows_are_table_1():
   """Values, order, iterations and policies as published."""
-  rows = {
-    name: dataclasses.asdict(recipes.RECIPES[name])
-    for name in ("paper_a", "paper_b", "paper_c", "paper_d")
-  }
+  names = (
+    "decay", "blur", "blur_every", "norm_percentile",
+    "contribution_percentile", "steps", "rate", "max_rate",
+  )  # fmt: skip
   told = [
     (
-      row["decay"] or 0,
-      row["blur"] or 0,
-      row["blur_every"] if row["blur"] else 0,
-      row["small_norm"] or 0,
-      row["small_contribution"] or 0,
-      row["steps"],
-      row["policy"],
-      row["rate"],
-      row["max_rate"],
+      POLICIES[RECIPES[name].step.function],
+      *(RECIPES[name].strengths.get(key, 0) for key in names),
     )
-    for row in rows.values()
+    for name in ("paper_a", "paper_b", "paper_c", "paper_d")
   ]
   assert told == [
-    (0, 0.5, 4, 50, 0, 500, "progress", 2, 100),
-    (0.3, 0, 0, 20, 0, 750, "constant", 100, None),
-    (1e-4, 1.0, 4, 0, 0, 1000, "constant", 100, None),
-    (0, 0.5, 4, 0, 90, 1000, "progress", 2, 1e8),
+    ("progress", 0, 0.5, 4, 50, 0, 500, 2, 100),
+    ("constant", 0.3, 0, 0, 20, 0, 750, 100, 0),
+    ("constant", 1e-4, 1.0, 4, 0, 0, 1000, 100, 0),
+    ("progress", 0, 0.5, 4, 0, 90, 1000, 2, 1e8),
   ]

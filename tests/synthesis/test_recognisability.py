@@ -9,12 +9,13 @@ import pytest
 import scipy.linalg
 import scipy.spatial
 import small_networks
+from jdeepvis.synthesis.views import random_views
 
 import jdeepvis
 from jdeepvis.networks import zoo
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis import statistics
-from jdeepvis.synthesis.views import random_views
+from jdeepvis.synthesis.recognisability import under_views
 
 MEAN = np.float32([10, 20, 30])
 COLOURS = np.eye(3, dtype=np.float32)
@@ -83,7 +84,7 @@ def test_any_number_of_pictures_of_any_size():
 
 def test_views_of_nothing_are_nothing(network):
   """What lies outside is the mean colour, so a mean picture stays one."""
-  chances, scores = jdeepvis.under_views(
+  chances, scores = under_views(
     network, [flat(0)] * 3, [0, 1, 4], jax.random.key(0), views=3
   )
   np.testing.assert_allclose(chances, 0.2, rtol=1e-6)
@@ -93,9 +94,7 @@ def test_views_of_nothing_are_nothing(network):
 def test_views_are_the_mean_over_keys_the_same_for_all(network):
   images = [flat((40, 0, 0)), flat((0, 40, 0)), flat((40, 0, 0))]
   key = jax.random.key(3)
-  chances, scores = jdeepvis.under_views(
-    network, images, [0, 1, 0], key, views=4
-  )
+  chances, scores = under_views(network, images, [0, 1, 0], key, views=4)
   # The classes are alike but for their colours, and so are their pictures.
   np.testing.assert_allclose(chances, chances[0], rtol=1e-5)
   expected, values = [], []

@@ -6,6 +6,7 @@ import pytest
 import toolbox_network
 
 import jdeepvis
+from jdeepvis.probing.backprop import map_seed, point_seed
 from jdeepvis.toolbox.engine import Engine, Program, Start
 
 
@@ -39,9 +40,9 @@ def test_signals_start_at_the_map_or_at_a_cell(engine, rule):
   unit = np.array([3])
   peak = divmod(int(np.argmax(values[0, :, :, 3])), 13)
   seeds = {
-    Start(3, -1, True): jdeepvis.map_seed(values, unit),
-    Start(3, -1, False): jdeepvis.point_seed(values, unit, np.array([peak])),
-    Start(3, 15, False): jdeepvis.point_seed(values, unit, np.array([[1, 2]])),
+    Start(3, -1, True): map_seed(values, unit),
+    Start(3, -1, False): point_seed(values, unit, np.array([peak])),
+    Start(3, 15, False): point_seed(values, unit, np.array([[1, 2]])),
   }
   for start, seed in seeds.items():
     answer = engine.look(images[0], program, start)

@@ -12,6 +12,7 @@ import small_networks
 import jdeepvis
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import assembly, decoders, recipes, render, sweep
+from jdeepvis.synthesis.initial import start
 
 SPEC = InputSpec((20, 27, 3), np.float32([123, 117, 104]))
 
@@ -112,7 +113,7 @@ def test_recipes_climb_and_hand_out_images(name):
   recipe = dataclasses.replace(recipes.find_recipe(name), steps=24)
   spec = network.input
   objective = assembly.objective(recipe, "output", 2)
-  start = jdeepvis.start(jax.random.key(0), spec)
+  start = start(jax.random.key(0), spec)
   picture = sweep.Picture(objective, recipe, jax.random.key(1), start)
   *_, progress = sweep.climb(network, [picture] * 2, batch=2)
   scores = progress.history["score"][0]

@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.ndimage import affine_transform
-
 from jdeepvis.synthesis.views import random_views, view
+from scipy.ndimage import affine_transform
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Many pictures as one program: nothing of a neighbour shows in a picture."""
 
-import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import small_networks
@@ -15,34 +13,33 @@ import small_networks
 import jdeepvis
 from jdeepvis.networks import sharding
 from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.squeezenet import SqueezeNet
 from jdeepvis.networks.tables import conv, dense
-from jdeepvis.synthesis import (
-  assembly,
-  recipes,
-  render,
-  starts,
-  sweep,
-)
+from jdeepvis.synthesis import ascend as loop
+from jdeepvis.synthesis import assembly, batch
+from jdeepvis.synthesis.batch import Ascent, ascend_batch
+from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.recipes import make_recipe, recipe
 from jdeepvis.synthesis.score import bind
-from jdeepvis.synthesis.sweep import Picture, climb
+from jdeepvis.synthesis.transforms import scale_to_rms
 
 STEPS = 12
-RECIPE = recipes.Recipe(
-  rate=4.0,
+RECIPE = make_recipe(
+  scale_to_rms,
+  4.0,
   decay=1e-3,
   blur=0.7,
   blur_every=4,
-  small_norm=20.0,
-  shift=0.03,
-  policy="rms",
+  norm_percentile=20.0,
+  jitter=0.03,
   steps=STEPS,
 )
 
 
 @pytest.fixture(scope="module")
 def network():
-  layers = jdeepvis.SqueezeNet(classes=9, width=0.125).layers()
+  layers = SqueezeNet(classes=9, width=0.125).layers()
   mean = np.array([123, 117, 104], np.float32)
   network = small_networks.random_network(layers, (65, 65, 3), mean=mean)
   return network.replace(output="scores")
@@ -50,12 +47,12 @@ def network():
 
 def picture(network, unit, recipe=RECIPE):
   key = jax.random.fold_in(jax.random.key(0), unit)
-  start = starts.start(key, network.input)
-  return Picture(neuron("output", unit), recipe, key, start)
+  start = initial_image(key, network.input)
+  return Ascent(neuron("output", unit), recipe, key, start)
 
 
-def images(network, pictures, batch=2, **more):
-  *_, progress = climb(network, pictures, batch=batch, **more)
+def images(network, pictures, size=2, **more):
+  *_, progress = ascend_batch(network, pictures, batch=size, **more)
   return np.asarray(progress.states.last.image)[: len(pictures)]
 
 
@@ -70,17 +67,17 @@ def test_a_picture_is_the_same_among_others_and_elsewhere(network):
 
 def test_placed_before_or_not_is_the_same_to_the_bit(network, monkeypatch):
   pictures = [picture(network, unit) for unit in (2, 5)]
-  placed = sweep.place(network, 2)
+  placed = batch.place(network, 2)
   assert "transpose" not in network.params["conv1"]
   made = images(network, pictures, placed=placed)
   np.testing.assert_array_equal(images(network, pictures), made)
-  monkeypatch.setattr(sweep, "laid_out", lambda layers, params: params)
-  assert "transpose" not in sweep.place(network, 2).params["conv1"]
+  monkeypatch.setattr(batch, "laid_out", lambda layers, params: params)
+  assert "transpose" not in batch.place(network, 2).params["conv1"]
   np.testing.assert_array_equal(images(network, pictures), made)
 
 
 def test_cpus_share_one_copy_of_the_weights(network):
-  for leaf in jax.tree.leaves(sweep.place(network, 2).params):
+  for leaf in jax.tree.leaves(batch.place(network, 2).params):
     shards = leaf.addressable_shards
     assert {shard.device for shard in shards} == {*jax.local_devices()}
     assert len({s.data.unsafe_buffer_pointer() for s in shards}) == 1
@@ -98,25 +95,25 @@ def wide_network():
   return network.replace(output="fc8/pre")
 
 
-def wide_images(batch):
+def wide_images(size):
   """Four pictures of the wide network with all that the default has."""
-  recipe = dataclasses.replace(recipes.find_recipe("default"), steps=8)
+  made = recipe("default").replace(steps=8)
   network = wide_network()
-  pictures = [picture(network, unit, recipe) for unit in (2, 499, 500, 999)]
-  parts = [pictures[first : first + batch] for first in range(0, 4, batch)]
-  return np.concatenate([images(network, part, batch) for part in parts])
+  pictures = [picture(network, unit, made) for unit in (2, 499, 500, 999)]
+  parts = [pictures[first : first + size] for first in range(0, 4, size)]
+  return np.concatenate([images(network, part, size) for part in parts])
 
 
 def test_cpus_share_large_products_out():
   network = wide_network()
-  apply, params = sweep.place(network, 4)
-  across = [info.name for info in apply.layers if info.option("across")]
+  placed = batch.place(network, 4)
+  across = [info.name for info in placed.apply.layers if info.option("across")]
   assert across == ["fc6", "fc7"]
   for name, leaf in (("fc6", "kernel"), ("fc7", "transpose")):
-    for shard in params[name][leaf].addressable_shards:
+    for shard in placed.params[name][leaf].addressable_shards:
       assert shard.data.shape == (4096, 512)
   # A single picture's product would be of another kind, with other bits.
-  assert sweep.place(network, 2).apply == network.apply
+  assert batch.place(network, 2).apply == network.apply
 
 
 def test_the_number_of_devices_changes_no_bit(tmp_path):
@@ -124,9 +121,9 @@ def test_the_number_of_devices_changes_no_bit(tmp_path):
   program = f"""
 import jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 1)
-import test_sweep
+import test_batch
 assert jax.local_device_count() == 1
-np.save({str(tmp_path / "elsewhere.npy")!r}, test_sweep.wide_images(2))
+np.save({str(tmp_path / "elsewhere.npy")!r}, test_batch.wide_images(2))
 """
   here = Path(__file__).parent
   paths = os.pathsep.join(map(str, (here, here.parent, here.parent.parent)))
@@ -154,27 +151,28 @@ def test_weights_may_be_any_pytree():
 
 def test_a_batch_is_what_render_makes_of_each(network):
   """One step and its gradient; over many rounding tells shapes apart."""
-  recipe = dataclasses.replace(RECIPE, steps=2)
-  pictures = [picture(network, unit, recipe) for unit in (2, 5)]
+  short = RECIPE.replace(steps=2)
+  pictures = [picture(network, unit, short) for unit in (2, 5)]
   made = images(network, pictures)
   for one, image in zip(pictures, made, strict=True):
-    alone = render.render(
-      assembly.with_views(recipe, bind(network, one.objective), network.input),
-      assembly.transform(recipe, network.input),
+    score = bind(network, one.objective)
+    alone, _ = loop.ascend(
+      jax.random.fold_in(one.key, 1),
+      assembly.augmented(short, score, network.input),
+      assembly.optimizer(short, network.input),
       one.image,
-      key=jax.random.fold_in(one.key, 1),
       steps=2,
     )
     np.testing.assert_allclose(image, alone.last.image, atol=2e-3)
 
 
 def test_stopped_and_taken_up_again_is_the_same_to_the_bit(network):
-  recipe = dataclasses.replace(RECIPE, steps=68)
-  pictures = [picture(network, unit, recipe) for unit in (2, 5)]
+  longer = RECIPE.replace(steps=68)
+  pictures = [picture(network, unit, longer) for unit in (2, 5)]
   whole = images(network, pictures)
-  first = next(climb(network, pictures, batch=2))
+  first = next(ascend_batch(network, pictures, batch=2))
   assert first.step == 34
-  kept = sweep.pack(first)
+  kept = batch.pack(first)
   resumed = images(network, pictures, resume=kept)
   np.testing.assert_array_equal(resumed, whole)
 
@@ -184,11 +182,11 @@ def test_a_checkpoint_of_shorter_chunks_ends_where_it_should(
 ):
   pictures = [picture(network, unit) for unit in (2, 5)]
   whole = images(network, pictures)
-  monkeypatch.setattr(sweep, "_CHUNK_SMALL", 5)
-  kept = sweep.pack(next(climb(network, pictures, batch=2)))
+  monkeypatch.setattr(batch, "_CHUNK_SMALL", 5)
+  kept = batch.pack(next(ascend_batch(network, pictures, batch=2)))
   monkeypatch.undo()
   assert kept["step"] == 4
-  *_, last = climb(network, pictures, batch=2, resume=kept)
+  *_, last = ascend_batch(network, pictures, batch=2, resume=kept)
   assert last.step == STEPS and last.history["score"].shape == (2, STEPS)
   np.testing.assert_array_equal(last.states.last.image, whole)
 
@@ -200,21 +198,21 @@ def test_units_and_strengths_share_one_compilation(network, monkeypatch):
     traces.append(args)
     return advance(*args)
 
-  advance = render.advance
-  monkeypatch.setattr(render, "advance", counted)
-  sweep._advance.clear_cache()
+  advance = loop.advance
+  monkeypatch.setattr(loop, "advance", counted)
+  batch._advance.clear_cache()
   images(network, [picture(network, 1), picture(network, 2)])
   assert len(traces) == 1
-  other = dataclasses.replace(RECIPE, decay=0.0, blur=0.4, rate=2.0)
+  other = RECIPE.replace(decay=0.0, blur=0.4, rate=2.0)
   images(network, [picture(network, 7, other), picture(network, 0)])
   images(network, [picture(network, 8)])
   assert len(traces) == 1
 
 
 def test_strengths_in_a_batch_are_each_pictures_own(network):
-  still = dataclasses.replace(RECIPE, rate=0.0, blur=0.0, small_norm=0.0)
-  gone = dataclasses.replace(still, decay=1.0)
-  still = dataclasses.replace(still, decay=0.0)
+  still = RECIPE.replace(rate=0.0, blur=0.0, norm_percentile=0.0)
+  gone = still.replace(decay=1.0)
+  still = still.replace(decay=0.0)
   pictures = [picture(network, 1, still), picture(network, 1, gone)]
   kept, vanished = images(network, pictures)
   np.testing.assert_allclose(kept, pictures[0].image, atol=1e-4)
@@ -223,20 +221,18 @@ def test_strengths_in_a_batch_are_each_pictures_own(network):
 
 def test_every_stays_a_branch_in_the_batched_program(network):
   one = picture(network, 1)
-  stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), one)
-  mesh, specs = sharding.mesh_for(2), (sharding.WHOLE,)
-  specs *= len(jax.tree.leaves(network.params))
-  program = sweep._Program(
-    network.apply, network.output, network.input.shape, mesh, specs
+  placed, mesh = batch.place(network, 2), sharding.mesh_for(2)
+  stacked = batch.stack([one], 2)
+  states = batch._begin(
+    mesh, "noise", network.input, network.input, (0, 0), stacked
   )
-  states = sweep._start(program, network.input.mean, stacked)
-  traced = jax.make_jaxpr(sweep._advance, static_argnums=0)(
-    program,
-    network.params,
-    network.input.mean,
+  traced = jax.make_jaxpr(batch._advance, static_argnums=(0, 1))(
+    mesh,
+    batch._specs(placed),
+    placed,
     stacked._replace(image=None),
     states,
-    jnp.arange(4),
+    np.arange(4),
   )
   assert " cond[" in str(traced)
 
@@ -246,11 +242,11 @@ def test_more_pictures_than_the_batch_are_refused(network):
   pictures = [picture(network, unit) for unit in (1, 2, 3)]
   for wrong in (pictures, []):
     with pytest.raises(ValueError, match="batch of 2"):
-      next(climb(network, wrong, batch=2))
+      next(ascend_batch(network, wrong, batch=2))
 
 
 def test_images_stay_in_the_box(network):
-  wild = dataclasses.replace(RECIPE, rate=400.0, blur=0.0)
+  wild = RECIPE.replace(rate=400.0, blur=0.0)
   lower, upper = network.input.bounds
   made = images(network, [picture(network, 1, wild)])[0]
   assert np.all(made >= lower - 1e-4) and np.all(made <= upper + 1e-4)
