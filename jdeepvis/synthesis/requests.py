@@ -164,9 +164,12 @@ def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
   """
   if request.objective is not None:
     return Ascent(request.objective, request.recipe, request.key, image)
-  layer = "output" if of.classes else request.layer
+  layer, recipe = "output", request.recipe
+  if not of.classes:
+    # A hidden layer may be called output: no class there, and none to beat.
+    layer, recipe = request.layer, recipe.without("log_prob_weight")
   objective = assembly.unit_objective(
-    request.recipe,
+    recipe,
     layer,
     request.unit,
     of.position,
