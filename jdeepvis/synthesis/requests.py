@@ -162,8 +162,9 @@ def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
     of: the network that is asked.
     image: the initial image, as large as that network's; None draws noise.
   """
-  if request.objective is not None:
-    return Ascent(request.objective, request.recipe, request.key, image)
+  if (objective := request.objective) is not None:
+    objective = objective if request.direction == 1 else -objective
+    return Ascent(objective, request.recipe, request.key, image)
   layer, recipe = "output", request.recipe
   if not of.classes:
     # A hidden layer may be called output: no class there, and none to beat.
