@@ -28,6 +28,7 @@ from absl import flags
 
 from experiments import common
 from jdeepvis import filter_scores
+from jdeepvis.atlas import file_of
 from jdeepvis.display.files import write_csv, write_image
 from jdeepvis.display.filters import centred
 from jdeepvis.display.folder import PictureFolder, only_run
@@ -93,8 +94,10 @@ def main() -> None:
   requests = list(_requests(network))
   settings = common.network_settings(_NET.value, network)
   settings |= {"figure": _FIGURE.value, "steps": _RECIPES.steps}
+  common.try_out(network, requests)
+  made = {request.recipe_name: request.recipe for request in requests}
   with only_run(_OUT.value):
-    folder = common.open_folder(_OUT.value, settings)
+    folder = common.open_folder(_OUT.value, settings, made)
     common.render(folder, network, requests)
     folder.finish(f"{_FIGURE.value} of {_NET.value}")
     write = _write_filters if _FIGURE.value == "filters" else _write_sheets
@@ -108,7 +111,7 @@ def _requests(network: Network) -> Iterator[Request]:
     layers = (class_scores(network),)
   else:
     layers = _layers(network)
-  names = _RECIPES.value or _NAMES.get(_FIGURE.value, ("default",))
+  names = _RECIPES.names or _NAMES.get(_FIGURE.value, ("default",))
   if len(names) > len(_PAPER):
     raise JdeepvisError("A figure has room for four recipes, not for more.")
   made = _RECIPES.made(names)
@@ -148,7 +151,7 @@ def _by_layer(
   layers: dict[str, dict[int, list]] = {}
   for request in requests:
     units = layers.setdefault(request.layer, {})
-    units.setdefault(request.unit, []).append(known[request.file])
+    units.setdefault(request.unit, []).append(known[file_of(request)])
   return layers
 
 
@@ -156,7 +159,7 @@ def _write_filters(
   folder: PictureFolder, network: Network, requests: Sequence[Request]
 ) -> Iterator[Path]:
   """One sheet a layer, and a table: filters beside pictures."""
-  files = {request.file for request in requests}
+  files = set(map(file_of, requests))
   records = [one for one in folder.manifest["records"] if one["file"] in files]
   marked = filter_scores.beside_filters(folder.path, records, network)
   layers = _by_layer(marked, requests)
