@@ -403,7 +403,7 @@ def _initial(
   return lambda request: image
 
 
-def _cut(image: Image, of: Asked) -> Image:
+def _cut(image: Image, of: Asked) -> Float[AnyArray, "rows columns c"]:
   height, width, _ = of.network.input.shape
   top, left = of.offset
   cut = image[top : top + height, left : left + width]
