@@ -33,6 +33,9 @@ from jdeepvis.synthesis.score import bind
 from jdeepvis.types import AnyArray, Climbed, Image, JdeepvisError
 from jdeepvis.upgrade import upgrade_folder
 
+# The flags defined here are those of the script that asks for them.
+flags.disclaim_key_flags()
+
 # What JAX reports when a program of gradient ascent has been compiled.
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _ASCENT = "jit(_advance)"
@@ -488,8 +491,7 @@ def _today(name: str, value: Any) -> tuple[str, Any]:
   if isinstance(value, str):
     now = _RENAMED_VALUES.get((new, value), value)
   if (new, now) != (name, value):
-    told = f"={now}" if now else ""
-    print(f"--{name} is written --{new}{told} now.", file=sys.stderr)
+    print(f"--{name}={value} is written --{new}={now} now.", file=sys.stderr)
   return new, now
 
 
