@@ -195,7 +195,7 @@ def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
     image: centred.
     share: of each side that is left out, 0..1; the notebook's is 0.05.
   """
-  return view(image, shift=jnp.zeros(2), scale=1 / (1 - share))
+  return affine(image, shift=jnp.zeros(2), scale=1 / (1 - share))
 
 
 @jax.tree_util.register_dataclass
