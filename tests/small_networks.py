@@ -135,7 +135,7 @@ def features() -> Network:
   network = classifier()
   layers = network.layers[:5]
   params = {name: network.params[name] for name in ("conv1", "conv2")}
-  return network._replace(
+  return network.replace(
     apply=GraphApply(layers),
     params=params,
     layers=layers,

@@ -73,7 +73,7 @@ def test_what_wants_classes_says_so(network, ask):
 
 
 def test_a_softmax_alone_makes_no_classes():
-  attention = small_networks.classifier()._replace(output=None, labels=())
+  attention = small_networks.classifier().replace(output=None, labels=())
   assert classify.probability_blob(attention) is None
   with pytest.raises(JdeepvisError, match="no class scores"):
     classify.probabilities(attention, images())
@@ -113,13 +113,13 @@ def test_it_is_written_and_read(network, tmp_path):
   assert again.output is None and again.labels == ()
   assert weights_sha256(again.params) == weights_sha256(network.params)
   np.testing.assert_array_equal(
-    again.apply(again.params, images())["conv2"],
-    network.apply(network.params, images())["conv2"],
+    again(images())["conv2"],
+    network(images())["conv2"],
   )
 
 
 def test_labels_need_scores(network, tmp_path):
-  named = network._replace(labels=("cat", "dog"))
+  named = network.replace(labels=("cat", "dog"))
   with pytest.raises(JdeepvisError, match="no class scores, but there are 2"):
     weights.write_network(
       tmp_path / "x.safetensors", named, architecture=None, origin=ORIGIN

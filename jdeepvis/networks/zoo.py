@@ -56,6 +56,10 @@ def load_network(
     bgr: the net and its mean have blue, green, red in this order, as almost
       all of Caffe's; images are RGB all the same.
 
+  Returns:
+    The network, called by its name or by the stem of the file with its weights;
+    a factory's keeps the name that it has been given.
+
   Raises:
     JdeepvisError: there is no such network, or a file is missing or damaged.
   """
@@ -74,21 +78,23 @@ def load_network(
     )
     for note in notes:
       logging.getLogger("jdeepvis").warning("%s", note)
-    return network
+    file = name if weights == convert.RANDOM else weights
+    return network.replace(name=Path(file).stem)
   as_caffe = scale != 1 or not bgr
   if weights == convert.RANDOM and name in ARCHITECTURES and not as_caffe:
-    return convert.read_architecture(
+    network = convert.read_architecture(
       name, weights, mean=mean, labels=labels or ()
     )
+    return network.replace(name=name)
   given = (weights, mean, labels)
   if any(value is not None for value in given) or as_caffe:
     raise JdeepvisError(
       f"Weights, mean, labels, scale and bgr are for a .prototxt, not {name!r}."
     )
   if name in BUNDLED:
-    return read_network(third_party() / BUNDLED[name])
+    return read_network(third_party() / BUNDLED[name]).replace(name=name)
   if name.endswith(".safetensors"):
-    return read_network(name)
+    return read_network(name).replace(name=Path(name).stem)
   if name in ARCHITECTURES:
     source = ARCHITECTURES[name].published.split()[0]
     file = source.rpartition("/")[2]
@@ -99,7 +105,9 @@ def load_network(
       f"--out={name}.safetensors and load that file."
     )
   if ":" in name:
-    return _call_factory(name)
+    network = _call_factory(name)
+    named = network.name != Network.name
+    return network if named else network.replace(name=name)
   raise JdeepvisError(
     f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
     "the path of a .safetensors or .prototxt file or package.module:factory."

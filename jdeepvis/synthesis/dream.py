@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.synthesis import priors
+from jdeepvis.synthesis.augmentation import affine
 from jdeepvis.synthesis.inversion import code_of
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.tiles import tile_size, tiled_gradient

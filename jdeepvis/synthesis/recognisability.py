@@ -12,6 +12,7 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess
+from jdeepvis.synthesis.augmentation import random_affine
 from jdeepvis.types import (
   Classes,
   Images,

@@ -38,7 +38,7 @@ def _images(network, count=2):
 
 def _equal(first, second):
   images = _images(first)
-  ours, theirs = (net.apply(net.params, images) for net in (first, second))
+  ours, theirs = (net(images) for net in (first, second))
   assert ours.keys() == theirs.keys()
   for blob, values in ours.items():
     np.testing.assert_allclose(values, theirs[blob], rtol=1e-6, atol=1e-6)
@@ -75,8 +75,8 @@ def test_pixels_are_folded_exactly(caffe_files):
   plain, _ = convert.read_caffe(net, model, bgr=False)
   folded, _ = convert.read_caffe(net, model, scale=0.25)
   images = _images(plain)
-  expected = plain.apply(plain.params, 0.25 * images[..., ::-1])["fc"]
-  found = folded.apply(folded.params, images)["fc"]
+  expected = plain(0.25 * images[..., ::-1])["fc"]
+  found = folded(images)["fc"]
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
   assert folded.layers == plain.layers
 
@@ -103,10 +103,8 @@ def test_pixels_are_a_layer_where_not_only_weights_read_them(caffe_files):
   plain, _ = convert.read_caffe(net, model, bgr=False)
   folded, _ = convert.read_caffe(net, model, scale=0.25)
   images = _images(plain)
-  expected = plain.apply(plain.params, 0.25 * images[..., ::-1])["fc"]
-  np.testing.assert_allclose(
-    folded.apply(folded.params, images)["fc"], expected, rtol=1e-5
-  )
+  expected = plain(0.25 * images[..., ::-1])["fc"]
+  np.testing.assert_allclose(folded(images)["fc"], expected, rtol=1e-5)
   assert folded.layers[0].kind == "pixels"
 
 
@@ -175,9 +173,7 @@ def test_a_prototxt_wants_weights(caffe_files):
   with pytest.raises(JdeepvisError, match="without its weights"):
     jdeepvis.load_network(net)
   network = jdeepvis.load_network(net, weights="random")
-  gradient = jax.grad(lambda x: network.apply(network.params, x)["fc"][0, 1])(
-    _images(network, 1)
-  )
+  gradient = jax.grad(lambda x: network(x)["fc"][0, 1])(_images(network, 1))
   assert np.abs(gradient).max() > 0
   with pytest.raises(JdeepvisError, match="5 classes apart, but there are 4"):
     jdeepvis.load_network(net, weights="random", labels=tuple("abcd"))

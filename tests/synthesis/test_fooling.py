@@ -78,7 +78,7 @@ def test_certainty_is_the_networks_own_of_the_picture_in_a_file():
   image = 20 * jax.random.normal(jax.random.key(3), network.input.shape)
   value, more = fooling.certainty(network, 4)(jax.random.key(0), image)
   plain = to_pixels(np.asarray(image), network.input).astype(np.float32)
-  blobs = network.apply(network.params, plain[None] - network.input.mean)
+  blobs = network(plain[None] - network.input.mean)
   scores = np.asarray(blobs["scores"], np.float64).reshape(-1)
   own = blobs["prob"].reshape(-1)[4]
   expected = scores[4] - np.log(np.sum(np.exp(scores)))

@@ -77,7 +77,7 @@ def test_any_number_of_pictures_of_any_size():
     images, classes, marks.rank, marks.probability, strict=True
   ):
     centred = preprocess(image, network.input)[None]
-    chances = np.asarray(network.apply(network.params, centred)["prob"])
+    chances = np.asarray(network(centred)["prob"])
     chances = chances.reshape(-1)
     assert probability == pytest.approx(chances[unit], rel=1e-4)
     assert rank == 1 + np.sum(np.delete(chances, unit) >= chances[unit])
