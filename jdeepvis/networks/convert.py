@@ -17,7 +17,11 @@ from jdeepvis.networks.caffe.arrays import read_blobs, read_mean
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.caffe.reader import read_net
-from jdeepvis.networks.foreign import read_array_pickle, read_torchvision
+from jdeepvis.networks.foreign import (
+  TORCHVISION_NAMES,
+  read_array_pickle,
+  read_torchvision,
+)
 from jdeepvis.networks.graph import (
   INPUT,
   GraphApply,
@@ -101,8 +105,8 @@ def read_architecture(
 
   Args:
     architecture: its name.
-    weights: a .caffemodel; a .safetensors or .pth of torchvision's AlexNet;
-      a .pkl of arrays; or `random`.
+    weights: a .caffemodel; torchvision's .pth or .safetensors for a network
+      of theirs; a .pkl of arrays; or `random`.
     mean: as in `read_caffe`; None is the architecture's own.
     labels: the class names in order.
 
@@ -115,13 +119,15 @@ def read_architecture(
     spec = input_spec(spec.shape, mean)
   layers = known.module().layers()
   suffix = Path(weights).suffix
-  torch = architecture == "alexnet-torchvision"
+  torch = architecture in TORCHVISION_NAMES
   if weights == RANDOM:
     params, scale = random_weights(layers, spec.shape), 1.0
   elif suffix == ".pkl":
     params, scale = read_array_pickle(weights), 1.0
   else:
-    blobs = read_torchvision(weights) if torch else read_blobs(weights)
+    blobs = (
+      read_torchvision(weights, architecture) if torch else read_blobs(weights)
+    )
     blobs = {
       name: arrays
       for name, arrays in blobs.items()

@@ -1,0 +1,45 @@
+"""VGG's network of 16 layers (Simonyan and Zisserman 2014, arXiv:1409.1556)."""
+
+from jdeepvis.networks.graph import INPUT, GraphModule
+from jdeepvis.networks.tables import Layers, conv, dense, layer, max_pool
+
+# Table 1, column D: the convolutions before each pooling, and their features.
+_STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+
+
+class VGG16(GraphModule):
+  """VGG16: thirteen 3 x 3 convolutions and three fully connected layers.
+
+  The authors' release for Caffe and torchvision's own training share this
+  table: at 224 pixels each pooling halves without a rest. torchvision's
+  division of pixels by their deviation is part of conv1_1's weights here.
+
+  Attributes:
+    classes: how many classes fc8 tells apart.
+    width: factor on the number of features of every layer but the last.
+  """
+
+  classes: int = 1000
+  width: float = 1.0
+
+  def layers(self) -> Layers:
+    """The released deploy.prototxt, a line for a line."""
+    table: Layers = ()
+    source = INPUT
+    for stage, (count, features) in enumerate(_STAGES, 1):
+      for place in range(1, count + 1):
+        name = f"conv{stage}_{place}"
+        table += conv(name, source, self._features(features), 3, pad=1)
+        source = name
+      table += max_pool(f"pool{stage}", source, kernel=2)
+      source = f"pool{stage}"
+    return (
+      *table,
+      *dense("fc6", source, self._features(4096)),
+      *dense("fc7", "fc6", self._features(4096)),
+      *layer("fc8", "inner_product", "fc7", features=self.classes),
+      *layer("prob", "softmax", "fc8"),
+    )
+
+  def _features(self, features: int) -> int:
+    return max(1, round(features * self.width))
