@@ -108,6 +108,7 @@ def _receive(
 def _open(source: Published, start: int) -> http.client.HTTPResponse:
   headers = {"User-Agent": f"jdeepvis/{__version__}"}
   if start:
+    # Of the same version or not: the checksum says whether the parts fit.
     headers["Range"] = f"bytes={start}-"
   request = urllib.request.Request(source.url, headers=headers)
   opener = urllib.request.build_opener(_Redirects)

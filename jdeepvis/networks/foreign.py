@@ -113,7 +113,7 @@ def _read_tensors(path: Path | str) -> Mapping[str, np.ndarray]:
     return load_file(path)
   except FileNotFoundError:
     raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
-  except (OSError, SafetensorError, ValueError) as error:
+  except (KeyError, OSError, SafetensorError, ValueError) as error:
     raise JdeepvisError(
       f"{str(path)!r} holds no named tensors: {repr(error)[:200]}."
     ) from error

@@ -6,6 +6,7 @@ import http.client
 import itertools
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,6 +237,25 @@ def test_every_published_record_is_complete():
     # torchvision's own word for it: the name has the first eight digits.
     if "download.pytorch.org" in source.url:
       assert f"-{source.checksum[:8]}.pth" in source.url
+
+
+def test_the_table_of_the_docs_tells_each_of_them():
+  page = Path(__file__).parents[2] / "docs" / "weights.md"
+  rows = {
+    line.split("`")[1]: line
+    for line in page.read_text().splitlines()
+    if line.startswith("| `")
+  }
+  assert rows.keys() == PUBLISHED.keys()
+  for name, source in PUBLISHED.items():
+    for told in (
+      f"| {source.url} |",
+      f"| {source.size / 1e6:.0f} |",
+      f"| {source.licence} |",
+      f"| {source.algorithm} `{source.checksum}` |",
+    ):
+      assert told in rows[name], name
+    assert ("bundled" in rows[name]) == (name in zoo.BUNDLED)
 
 
 @pytest.fixture
