@@ -246,7 +246,7 @@ def test_the_table_of_the_docs_tells_each_of_them():
     for line in page.read_text().splitlines()
     if line.startswith("| `")
   }
-  assert rows.keys() == PUBLISHED.keys()
+  assert rows.keys() >= PUBLISHED.keys()
   for name, source in PUBLISHED.items():
     for told in (
       f"| {source.url} |",
