@@ -1,8 +1,11 @@
 """A server on loopback that serves one file, well or badly."""
 
 import contextlib
+import hashlib
 import http.server
 import threading
+
+from jdeepvis.networks.published import Published
 
 PAGE = b"<!DOCTYPE html><html><body>Please log in.</body></html>"
 
@@ -81,3 +84,11 @@ def serving(content):
       server.done.set()
       server.shutdown()
       thread.join()
+
+
+def source_of(server, content=None, **changes):
+  """What its authors would say of the server's file."""
+  content = server.content if content is None else content
+  digest = hashlib.sha256(content).hexdigest()
+  source = Published(server.url(), len(content), "sha256", digest, "free")
+  return source._replace(**changes)
