@@ -12,6 +12,7 @@ knows the better, thirty at least; docs/own_models.md tells what is measured.
 """
 
 import sys
+import textwrap
 
 import numpy as np
 from absl import flags
@@ -83,7 +84,8 @@ def main() -> None:
       common.print_table(rows)
       print()
   for one in found:
-    print(f"{one.verdict:8}{one.check:16}{one.sentence}")
+    line = f"{one.verdict:8}{one.check:16}{one.sentence}"
+    print(textwrap.fill(line, 80, subsequent_indent=24 * " "))
   if any(one.verdict == WRONG for one in found):
     sys.exit(1)
 

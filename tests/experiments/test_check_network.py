@@ -17,9 +17,9 @@ def test_the_free_photographs(script, capsys):
   script("--net=squeezenet1.1")
   told = capsys.readouterr().out
   assert "4 photographs, the first is 'chelsea.jpg'." in told
-  sentences = [line for line in told.splitlines() if line.startswith("ok ")]
-  assert len(sentences) == 9
-  assert "Egyptian cat" in sentences[-1]
+  lines = told.splitlines()
+  assert len([line for line in lines if line.startswith("ok ")]) == 9
+  assert "285 Egyptian cat" in told and max(map(len, lines)) <= 80
 
 
 def test_what_is_wrong_ends_with_status_1(
@@ -45,7 +45,7 @@ def test_what_is_wrong_ends_with_status_1(
   assert stop.value.code == 1
   told = capsys.readouterr().out.splitlines()
   (wrong,) = [line for line in told if line.startswith("wrong ")]
-  assert wrong.split()[1] == "scale" and "too large" in wrong
+  assert wrong.split()[1] == "scale"
 
 
 def test_an_empty_folder_is_one_sentence(script, tmp_path):

@@ -1,5 +1,7 @@
 """Right set-ups pass; each wrong one is caught by the check that is for it."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,6 +79,14 @@ def test_the_networks_in_the_box_are_right(name, free):
   ]
   assert all(one.sentence.endswith(".") for one in found.values())
   assert "Egyptian cat" in found["top five"].sentence
+
+
+def test_the_example_of_the_docs_runs(capsys):
+  text = (zoo.third_party().parent / "docs" / "preflight.md").read_text()
+  (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+  exec(example, {})
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == 9 and all(line.startswith("ok ") for line in lines)
 
 
 def test_figures_are_those_of_the_network(noise):
@@ -276,9 +286,10 @@ def test_dead_layers(squeezenet, free):
   weights = squeezenet.params["fire5/squeeze1x1"]
   dead = {**weights, "bias": weights["bias"] - np.float32(1e6)}
   params = {**squeezenet.params, "fire5/squeeze1x1": dead}
-  found = findings(squeezenet._replace(params=params), free)["dead units"]
-  assert found.verdict == WRONG
-  assert "layer 'fire5/squeeze1x1';" in found.sentence
+  found = findings(squeezenet._replace(params=params), free)
+  # What follows from it is not told as if it were another fault.
+  assert [x for x in found if found[x].verdict != OK] == ["dead units"]
+  assert "layer 'fire5/squeeze1x1';" in found["dead units"].sentence
   half = dead["bias"] * (np.arange(32) < 20)
   params["fire5/squeeze1x1"] = {**weights, "bias": half}
   found = findings(squeezenet._replace(params=params), free)["dead units"]
