@@ -8,7 +8,7 @@ What goes wrong most often, a sentence each: weights that are no numbers,
 dropout or batch statistics left on, dead layers, labels that do not fit, pixels
 of another scale, another mean, blue for red. The figures stand above. Ends with
 status 1 where something is wrong. The more photographs of what the network
-knows the better, thirty at least; docs/own_models.md tells what is measured.
+knows the better, thirty at least; docs/preflight.md tells what is measured.
 """
 
 import sys

@@ -12,6 +12,7 @@ from flax import nnx
 import jdeepvis
 from jdeepvis.networks import zoo
 from jdeepvis.networks.pictures import fit
+from jdeepvis.networks.preflight import input_range
 from jdeepvis.networks.preflight.certainty import chance
 from jdeepvis.networks.preflight.finding import OK, WARNING, WRONG
 from jdeepvis.networks.preflight.summary import summarise
@@ -149,6 +150,16 @@ def test_imagenets_mean_the_other_way_round(squeezenet, free):
   # As an image, and of torchvision's precise values.
   images = np.full((227, 227, 3), (103.5, 116.3, 123.7))
   assert verdicts(with_mean(squeezenet, images), free)["mean"] == WRONG
+
+
+def test_a_network_that_is_surer_with_the_mean_so_is_warned_of():
+  scores = np.random.default_rng(0).normal(size=(10, 12))
+  surer = scores + 5 * (scores == scores.max(-1, keepdims=True))
+  spec = jdeepvis.InputSpec((9, 9, 3), np.float32([104, 117, 123]))
+  name = "the mean in the other order"
+  assert input_range.mean(spec, surer, {name: scores}).verdict == WARNING
+  assert input_range.mean(spec, scores, {name: surer}).verdict == WRONG
+  assert input_range.mean(spec, scores, {name: scores}).verdict == WRONG
 
 
 def test_four_photographs_can_but_warn_of_swapped_channels(squeezenet, free):

@@ -81,8 +81,7 @@ def other_means(given: Shown) -> Iterator[Shown]:
   elif mean.shape[-1] == 3:
     yield given._replace(name="ImageNet's mean", mean=np.float32(_IMAGENET))
   if _has_order(mean):
-    reverse = mean[..., ::-1]
-    yield given._replace(name=_REVERSE, mean=reverse)
+    yield given._replace(name=_REVERSE, mean=mean[..., ::-1])
 
 
 def other_orders(given: Shown) -> Iterator[Shown]:
@@ -130,9 +129,9 @@ def scale(scores: Scores, faint: Scores, strong: Scores) -> Finding:
     return Finding(
       "scale",
       WRONG if less > _FAINT * now else WARNING,
-      f"The network tells the photographs apart ({now:.2g} nats) even with "
-      f"pixels divided by 255 ({less:.2g}): its values are too large for it; "
-      "let the model divide them, or load it with scale=1/255.",
+      "The network tells the photographs apart even with pixels divided by 255 "
+      f"({less:.2g} nats, {now:.2g} as given): its values are too large for "
+      "it; let the model divide them, or load it with scale=1/255.",
       figures,
     )
   return Finding(
