@@ -42,6 +42,8 @@ _HOMES = {
     "from_nnx",
   ),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
+  "jdeepvis.networks.preflight.check": ("check",),
+  "jdeepvis.networks.preflight.finding": ("Finding",),
   "jdeepvis.networks.receptive_field": (
     "field_geometry",
     "numerical_receptive_field",
