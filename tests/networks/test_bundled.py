@@ -123,7 +123,7 @@ def test_alexnet_is_torchvisions_convolution_by_convolution():
   )
   pixels = jdeepvis.read_picture(zoo.third_party() / "photos" / "chelsea.jpg")
   image = jdeepvis.preprocess(pixels, network.input)
-  blobs = network.apply(network.params, image[None])
+  blobs = network(image[None])
   x = ((image + network.input.mean) / 255 - MEAN) / DEVIATION
   kernels = {name: leaf["kernel"] for name, leaf in network.params.items()}
   kernels["conv1"] = kernel

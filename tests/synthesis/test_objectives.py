@@ -39,7 +39,7 @@ KEY = jax.random.key(0)
 
 
 def blobs_of(network, image):
-  blobs = network.apply(network.params, image[None])
+  blobs = network(image[None])
   return {name: np.asarray(blob[0]) for name, blob in blobs.items()}
 
 
