@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,7 @@ FAINT = 4
 """Headroom above which a picture is shown stretched as well."""
 
 
+@runtime_checkable
 class Shown(Protocol):
   """What can be shown.
 

@@ -27,7 +27,7 @@ from jdeepvis.networks.classify import activations
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis import priors
-from jdeepvis.synthesis.render import Rendering, render
+from jdeepvis.synthesis.ascend import State, ascend
 from jdeepvis.synthesis.transforms import Transform, project
 from jdeepvis.types import AnyArray, Image, JdeepvisError, PRNGKey, Scalar
 
@@ -49,7 +49,7 @@ def invert(
   mask: Code | Scalar = 1.0,
   total_variation: Scalar | None = None,
   steps: int = 400,
-) -> Rendering:
+) -> tuple[State, dict[str, Array]]:
   """An image that has the code, from noise.
 
   Args:
@@ -63,8 +63,9 @@ def invert(
       hundredth; the authors take 400. Static.
 
   Returns:
-    What `render` does; `last` is the reconstruction and the history's `error`
-    is `|Phi(x) - Phi0| / |Phi0|` over what the mask lets count.
+    What `ascend` does: the state, whose `last` is the reconstruction, and the
+    history, whose `error` is `|Phi(x) - Phi0| / |Phi0|` over what the mask lets
+    count.
 
   Raises:
     JdeepvisError: there is no such layer, or the code is not of its shape or
@@ -197,7 +198,9 @@ def typical_norm(shape: Sequence[int]) -> float:
 
 
 @functools.partial(jax.jit, static_argnames=("blob", "steps"))
-def _invert(network, blob, steps, code, mask, variation, key) -> Rendering:
+def _invert(
+  network, blob, steps, code, mask, variation, key
+) -> tuple[State, dict[str, Array]]:
   lower, upper = network.input.bounds
   box = functools.partial(priors.box, lower=lower, upper=upper)
   sigma = typical_norm(network.input.shape)
@@ -212,10 +215,5 @@ def _invert(network, blob, steps, code, mask, variation, key) -> Rendering:
     )
     return -whole, {"error": error}
 
-  return render(
-    score,
-    optax.chain(restarted_momentum(sigma**2, steps), project(box)),
-    start,
-    key=key,
-    steps=steps,
-  )
+  chain = optax.chain(restarted_momentum(sigma**2, steps), project(box))
+  return ascend(key, score, chain, start, steps=steps)

@@ -67,7 +67,7 @@ def test_a_quarter_turn_is_numpys(image):
 
 
 def test_the_gradient_is_the_adjoint(image):
-  """`<affine'(y), e> = <y, affine(e)>` for every pixel's e: the map is linear."""
+  """`<affine'(y), e> = <y, affine(e)>` for all e: the map is linear."""
   shape = (7, 6, 1)
   basis = jnp.eye(42).reshape(-1, *shape)
   given = jnp.asarray(image[: shape[0], : shape[1], :1])
