@@ -3,14 +3,16 @@
 import collections
 import contextlib
 import functools
+import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
+import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
@@ -22,18 +24,26 @@ from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.download import cache_folder
 from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.synthesis import parameterisations, recipes
-from jdeepvis.synthesis.recipe_records import to_plain
+from jdeepvis.synthesis import assembly, parameterisations, recipes
+from jdeepvis.synthesis.ascend import ascend
+from jdeepvis.synthesis.batch import Ascent
+from jdeepvis.synthesis.recipe_records import is_ours, to_plain
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.requests import Request
-from jdeepvis.types import AnyArray, JdeepvisError
+from jdeepvis.synthesis.requests import Request, ascent, asked
+from jdeepvis.synthesis.score import bind
+from jdeepvis.types import AnyArray, Climbed, Image, JdeepvisError
 from jdeepvis.upgrade import upgrade_folder
+
+# The flags defined here are those of the script that asks for them.
+flags.disclaim_key_flags()
 
 # What JAX reports when a program of gradient ascent has been compiled.
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _ASCENT = "jit(_advance)"
 
-_RENAMED = {"--init": "--initial", "--canvas=feature": "--canvas=field"}
+# What version 0.1 called flags and their values; good for one version more.
+_RENAMED = {"init": "initial"}
+_RENAMED_VALUES = {("canvas", "feature"): "field"}
 
 
 def run(main: Callable[[], None]) -> None:
@@ -87,13 +97,19 @@ def take_flags_from(config: flags.FlagHolder) -> Mapping[str, Any]:
   except OSError:
     path = config_flags.get_config_filename(flags.FLAGS[config.name])
     raise JdeepvisError(f"There is no config file {path!r}.") from None
-  for name, value in entries.items():
-    if name == "jobs":
+  for entry, value in entries.items():
+    if entry == "jobs":
       continue
+    name, value = _today(entry, value)
     if name not in flags.FLAGS:
       raise JdeepvisError(f"The config's entry {name!r} is no flag.")
+    # A flag that may be given several times: commas part no two of them.
+    several = isinstance(flags.FLAGS[name], flags.MultiFlag)
+    listed = several and isinstance(value, list | tuple)
     try:
-      flags.FLAGS.set_default(name, as_typed(value))
+      flags.FLAGS.set_default(
+        name, list(map(as_typed, value)) if listed else as_typed(value)
+      )
     except flags.Error as error:
       raise JdeepvisError(
         f"The config's entry {name!r} is wrong: {error}."
@@ -171,6 +187,13 @@ class RecipeFlags:
     """Steps that all of them shall have."""
     return self._steps.value
 
+  @property
+  def changed(self) -> str | None:
+    """A flag, steps apart, that makes the recipes other than they are named."""
+    flags_ = self._priors, self._augmentations, self._parameterisation
+    given = [flag.name for flag in (*flags_, self._keep) if flag.value]
+    return given[0] if given else None
+
   def made(
     self, names: Sequence[str] | None = None, steps: int | None = None
   ) -> dict[str, Recipe]:
@@ -188,16 +211,16 @@ class RecipeFlags:
   def _make(self, steps: int | None, name: str) -> tuple[str, Recipe]:
     recipe, called = recipes.recipe(name), name
     for text in self._priors.value:
-      told = _own_function(text, "prior")
+      told = _own_entry(text, "prior")
       recipe = recipe.with_prior(**told)
       called += f"+{told['name']}"
     for text in self._augmentations.value:
-      told = _own_function(text, "augment")
+      told = _own_entry(text, "augment")
       recipe = recipe.with_augmentation(**told)
       called += f"+{told['name']}"
     if (function := self._parameterisation.value) is not None:
       if ":" in function:
-        found = imported(function, "parameterisation")
+        found = own_function(function, "parameterise", ("spec",))
       else:
         found = parameterisations.find_parameterisation(function)
       recipe = recipe.replace(parameterisation=found)
@@ -207,27 +230,101 @@ class RecipeFlags:
     return called, recipe.replace(**changes)
 
 
-def _own_function(text: str, flag: str) -> dict[str, Any]:
+def own_function(
+  name: str, flag: str, takes: Sequence[str], options: Iterable[str] = ()
+) -> Callable:
+  """The function that `package.module:function` behind a flag stands for.
+
+  Args:
+    name: a module and a function in it.
+    flag: the flag's name, for the message.
+    takes: what it is called with, in order.
+    options: keywords that it is called with too.
+
+  Raises:
+    JdeepvisError: there is no such function, or it does not take that.
+  """
+  function = imported(name, f"function for --{flag}:")
+  try:
+    signature = inspect.signature(function)
+    handed = assembly.EXTRAS if flag == "prior" else ()
+    handed = [extra for extra in handed if extra in signature.parameters]
+    signature.bind(*takes, **dict.fromkeys([*options, *handed]))
+  except (TypeError, ValueError):
+    raise JdeepvisError(
+      f"--{flag}={name} is no function of ({', '.join([*takes, *options])})."
+    ) from None
+  return function
+
+
+def try_out(network: Network, requests: Iterable[Request]) -> None:
+  """Refuses what cannot be made before there is a folder for it.
+
+  Functions of one's own are traced for a step: what fails in them fails here,
+  before a folder is held to their source.
+
+  Raises:
+    JdeepvisError: the network does not have what is asked, or an objective
+      gives more than one number.
+  """
+  for request in {one.program: one for one in requests}.values():
+    of = asked(network, request)
+    made = ascent(request, of)
+    score = bind(of.network, made.objective)
+    entries = [entry.function for entry in request.recipe.entries]
+    functions = [*entries, request.recipe.parameterisation]
+    if request.objective is None and all(map(is_ours, functions)):
+      continue
+    image = jax.ShapeDtypeStruct(of.network.input.shape, np.float32)
+    value, _ = jax.eval_shape(score, None, image)
+    if value.shape:
+      raise JdeepvisError(
+        f"The objective {request.layer!r} gives an array of shape "
+        f"{list(value.shape)}, not one number."
+      )
+    jax.eval_shape(functools.partial(_step, made, of.network), image)
+
+
+def _step(made: Ascent, network: Network, image: Image) -> Climbed:
+  spec, recipe = network.input, made.recipe
+  state, _ = ascend(
+    made.key,
+    assembly.augmented(recipe, bind(network, made.objective), spec),
+    assembly.optimizer(recipe, spec),
+    assembly.encode(recipe, image, spec),
+    steps=1,
+  )
+  return state.image
+
+
+def _own_entry(text: str, flag: str) -> dict[str, Any]:
   """What `package.module:function@0.3,every=4` says, as `with_prior` takes it.
 
   Raises:
     JdeepvisError: it is not of this form, or there is no such function.
   """
-  function, _, numbers = text.partition("@")
+  name, _, numbers = text.partition("@")
   strength, *more = (numbers or "1").split(",")
-  told: dict[str, Any] = {"name": function.rpartition(":")[2]}
+  told: dict[str, Any] = {}
   try:
     told["strength"] = float(strength)
     for item in more:
       key, _, value = item.partition("=")
       told[key] = int(value) if key == "every" else float(value)
+    fine = told.get("every", 1) >= 1
   except ValueError:
+    fine = False
+  if not fine:
     raise JdeepvisError(
       f"--{flag}={text} is not package.module:function@STRENGTH, behind which "
       "may stand every=, end= and further numbers, such as @0.3,every=4."
-    ) from None
-  told["function"] = imported(function, f"function for --{flag}:")
-  return told
+    )
+  takes, ours = ("key", "image", "strength"), {"strength"}
+  if flag == "prior":
+    takes, ours = takes[1:], {"strength", "every", "end"}
+  own = [key for key in told if key not in ours]
+  told["function"] = own_function(name, flag, takes, own)
+  return {**told, "name": name.rpartition(":")[2]}
 
 
 def render(
@@ -367,7 +464,7 @@ def _keep_programs() -> None:
 
 def _parse(argv: Sequence[str]) -> list[str]:
   try:
-    return flags.FLAGS([_today(text) for text in argv])
+    return flags.FLAGS([_rewritten(text) for text in argv])
   except flags.UnrecognizedFlagError as error:
     name = error.flagname
     _fail(f"There is no flag --{name}; {nearest(name, flags.FLAGS)}.")
@@ -379,14 +476,23 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _fail(f"The config cannot be used: {repr(error)[:200]}.")
 
 
-def _today(argument: str) -> str:
-  """Flags of version 0.1 serve for one version more."""
-  for old, new in _RENAMED.items():
-    if argument == old or argument.startswith(f"{old}="):
-      other = new + argument[len(old) :]
-      print(f"{argument} is written {other} now.", file=sys.stderr)
-      return other
-  return argument
+def _rewritten(argument: str) -> str:
+  """A command line's argument in today's words."""
+  if not argument.startswith("--"):
+    return argument
+  name, equals, value = argument[2:].partition("=")
+  name, value = _today(name, value)
+  return f"--{name}{equals}{value}"
+
+
+def _today(name: str, value: Any) -> tuple[str, Any]:
+  new = _RENAMED.get(name, name)
+  now = value
+  if isinstance(value, str):
+    now = _RENAMED_VALUES.get((new, value), value)
+  if (new, now) != (name, value):
+    print(f"--{name}={value} is written --{new}={now} now.", file=sys.stderr)
+  return new, now
 
 
 def _git_revision() -> str | None:

@@ -84,8 +84,10 @@ def main() -> None:
   requests = list(_requests(network))
   settings = common.network_settings(_NET.value, network)
   settings |= {"figure": _FIGURE.value, "steps": _RECIPES.steps}
+  common.try_out(network, requests)
+  made = {request.recipe_name: request.recipe for request in requests}
   with only_run(_OUT.value):
-    folder = common.open_folder(_OUT.value, settings)
+    folder = common.open_folder(_OUT.value, settings, made)
     common.render(folder, network, requests)
     folder.finish(f"{_FIGURE.value} of {_NET.value}")
     for path in _write_sheets(folder, network, requests):

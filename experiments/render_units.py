@@ -9,7 +9,8 @@ units, seeds, layers or recipes are added to what is there. Open
 OUT/index.html to look at the pictures; OUT/manifest.json has the facts.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.convert import sha256, weights_sha256
-from jdeepvis.networks.names import find_layer, find_units, imported
+from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis.initial import INITIALS
-from jdeepvis.synthesis.objectives import as_objective, neuron
+from jdeepvis.synthesis.objectives import as_objective
+from jdeepvis.synthesis.recipe_records import source_sha256
 from jdeepvis.synthesis.requests import Canvas, Request
-from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError, Pixels
 
 _NET = flags.DEFINE_string(
@@ -91,6 +92,7 @@ def main() -> None:
   ]
   made = {request.recipe_name: request.recipe for request in requests}
   initial = _initial()
+  common.try_out(network, requests)
   with only_run(_OUT.value):
     folder = common.open_folder(_OUT.value, _settings(network), made)
     common.render(folder, network, requests, initial)
@@ -139,12 +141,14 @@ def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
   made = _RECIPES.made(job["recipe"].split(","), job["steps"])
   objective, position, units = None, common.as_position(_POSITION.value), [None]
   if _OBJECTIVE.value:
+    if _POSITION.value or _TREE.value:
+      raise JdeepvisError(
+        "An --objective is of no unit; leave --position and --tree out."
+      )
     layer = _OBJECTIVE.value.rpartition(":")[2]
-    objective = as_objective(imported(_OBJECTIVE.value, "objective"))
+    objective = as_objective(_objective())
   else:
     layer = find_layer(network, job["layer"])
-    # A position outside the map is refused here, before a folder is made.
-    bind(network, neuron(layer, 0, position))
     units = find_units(network, layer, str(job["units"]))
   for name, recipe in made.items():
     for unit in units:
@@ -162,16 +166,19 @@ def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
         )
 
 
+def _objective() -> Callable:
+  return common.own_function(_OBJECTIVE.value, "objective", ("blobs",))
+
+
 def _canvas() -> Canvas:
   if _CANVAS.value in ("field", "image"):
     return _CANVAS.value
-  try:
-    height, width = map(int, _CANVAS.value.split(","))
-  except ValueError:
+  match = re.fullmatch(r"([1-9]\d*),([1-9]\d*)", _CANVAS.value)
+  if not match:
     raise JdeepvisError(
       f"--canvas={_CANVAS.value} is neither field, image nor HEIGHT,WIDTH."
-    ) from None
-  return height, width
+    )
+  return int(match[1]), int(match[2])
 
 
 def _initial() -> str | Pixels:
@@ -188,6 +195,10 @@ def _initial() -> str | Pixels:
 
 def _settings(network: Network) -> dict[str, Any]:
   file = Path(_INITIAL.value)
+  own = {}
+  if _OBJECTIVE.value:
+    digest = source_sha256(_objective())
+    own = {"objective": _OBJECTIVE.value, "objective_sha256": digest}
   return {
     "net": _NET.value,
     "weights_sha256": weights_sha256(network.params),
@@ -197,6 +208,7 @@ def _settings(network: Network) -> dict[str, Any]:
     "canvas": _canvas(),
     "direction": int(_DIRECTION.value),
     "keep": flags.FLAGS.keep,
+    **own,
   }
 
 

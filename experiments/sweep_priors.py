@@ -93,6 +93,7 @@ def main() -> None:
   layer = find_layer(network, _LAYER.value)
   requests = list(_requests(network, layer, combinations))
   judge = _judge(network, layer)
+  common.try_out(network, requests)
   settings = {**study, **_settings(network, layer)}
   with only_run(_OUT.value):
     made = {one.name: one.recipe for one in combinations}
@@ -118,6 +119,10 @@ def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
       "Choose one study: --vary, --leave_one_out, --figure3 or --combinations."
     )
   (flag,) = chosen
+  if flag in (_FIGURE_3, _COMBINATIONS) and _RECIPES.changed:
+    raise JdeepvisError(
+      f"--{flag.name} has recipes of its own; leave --{_RECIPES.changed} out."
+    )
   steps = {"steps": _RECIPES.steps} if _RECIPES.steps else {}
   if flag is _FIGURE_3:
     return {"study": "figure3"}, ablation.figure_3(flag.value, **steps)

@@ -4,7 +4,6 @@ The records are held against the files themselves, read back and shown to the
 network once more.
 """
 
-import dataclasses
 import json
 import math
 import os
@@ -20,22 +19,31 @@ from PIL import Image
 
 import jdeepvis
 from jdeepvis import atlas
+from jdeepvis.atlas import file_of
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.tables import conv, layer, max_pool
-from jdeepvis.synthesis import recipes, starts, sweep
+from jdeepvis.synthesis import batch, render
+from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.recipes import make_recipe
+from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.transforms import scale_to_rms
 
 LABELS = tuple(f"thing {i}, or so" for i in range(9))
-RECIPE = recipes.Recipe(rate=4.0, decay=1e-3, policy="rms", steps=24)
-SHIFTED = dataclasses.replace(RECIPE, shift=0.03, keep="last")
+RECIPE = make_recipe(scale_to_rms, 4.0, decay=1e-3, steps=24)
+SHIFTED = RECIPE.replace(jitter=0.03, keep="last")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def two_chunks():
-  """Runs of 24 steps report twice, so that they can be stopped between."""
+  """Runs of 24 steps report twice, so that they can be stopped between.
+
+  And a batch is two pictures, one a device, so that there are several.
+  """
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(sweep, "_CHUNK_SMALL", 12)
+    patch.setattr(batch, "_CHUNK_SMALL", 12)
+    patch.setattr(render, "batch_size", lambda *_: jax.local_device_count())
     yield
 
 
@@ -68,21 +76,20 @@ def network():
 
 
 def request(unit, layer="scores", recipe=RECIPE, seed=0, **more):
-  return atlas.Request(layer, unit, seed, "ours", recipe, **more)
+  return Request(layer, unit, seed, "ours", recipe, **more)
+
+
+def start(network, wanted):
+  return initial_image(jax.random.fold_in(wanted.key, 0), network.input)
 
 
 def run(network, path, requests, report=lambda report: None):
   """A run's folder when it is done, and the news it told."""
   folder = PictureFolder.open(path, {})
   news = []
-  atlas.render_atlas(
-    folder,
-    network,
-    requests,
-    batch=lambda network, layer: jax.local_device_count(),
-    start=lambda one: starts.start(one.key, network.input),
-    report=lambda one: (news.append(one), report(one)),
-  )
+  for one in atlas.render_atlas(folder, network, requests):
+    news.append(one)
+    report(one)
   folder.finish("Test")
   return folder, news
 
@@ -127,7 +134,7 @@ def rendered(network, tmp_path_factory):
     request(2, "scores", SHIFTED, seed=1),
   ]
   run(network, path, requests)
-  return path, {one.file: one for one in requests}
+  return path, {file_of(one): one for one in requests}
 
 
 def field(wanted):
@@ -152,7 +159,6 @@ def test_records_say_what_the_files_show(network, rendered):
     wanted, stem = requests[file], file.removesuffix(".png")
     assert record["layer"] == wanted.layer and record["unit"] == wanted.unit
     assert record["seed"] == wanted.seed and record["recipe"] == "ours"
-    assert record["status"] in ("ok", "majority_failure")
     assert record["seconds"] > 0
     scores = history[f"{stem}/score"]
     assert scores.shape == (24,)
@@ -168,6 +174,9 @@ def test_records_say_what_the_files_show(network, rendered):
     image[0][field(wanted)] = pixels[file] - network.input.mean
     blobs = network.apply(network.params, jnp.asarray(image))
     values = np.asarray(blobs[wanted.layer][0], np.float64)
+    # The map that was asked: the unit's one cell, unless it is all rendered.
+    whole = wanted.layer == "scores" or wanted.canvas == "image"
+    rivals = values if whole else values[wanted.position]
     if wanted.layer == "scores":
       reached = values.ravel()[wanted.unit]
       logits = np.asarray(blobs["pool10"], np.float64).ravel()
@@ -179,15 +188,21 @@ def test_records_say_what_the_files_show(network, rendered):
       reached = values[(*wanted.position, wanted.unit)]
       assert record["probability"] is None and record["label"] is None
     assert record["activation"] == pytest.approx(reached, rel=1e-4, abs=1e-5)
+    assert record["score"] == record["activation"]
+    # Of the picture itself, whatever the way to it was like.
+    largest = rivals.max() - reached < 1e-5
+    assert record["status"] == ("ok" if largest else "majority_failure")
+    seen = history[f"{stem}/is_largest"].any()
+    assert record["status_of_history"] == ("ok" if seen else "majority_failure")
 
 
 def test_scores_begin_at_the_start_image(network, rendered):
   path, requests = rendered
   records = read(path)[0]
   for file, wanted in requests.items():
-    if wanted.recipe is SHIFTED:  # seen through a random view
+    if wanted.recipe is SHIFTED:  # augmented at random
       continue
-    image = starts.start(wanted.key, network.input)
+    image = start(network, wanted)
     score = jdeepvis.bind(
       network, jdeepvis.neuron(wanted.layer, wanted.unit, wanted.position)
     )
@@ -223,7 +238,7 @@ def favour(network, unit):
     (lambda net: favour(net, 2), RECIPE, "majority_failure"),
     (
       lambda net: favour(net, 1),
-      dataclasses.replace(RECIPE, rate=0.0, decay=0.0),
+      RECIPE.replace(rate=0.0, decay=0.0),
       "no_progress",
     ),
     (
@@ -235,7 +250,7 @@ def favour(network, unit):
       lambda net: net.replace(
         params=jax.tree.map(lambda leaf: leaf * jnp.nan, net.params)
       ),
-      dataclasses.replace(RECIPE, keep="last"),
+      RECIPE.replace(keep="last"),
       "nan",
     ),
   ],
@@ -276,7 +291,7 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(
   monkeypatch.setattr(atlas, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
   requests = [request(3), request(1)]
   with pytest.raises(StopError):
-    run(network, tmp_path, requests, stop_at(2))
+    run(network, tmp_path, requests, stop_at(1))
   folder = PictureFolder.open(tmp_path, {})
   assert folder.manifest["records"] == []
   assert atlas.count_image_steps(folder, requests) == 2 * 12
@@ -284,7 +299,26 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(
   assert atlas.count_image_steps(folder, [request(4)]) == 24
   _, news = run(network, tmp_path, requests)
   assert [one.image_steps for one in news] == [2 * 12]
-  assert_same_pictures(tmp_path, rendered[0], [one.file for one in requests])
+  assert_same_pictures(tmp_path, rendered[0], list(map(file_of, requests)))
+  assert not (tmp_path / ".unfinished").exists()
+
+
+def test_a_run_killed_between_its_last_step_and_its_files_goes_on(
+  network, rendered, tmp_path
+):
+  """A checkpoint that has all steps lacks nothing but the pictures."""
+  requests = [request(3), request(1)]
+  *_, last = render.run(network, requests)
+  assert last.progress.step == 24
+  folder = PictureFolder.open(tmp_path, {})
+  folder.save_checkpoint(
+    list(map(file_of, requests)), batch.pack(last.progress)
+  )
+  folder.settle("pictures per device, scores", lambda: last.each)
+  assert atlas.count_image_steps(folder, requests) == 0
+  _, news = run(network, tmp_path, requests)
+  assert [one.image_steps for one in news] == [0]
+  assert_same_pictures(tmp_path, rendered[0], list(map(file_of, requests)))
   assert not (tmp_path / ".unfinished").exists()
 
 
@@ -293,10 +327,10 @@ def test_a_checkpoint_of_other_pictures_is_left_out(
 ):
   monkeypatch.setattr(atlas, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
   with pytest.raises(StopError):
-    run(network, tmp_path, [request(0), request(3)], stop_at(2))
+    run(network, tmp_path, [request(0), request(3)], stop_at(1))
   _, news = run(network, tmp_path, [request(3), request(1)])
   assert sum(one.image_steps for one in news) == 2 * 24
-  files = [request(3).file, request(1).file]
+  files = [file_of(request(3)), file_of(request(1))]
   assert_same_pictures(tmp_path, rendered[0], files)
 
 
@@ -307,7 +341,7 @@ def test_stopped_between_two_batches_the_first_is_kept(
   with pytest.raises(StopError):
     run(network, tmp_path, requests, stop_at(3))
   folder = PictureFolder.open(tmp_path, {})
-  assert request(0).file in folder and request(1).file not in folder
+  assert file_of(request(0)) in folder and file_of(request(1)) not in folder
   kept = {
     file: (file.read_bytes(), file.stat().st_mtime_ns)
     for file in tmp_path.rglob("*.png")
@@ -316,27 +350,27 @@ def test_stopped_between_two_batches_the_first_is_kept(
   run(network, tmp_path, requests)
   for file, before in kept.items():
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
-  files = [request(3).file, request(1).file]
+  files = [file_of(request(3)), file_of(request(1))]
   assert_same_pictures(tmp_path, rendered[0], files)
 
 
 def test_neighbours_and_slots_leave_no_trace(network, rendered, tmp_path):
   requests = [request(unit) for unit in (1, 7, 8, 3, 5)]
   run(network, tmp_path, requests)
-  files = [request(3).file, request(1).file]
+  files = [file_of(request(3)), file_of(request(1))]
   assert_same_pictures(tmp_path, rendered[0], files)
 
 
 def test_extending_leaves_old_pictures_alone(network, tmp_path):
   run(network, tmp_path, [request(3)])
-  old = tmp_path / request(3).file
+  old = tmp_path / file_of(request(3))
   before = old.read_bytes(), old.stat().st_mtime_ns
   record, _, images, _ = read(tmp_path)
   _, news = run(network, tmp_path, [request(3), request(1), request(3, seed=1)])
   assert sum(one.image_steps for one in news) == 2 * 24
   assert (old.read_bytes(), old.stat().st_mtime_ns) == before
   more_records, _, more_images, _ = read(tmp_path)
-  assert more_records[request(3).file] == record[request(3).file]
+  assert more_records[file_of(request(3))] == record[file_of(request(3))]
   assert len(more_images) == 3
   for name, image in images.items():
     np.testing.assert_array_equal(more_images[name], image)
@@ -347,20 +381,14 @@ def test_extending_leaves_old_pictures_alone(network, tmp_path):
 def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
   """And neither makes a picture nor changes one that is made later."""
   folder = PictureFolder.open(tmp_path, {})
-  longer = dataclasses.replace(RECIPE, steps=30)
+  longer = RECIPE.replace(steps=30)
   wanted = [
     request(3), request(1), request(5), request(2, "conv2"),
     request(3, recipe=longer, seed=1),
   ]  # fmt: skip
 
   def forecast():
-    return atlas.forecast(
-      folder,
-      network,
-      wanted,
-      batch=lambda network, layer: jax.local_device_count(),
-      start=lambda one: starts.start(one.key, network.input),
-    )
+    return atlas.forecast(folder, network, wanted)
 
   told = forecast()
   assert (told.image_steps, told.programs) == (4 * 24 + 30, 3)
@@ -377,7 +405,7 @@ def test_a_picture_wanted_twice_is_made_once(network, tmp_path):
 
 
 def test_units_start_from_noise_of_their_own(network):
-  first, second = (starts.start(request(u).key, network.input) for u in (1, 2))
+  first, second = (start(network, request(u)) for u in (1, 2))
   assert np.abs(first - second).mean() > 5
 
 
@@ -404,7 +432,7 @@ def test_batches_and_strengths_compile_nothing_new(network, tmp_path):
     if event == "/jax/core/compile/backend_compile_duration":
       compiled.append(facts.get("fun_name"))
 
-  other = dataclasses.replace(RECIPE, rate=2.0, decay=0.0)
+  other = RECIPE.replace(rate=2.0, decay=0.0)
   wanted = [request(unit, recipe=other) for unit in (5, 6, 7)]
   jax.monitoring.register_event_duration_secs_listener(listen)
   try:
@@ -435,5 +463,5 @@ test_atlas.run(network, pathlib.Path({str(path)!r}), requests)
     env={**os.environ, "PYTHONPATH": paths},
     check=True,
   )
-  files = [request(3).file, request(1).file]
+  files = [file_of(request(3)), file_of(request(1))]
   assert_same_pictures(path, rendered[0], files)

@@ -1,7 +1,5 @@
 """A network without class scores: all but classes works, and is as before."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,14 +8,15 @@ import small_networks
 
 import jdeepvis
 from jdeepvis import scoring
-from jdeepvis.atlas import Request, render_atlas
+from jdeepvis.atlas import render_atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks import classify, names, weights
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.own import from_function
-from jdeepvis.synthesis import recipes, recognisability, starts
+from jdeepvis.synthesis import recognisability
 from jdeepvis.synthesis.fooling import certainty, fool_many
 from jdeepvis.synthesis.objectives import log_probability, neuron
+from jdeepvis.synthesis.requests import Request
 from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
@@ -46,11 +45,13 @@ ASK_FOR_CLASSES = {
   "layer": lambda net: names.find_layer(net, "output"),
   "probabilities": lambda net: classify.probabilities(net, images()),
   "score": lambda net: bind(net, neuron("output", 1)),
-  "rivals": lambda net: bind(net, neuron("conv2", 1) + log_probability(1)),
+  "log-probability": lambda net: bind(
+    net, neuron("conv2", 1) + log_probability(1)
+  ),
   "saliency": lambda net: jdeepvis.saliency(net, images(), jnp.array([1])),
   "certainty": lambda net: certainty(net, 1),
   "fool": lambda net: fool_many(
-    net, recipes.find_recipe("none"), [1, 2], np.repeat(images(), 2, axis=0)
+    net, jdeepvis.recipe("none"), [1, 2], np.repeat(images(), 2, axis=0)
   ),
   "sign": lambda net: jdeepvis.gradient_sign(net, images()[0], 1, size=1),
   "change": lambda net: jdeepvis.smallest_change(net, images()[0], 1),
@@ -85,16 +86,10 @@ def test_hidden_units_are_those_of_the_whole_network(network, tmp_path, recipe):
   whole = small_networks.classifier()
   for name, one in {"whole": whole, "features": network}.items():
     folder = PictureFolder.open(tmp_path / name, {})
-    told = recipes.find_recipe(recipe)
-    render_atlas(
-      folder,
-      one,
-      [Request("conv2", unit, 0, recipe, told) for unit in (3, 5)],
-      batch=lambda network, layer: 2,
-      start=lambda request: starts.start(
-        jax.random.fold_in(request.key, 0), whole.input
-      ),
-    )
+    told = jdeepvis.recipe(recipe)
+    wanted = [Request("conv2", unit, 0, recipe, told) for unit in (3, 5)]
+    for _ in render_atlas(folder, one, wanted):
+      pass
     made[name] = folder.manifest["records"]
     assert all(record["probability"] is None for record in made[name])
     assert all(record["label"] is None for record in made[name])
@@ -145,21 +140,17 @@ def test_a_model_may_call_a_layer_output(tmp_path):
   assert value == pytest.approx(2 * image[1, 3, 2], rel=1e-6)
   with pytest.raises(JdeepvisError, match="no class scores"):
     bind(own, log_probability(2))
-  # It has no rivals, as a class would.
-  default = recipes.find_recipe("default")
-  alone = dataclasses.replace(default, rivals=None)
-  assert default.rivals is not None
+  # It need not beat others, as a class must.
+  default = jdeepvis.recipe("default").replace(steps=4)
+  alone = default.without("log_prob_weight")
+  assert default.log_prob_weight > 0 and alone.log_prob_weight is None
   folder = PictureFolder.open(tmp_path / "out", {})
-  render_atlas(
-    folder,
-    own,
-    [
-      Request("output", 1, 0, name, dataclasses.replace(recipe, steps=4))
-      for name, recipe in (("default", default), ("alone", alone))
-    ],
-    batch=lambda network, layer: 2,
-    start=lambda request: np.zeros(SPEC.shape, np.float32),
-  )
+  wanted = [
+    Request("output", 1, 0, name, recipe)
+    for name, recipe in (("default", default), ("alone", alone))
+  ]
+  for _ in render_atlas(folder, own, wanted, initial="mean"):
+    pass
   first, second = folder.manifest["records"]
   assert first["probability"] is None
   assert first["score_best"] == second["score_best"] > 0

@@ -25,11 +25,11 @@ def with_image_size(
       as inner products do.
   """
   resized = network.replace(input=network.input.of_size(size))
-  if not network.layers or layers is None:
+  if not network.layers:
     return resized
   shapes = infer_shapes(network.layers, network.input.shape).blobs
-  needed = set()
-  for layer in layers:
+  needed = set(shapes) if layers is None else set()
+  for layer in layers or ():
     blob = find_layer(network, layer)
     needed |= needed_cells(
       network.layers, shapes, blob, whole(shapes[blob])
@@ -39,9 +39,9 @@ def with_image_size(
     infer_shapes(kept, resized.input.shape)
     _check_weights(network, kept, resized.input.shape)
   except JdeepvisError as error:
+    what = ", ".join(layers or ["The whole network"])
     raise JdeepvisError(
-      f"{', '.join(layers)} cannot be had of images of {size[0]} x {size[1]} "
-      f"pixels: {error}"
+      f"{what} cannot be had of images of {size[0]} x {size[1]} pixels: {error}"
     ) from error
   output = network.output if network.output in needed else None
   labels = network.labels if output else ()

@@ -21,7 +21,7 @@ from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
 from jdeepvis.synthesis.recipes import Entry, Recipe
 from jdeepvis.types import Index, Scalar
 
-_EXTRAS = ("grad", "value", "step")
+EXTRAS = ("grad", "value", "step")
 
 
 def optimizer(recipe: Recipe, spec: InputSpec) -> transforms.Transform:
@@ -134,7 +134,7 @@ def _decaying(recipe: Recipe) -> Callable:
 def _link(entry: Entry, steps: int) -> tuple[Callable, tuple[str, ...]]:
   """The entry at its strength, and which extra arguments it wants."""
   named = list(inspect.signature(entry.function).parameters)[2:]
-  wanted = tuple(name for name in _EXTRAS if name in named)
+  wanted = tuple(name for name in EXTRAS if name in named)
 
   def call(image, *, step, **extra):
     extra = {**extra, "step": step} if "step" in wanted else extra

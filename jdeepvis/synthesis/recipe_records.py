@@ -4,8 +4,10 @@ A function of somebody's own is told by its name and a digest of its source, so
 that a prior that was changed is another recipe.
 """
 
+import functools
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,9 +44,9 @@ def to_plain(recipe: Recipe) -> dict[str, Any]:
   functions = {entry.name: entry.function for entry in recipe.entries}
   functions["parameterisation"] = recipe.parameterisation
   for name, function in functions.items():
-    if not _is_ours(function):
+    if not is_ours(function):
       told[f"{name}_function"] = _name(function)
-      told[f"{name}_sha256"] = _digest(function)
+      told[f"{name}_sha256"] = source_sha256(function)
   return told
 
 
@@ -73,21 +75,44 @@ def from_version_1(fields: Mapping[str, Any]) -> Recipe:
   return Recipe(step=step, parameterisation=made).replace(**renamed)
 
 
-def _name(function: Callable) -> str:
-  if _is_ours(function):
-    return getattr(function, "__name__", type(function).__name__)
-  return f"{function.__module__}:{function.__qualname__}"
-
-
-def _is_ours(function: Callable) -> bool:
+def is_ours(function: Callable) -> bool:
+  """Whether a function is one of jdeepvis's own, or of optax's."""
   module = getattr(function, "__module__", None) or type(function).__module__
   return module.partition(".")[0] in _OURS
 
 
-def _digest(function: Callable) -> str:
+def source_sha256(function: Callable) -> str:
+  """A digest of a function's source, which changes when the function does.
+
+  Args:
+    function: any; what is bound by `functools.partial` counts too. Of another
+      object that can be called it is its class's source, and its repr.
+  """
+  bare, bound = _bare(function)
   try:
-    source = inspect.getsource(function)
+    source = inspect.getsource(bare)
   except (OSError, TypeError):  # typed into an interpreter
-    code = getattr(function, "__code__", None)
-    source = repr((code.co_code, code.co_consts)) if code else repr(function)
-  return hashlib.sha256(source.encode()).hexdigest()
+    code = getattr(bare, "__code__", None)
+    source = repr((code.co_code, code.co_consts)) if code else repr(bare)
+  # Where things lie in memory is another place in every process.
+  told = source + re.sub(r" at 0x[0-9a-f]+", "", "".join(map(repr, bound)))
+  return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _name(function: Callable) -> str:
+  if is_ours(function):
+    return getattr(function, "__name__", type(function).__name__)
+  bare, _ = _bare(function)
+  return f"{bare.__module__}:{bare.__qualname__}"
+
+
+def _bare(function: Any) -> tuple[Any, list[Any]]:
+  """The function or class behind what can be called, and what is bound."""
+  bound = []
+  while isinstance(function, functools.partial):
+    bound += [function.args, function.keywords]
+    function = function.func
+  function = inspect.unwrap(function)
+  if hasattr(function, "__qualname__"):
+    return function, bound
+  return type(function), [*bound, function]

@@ -162,11 +162,15 @@ def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
     of: the network that is asked.
     image: the initial image, as large as that network's; None draws noise.
   """
-  if request.objective is not None:
-    return Ascent(request.objective, request.recipe, request.key, image)
-  layer = "output" if of.classes else request.layer
+  if (objective := request.objective) is not None:
+    objective = objective if request.direction == 1 else -objective
+    return Ascent(objective, request.recipe, request.key, image)
+  layer, recipe = "output", request.recipe
+  if not of.classes:
+    # A hidden layer may be called output: no class there, and none to beat.
+    layer, recipe = request.layer, recipe.without("log_prob_weight")
   objective = assembly.unit_objective(
-    request.recipe,
+    recipe,
     layer,
     request.unit,
     of.position,

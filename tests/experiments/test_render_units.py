@@ -7,14 +7,20 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 from scripts import Script
 
+import jdeepvis
 from experiments import common
+from jdeepvis.atlas import file_of
 from jdeepvis.display.folder import only_run
 from jdeepvis.networks import convert, weights, zoo
+from jdeepvis.networks.pictures import preprocess, read_picture
+from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.synthesis.initial import initial_image, original_noise
 
 SCRIPT = Script("experiments.render_units")
 render_units = SCRIPT.module
@@ -74,7 +80,7 @@ WRONG = [
   (["--recipe="], ["recipe ''"]),
   (["--net=caffenot"], ["'caffenot'", "squeezenet1.1"]),
   (["--net=missing.safetensors"], ["no weight file 'missing.safetensors'"]),
-  (["--init=missing.jpg"], ["--init=missing.jpg", "noise, uniform, mean"]),
+  (["--initial=missing.jpg"], ["=missing.jpg is", "noise, uniform, mean"]),
   (["--position=1"], ["--position=1 is not ROW,COLUMN"]),
   (["--position=a,b"], ["--position=a,b"]),
   (["--position=1,2,3"], ["--position=1,2,3"]),
@@ -87,6 +93,9 @@ WRONG = [
   (["--seeds=0"], ["Flag --seeds=0", "positive"]),
   (["--keep=worst"], ["Flag --keep=worst", "<best|last>"]),
   (["--stpes=3"], ["no flag --stpes", "nearest: steps"]),
+  (["--canvas=large"], ["--canvas=large", "field, image nor HEIGHT,WIDTH"]),
+  (["--canvas=0,64"], ["--canvas=0,64"]),
+  (["--canvas=9,9"], ["images of 9 x 9 pixels", "window"]),
   ([f"--config={ROOT / 'README.md'}"], ["config cannot be used: SyntaxError"]),
 ]
 
@@ -104,8 +113,8 @@ def test_wrong_images_are_named(refusal, tmp_path):
   broken = tmp_path / "broken.jpg"
   for content in (b"", b"text", photo.read_bytes()[:900]):
     broken.write_bytes(content)
-    assert "broken.jpg" in refusal(f"--init={broken}")
-  assert str(tmp_path) in refusal(f"--init={tmp_path}")
+    assert "broken.jpg" in refusal(f"--initial={broken}")
+  assert str(tmp_path) in refusal(f"--initial={tmp_path}")
 
 
 def test_wrong_weight_files_are_named(refusal, tmp_path):
@@ -170,10 +179,8 @@ def requests(script, monkeypatch, tmp_path):
   def run(*arguments):
     seen = []
 
-    def catch(folder, network, requests, start):
+    def catch(folder, network, requests, initial):
       seen.extend(requests)
-      for request in requests:
-        assert np.shape(start(request)) == network.input.shape
 
     monkeypatch.setattr(common, "render", catch)
     monkeypatch.setattr(common, "print_results", lambda folder: None)
@@ -189,7 +196,7 @@ def requests(script, monkeypatch, tmp_path):
 def test_the_demo_is_small_and_shows_what_it_should(requests):
   """At most 4300 image-steps: about a minute on two cores."""
   wanted = requests(f"--config={ROOT / 'configs' / 'demo.py'}")
-  assert len({request.file for request in wanted}) == len(wanted) == 18
+  assert len(set(map(file_of, wanted))) == len(wanted) == 18
   assert sum(request.recipe.steps for request in wanted) <= 4300
   classes = [one for one in wanted if one.layer == "scores"]
   hidden = [one for one in wanted if one.layer != "scores"]
@@ -232,12 +239,48 @@ def test_a_recipe_has_its_own_steps_and_a_flag_beats_the_config(
   assert {(one.unit, one.direction) for one in wanted} == {(7, -1)}
 
 
-@pytest.mark.parametrize(
-  "init", ["noise", "uniform", "mean", "original", "PHOTO"]
-)
-def test_every_start_has_the_inputs_shape(requests, init):
-  photo = zoo.third_party() / "photos" / "chelsea.jpg"
-  assert requests(f"--init={photo if init == 'PHOTO' else init}")
+PHOTO = zoo.third_party() / "photos" / "chelsea.jpg"
+
+
+def starts(network, key):
+  """Whole images that a picture of seed 0 can start from, by --initial."""
+  spec = network.input
+  noise = {
+    kind: initial_image(jax.random.fold_in(key, 0), spec, kind)
+    for kind in ("noise", "uniform", "mean")
+  }
+  photo = preprocess(read_picture(PHOTO), spec)
+  return {**noise, "original": original_noise(0, spec), str(PHOTO): photo}
+
+
+def test_a_picture_starts_from_its_initial_image(script, tmp_path, squeezenet):
+  """Of one step the image looked at last is the first."""
+  key = jax.random.fold_in(jax.random.key(0), 5)
+  field = receptive_field(squeezenet, "conv1", (40, 50)).slices
+  for number, (kind, whole) in enumerate(starts(squeezenet, key).items()):
+    out = tmp_path / str(number)
+    script(
+      "--layer=conv1", "--units=5", "--position=40,50", "--recipe=default",
+      "--steps=1", f"--initial={kind}", f"--out={out}",
+    )  # fmt: skip
+    with np.load(out / "images.npz") as images:
+      (image,) = images.values()
+    np.testing.assert_allclose(image, np.asarray(whole)[field], atol=1e-4)
+
+
+def test_old_spellings_serve_and_name_the_new_ones(requests, tmp_path, capsys):
+  wanted = requests("--init=mean", "--canvas=feature")
+  assert {one.canvas for one in wanted} == {"field"}
+  manifest = (tmp_path / "requests" / "manifest.json").read_text()
+  assert json.loads(manifest)["settings"]["initial"] == "mean"
+  told = sorted(capsys.readouterr().err.splitlines())
+  assert told == [
+    "--canvas=feature is written --canvas=field now.",
+    "--init=mean is written --initial=mean now.",
+  ]
+  path = config(tmp_path, {"init": "mean", "canvas": "feature"})
+  assert requests(f"--config={path}") == wanted
+  assert sorted(capsys.readouterr().err.splitlines()) == told
 
 
 def test_other_settings_are_refused_by_name(
@@ -245,21 +288,21 @@ def test_other_settings_are_refused_by_name(
 ):
   photo = tmp_path / "photo.png"
   Image.new("RGB", (9, 9)).save(photo)
-  requests("--steps=3", f"--init={photo}")
+  requests("--steps=3", f"--initial={photo}")
   out = tmp_path / "requests"
   before = (out / "manifest.json").read_bytes()
-  base = {"steps": "--steps=3", "init": f"--init={photo}"}
+  base = {"steps": "--steps=3", "initial": f"--initial={photo}"}
   for name, changed, told in (
     ("steps", "--steps=4", "with recipe default: steps=3, not 4;"),
-    ("init", "--init=noise", "with init="),
+    ("initial", "--initial=noise", "with initial="),
     ("direction", "--direction=-1", "with direction=1, not -1;"),
     ("keep", "--keep=best", "with keep=None, not 'best';"),
-    ("canvas", "--canvas=image", "with canvas='feature', not 'image';"),
+    ("canvas", "--canvas=image", "with canvas='field', not 'image';"),
   ):
     arguments = {**base, name: changed}.values()
     assert told in refusal(*arguments, out=out)
   Image.new("RGB", (9, 9), "red").save(photo)
-  assert "init_sha256=" in refusal(*base.values(), out=out)
+  assert "initial_sha256=" in refusal(*base.values(), out=out)
   assert (out / "manifest.json").read_bytes() == before
 
 
@@ -281,8 +324,8 @@ def test_another_version_of_a_recipe_is_refused(
   requests, refusal, monkeypatch, tmp_path
 ):
   requests("--recipe=none")
-  changed = render_units.recipes.Recipe(rate=5.0, policy="rms", steps=256)
-  monkeypatch.setattr(render_units.recipes, "find_recipe", lambda name: changed)
+  changed = jdeepvis.recipe("none").replace(rate=5.0)
+  monkeypatch.setattr(common.recipes, "recipe", lambda name: changed)
   out = tmp_path / "requests"
   sentence = refusal("--recipe=none", out=out)
   assert "with recipe none: rate=4.0, not 5.0;" in sentence
@@ -294,8 +337,9 @@ def test_help_teaches():
   )
   assert "Traceback" not in done.stderr
   for name in (
-    "net", "layer", "units", "seeds", "recipe", "steps", "init", "position",
-    "direction", "keep", "out", "config",
+    "net", "layer", "units", "seeds", "recipe", "steps", "initial", "position",
+    "direction", "keep", "out", "config", "prior", "augment", "parameterise",
+    "objective", "canvas",
   ):  # fmt: skip
     assert f"--{name}:" in done.stdout
   assert "python -m experiments.render_units --units=flamingo" in done.stdout
