@@ -32,9 +32,9 @@ def _row(what: str, network: Network) -> list[str]:
   shape = (_IMAGES, *network.input.shape)
   images = np.random.default_rng(0).normal(0, 30, shape).astype(np.float32)
   mesh = mesh_for(_IMAGES)
-  params = everywhere(network.params)
+  placed = everywhere(network)
   ours = jax.device_put(images, jax.NamedSharding(mesh, SPLIT))
-  forward = jax.jit(sharded(network.apply, mesh, WHOLE))
+  forward = jax.jit(sharded(Network.__call__, mesh, WHOLE))
   theirs = rival.as_tensor(images)
   run = rival.forward(network)
 
@@ -43,7 +43,7 @@ def _row(what: str, network: Network) -> list[str]:
       return tuple(run(theirs).values())[-1].numpy()
 
   np.testing.assert_allclose(
-    np.ravel(forward(params, ours)[network.layers[-1].outputs[0]]),
+    np.ravel(forward(placed, ours)[network.layers[-1].outputs[0]]),
     compete().ravel(),
     atol=1e-3,
   )
@@ -53,7 +53,7 @@ def _row(what: str, network: Network) -> list[str]:
       jax.block_until_ready(once())
 
   works = {
-    "ours": lambda: again(lambda: forward(params, ours)),
+    "ours": lambda: again(lambda: forward(placed, ours)),
     "theirs": lambda: again(compete),
   }
   seconds = interleave(works, rounds=7)

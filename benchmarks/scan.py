@@ -76,8 +76,8 @@ def _write_pictures(folder: Path, count: int) -> images.ImageList:
 
 
 def _bare(network, layers, pixels):
-  def of_device(params, pixels):
-    blobs = network.apply(params, pixels, until=layers)
+  def of_device(network, pixels):
+    blobs = network(pixels, until=layers)
     return {
       name: blobs[name].reshape(_BATCH, -1, blobs[name].shape[-1]).max(1)
       for name in layers
@@ -85,11 +85,11 @@ def _bare(network, layers, pixels):
 
   step = _BATCH * jax.local_device_count()
   maxima = jax.jit(sharded(of_device, mesh_for(step), WHOLE))
-  params = everywhere(network.params)
+  placed = everywhere(network)
 
   def work():
     for first in range(0, len(pixels), step):
-      found = maxima(params, pixels[first : first + step])
+      found = maxima(placed, pixels[first : first + step])
     jax.block_until_ready(found)
 
   return work

@@ -81,10 +81,9 @@ def _update(desk: Desk, state: State, frames: list[bytes]):
 
 
 def _bare(network: Network, image: np.ndarray, blob: str):
-  params = jax.device_put(network.params)
-  images = jax.device_put(image[None])
-  run = jax.jit(lambda params, x: network.apply(params, x, until=blob)[blob])
-  return lambda: run(params, images)
+  network, images = jax.device_put((network, image[None]))
+  run = jax.jit(lambda network, images: network(images, until=blob)[blob])
+  return lambda: run(network, images)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,31 @@
-"""The demo: six classes, what priors do to two of them, hidden units.
+"""The demo: what units of two bundled networks want to see.
 
-  python -m experiments.render_units --config=configs/demo.py --out=out/demo
+  python -m experiments.render_units --config=configs/demo.py:googlenet
+  python -m experiments.render_units --config=configs/demo.py:alexnet-conv
 
-Expected: 18 pictures, all `ok`, the six classes in the default recipe with a
-probability above 0.9; 4,204 image-steps, one to two minutes on two cores.
+Expected: of GoogLeNet four classes by the default recipe, all `ok` with a
+probability above 0.9, and the flamingo without priors and by a row of the
+paper; of AlexNet's conv1 to conv5 four units each, at the true size of what
+they see. One to three minutes on two cores.
 """
 
 from ml_collections import ConfigDict
 
-_CLASSES = "flamingo,junco,school bus,gorilla,strawberry,292"
+_JOBS = {
+  "googlenet": (
+    {"units": "flamingo,gorilla,school bus,strawberry", "steps": 128},
+    {"units": "flamingo", "recipe": "none", "steps": 60},
+    {"units": "flamingo", "recipe": "paper_c", "steps": 120},
+  ),
+  "alexnet-conv": tuple(
+    {"layer": f"conv{number}", "units": units, "steps": 128}
+    for number, units in enumerate(
+      ("1-4", "10,20,30,40", "10,20,30,40", "10,20,30,40", "10,20,30,40"), 1
+    )
+  ),
+}
 
 
-def get_config() -> ConfigDict:
+def get_config(net: str = "googlenet") -> ConfigDict:
   """Entries are flags; each job's entries take their place for that job."""
-  return ConfigDict(
-    {
-      "net": "squeezenet1.1",
-      "out": "out/demo",
-      "jobs": (
-        {"units": _CLASSES, "recipe": "default"},
-        {"units": "flamingo,gorilla", "recipe": "none", "steps": 60},
-        {"units": "flamingo,gorilla", "recipe": "paper_c", "steps": 250},
-        {"layer": "fire4/expand3x3", "units": "0-3"},
-        {"layer": "fire8/expand3x3", "units": "0-3"},
-      ),
-    }
-  )
+  return ConfigDict({"net": net, "out": f"out/demo/{net}", "jobs": _JOBS[net]})

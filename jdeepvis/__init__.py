@@ -31,6 +31,7 @@ _HOMES = {
     "from_nnx",
   ),
   "jdeepvis.networks.pictures": ("preprocess", "read_picture", "to_pixels"),
+  "jdeepvis.networks.preflight.check": ("check",),
   "jdeepvis.networks.receptive_field": ("receptive_field",),
   "jdeepvis.networks.zoo": ("load_network",),
   "jdeepvis.probing.backprop": ("backward", "saliency"),

@@ -22,10 +22,9 @@ def differences(network, blob, position, *, seed=0) -> tuple[float, float]:
   image = np.float32(rng.normal(0, 50, network.input.shape))
   weights = np.float32(rng.normal(0, 1, network.shapes[blob][-1]))
 
-  whole = (network.apply, blob, weights, network.params)
-  expected, unit = _gradient(*whole, image, *position)
-  part = (cropped.apply, blob, weights, cropped.params)
-  found, cropped_unit = _gradient(*part, image[field.slices], 0, 0)
+  gradient = functools.partial(_gradient, blob=blob, weights=weights)
+  expected, unit = gradient(image, network, *position)
+  found, cropped_unit = gradient(image[field.slices], cropped, 0, 0)
   everywhere = np.zeros_like(image)
   everywhere[field.slices] = found
   return (
@@ -34,10 +33,10 @@ def differences(network, blob, position, *, seed=0) -> tuple[float, float]:
   )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-@functools.partial(jax.grad, argnums=4, has_aux=True)
-def _gradient(apply, blob, weights, params, image, row, column):
-  unit = apply(params, image[None], until=blob)[blob][0, row, column]
+@functools.partial(jax.jit, static_argnames="blob")
+@functools.partial(jax.grad, has_aux=True)
+def _gradient(image, network, row, column, *, blob, weights):
+  unit = network(image[None], until=blob)[blob][0, row, column]
   return unit @ weights, unit
 
 

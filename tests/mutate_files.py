@@ -2,8 +2,8 @@
 
   python tests/mutate_files.py --seconds=600 --seed=1 FILE [FILE ...]
 
-takes .prototxt, .caffemodel, .binaryproto, .npy and .safetensors files. Each
-damaged file must load or be refused in one sentence, within seconds and
+takes .prototxt, .caffemodel, .binaryproto, .npy, .pth and .safetensors files.
+Each damaged file must load or be refused in one sentence, within seconds and
 without much memory; one that does neither is kept and named.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import jdeepvis
 from jdeepvis.networks.caffe import arrays
+from jdeepvis.networks.torch_files import read_tensors
 from jdeepvis.types import JdeepvisError
 
 _PATIENCE = 20
@@ -28,6 +29,7 @@ _LOADERS = {
   ".caffemodel": arrays.read_blobs,
   ".binaryproto": arrays.read_mean,
   ".npy": arrays.read_mean,
+  ".pth": read_tensors,
   ".safetensors": jdeepvis.load_network,
 }
 

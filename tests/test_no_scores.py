@@ -108,7 +108,8 @@ def test_it_is_written_and_read(network, tmp_path):
   assert again.output is None and again.labels == ()
   assert weights_sha256(again.params) == weights_sha256(network.params)
   np.testing.assert_array_equal(
-    again(images())["conv2"], network(images())["conv2"]
+    again(images())["conv2"],
+    network(images())["conv2"],
   )
 
 

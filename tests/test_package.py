@@ -121,4 +121,4 @@ def test_a_wheel_is_whole_and_works(tmp_path):
   away = tmp_path / "away"
   away.mkdir()
   found = run_python(_LOAD, path=target, cwd=away).split()
-  assert found == ["flamingo", str(target)]
+  assert found == ["conv5", "flamingo", str(target)]

@@ -19,7 +19,7 @@ _INK = "#222222"
 _MUTED = "#777777"
 _ALARM = "#c62828"
 _MIN_SIDE = 180  # pixels; below this a caption has no room
-_MIN_TEXT = 12
+_MIN_TEXT, _STRIP_TEXT = 12, 24
 
 
 def tile(
@@ -99,6 +99,28 @@ def montage(
   sheet = tile(np.stack(cells), columns, gap)
   margins = ((gap, gap), (gap, gap), (0, 0))
   return np.pad(sheet, margins, constant_values=_PAPER)
+
+
+def strips(
+  rows: Sequence[UInt8[np.ndarray, "_ _ 3"]], captions: Sequence[str]
+) -> Sheet:
+  """Rows of any sizes below each other, each under its caption.
+
+  Args:
+    rows: uint8 `[h, w, 3]` each, 0..255, shown as they are.
+    captions: a line for each.
+
+  Returns:
+    The sheet, uint8 `[h, w, 3]`.
+  """
+  font = ImageFont.load_default(_STRIP_TEXT)
+  width = max(row.shape[1] for row in rows)
+  parts = []
+  for row, caption in zip(rows, captions, strict=True):
+    parts.append(_caption(caption, 1, width, font))
+    space = ((0, _STRIP_TEXT // 2), (0, width - row.shape[1]), (0, 0))
+    parts.append(np.pad(row, space, constant_values=_PAPER))
+  return np.concatenate(parts)
 
 
 def _picture(

@@ -5,7 +5,6 @@ arXiv:1504.04909; with a cell for each class as in Nguyen, Yosinski and Clune
 2015, "Deep Neural Networks are Easily Fooled", arXiv:1412.1897.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jdeepvis.evolution.archive import Archive, Encoding, Genome, update
-from jdeepvis.networks.classify import probability_blob
+from jdeepvis.networks.classify import probabilities
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
@@ -43,9 +42,8 @@ def chances(network: Network) -> Evaluate:
   Raises:
     JdeepvisError: the network has no class scores.
   """
-  scores = class_scores(network)
-  judge = _Chances(network.apply, scores, probability_blob(network))
-  return Partial(judge, everywhere(network.params), network.input.mean)
+  class_scores(network)
+  return Partial(_chances, everywhere(network))
 
 
 def per_device() -> int:
@@ -146,19 +144,8 @@ def evolve(
   return lax.fori_loop(0, generations, advance, (archive, rows))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Chances:
-  """What is static of `chances`; equal ones share a compilation."""
-
-  apply: Callable
-  output: str
-  probability: str | None
-
-  def __call__(self, params, mean, images: Images) -> Float[Array, "n k"]:
-    name = self.probability or self.output
-    values = self.apply(params, images - mean, until=name)[name]
-    values = values.reshape(len(images), -1)
-    return values if self.probability else jax.nn.softmax(values)
+def _chances(network: Network, images: Images) -> Float[Array, "n k"]:
+  return probabilities(network, images - network.input.mean)
 
 
 def _child(

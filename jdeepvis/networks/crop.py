@@ -70,6 +70,7 @@ def crop(
     layers,
     network.labels if layer == network.output else (),
     layer if layer == network.output else None,
+    network.name,
   )
 
 

@@ -5,53 +5,83 @@ import pickle
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from jdeepvis.networks.torch_files import read_tensors
 from jdeepvis.types import JdeepvisError, Params
 
-TORCHVISION_NAMES = {
-  "features.0": "conv1",
-  "features.3": "conv2",
-  "features.6": "conv3",
-  "features.8": "conv4",
-  "features.10": "conv5",
-  "classifier.1": "fc6",
-  "classifier.4": "fc7",
-  "classifier.6": "fc8",
-}
-"""The layers of torchvision's AlexNet, and what Caffe calls them."""
+TORCHVISION_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+  {
+    "alexnet-torchvision": {
+      "features.0": "conv1",
+      "features.3": "conv2",
+      "features.6": "conv3",
+      "features.8": "conv4",
+      "features.10": "conv5",
+      "classifier.1": "fc6",
+      "classifier.4": "fc7",
+      "classifier.6": "fc8",
+    },
+    "vgg16-torchvision": {
+      "features.0": "conv1_1",
+      "features.2": "conv1_2",
+      "features.5": "conv2_1",
+      "features.7": "conv2_2",
+      "features.10": "conv3_1",
+      "features.12": "conv3_2",
+      "features.14": "conv3_3",
+      "features.17": "conv4_1",
+      "features.19": "conv4_2",
+      "features.21": "conv4_3",
+      "features.24": "conv5_1",
+      "features.26": "conv5_2",
+      "features.28": "conv5_3",
+      "classifier.0": "fc6",
+      "classifier.3": "fc7",
+      "classifier.6": "fc8",
+    },
+  }
+)
+"""Architecture to what torchvision calls each layer, and what Caffe does."""
 
 
 _LPIPS_MODULES = {"alexnet": "AlexNet_0", "vgg16": "VGG16_0"}
 
 
-def read_torchvision(path: Path | str) -> Mapping[str, list[np.ndarray]]:
-  """Torchvision's AlexNet, with Caffe's names for its layers.
+def read_torchvision(
+  path: Path | str, architecture: str
+) -> Mapping[str, list[np.ndarray]]:
+  """A network of torchvision's, with Caffe's names for its layers.
 
   Args:
-    path: a .safetensors file, or a .pth where torch is installed.
+    path: a .pth or .safetensors file.
+    architecture: which network, a key of `TORCHVISION_NAMES`.
+
+  Returns:
+    For each layer its kernel and bias, float32, OIHW and RGB.
 
   Raises:
     JdeepvisError: the file is missing, damaged or of another network.
   """
+  names = TORCHVISION_NAMES[architecture]
   tensors = _read_tensors(path)
-  expected = {
-    f"{name}.{leaf}"
-    for name in TORCHVISION_NAMES
-    for leaf in ("weight", "bias")
-  }
+  expected = {f"{name}.{leaf}" for name in names for leaf in ("weight", "bias")}
   if tensors.keys() != expected:
     strange = sorted(tensors.keys() ^ expected)
     raise JdeepvisError(
-      f"{str(path)!r} is not torchvision's AlexNet: it differs in "
+      f"{str(path)!r} is not {architecture}: it differs in "
       f"{', '.join(strange[:6])}."
     )
   return {
-    ours: [tensors[f"{name}.weight"], tensors[f"{name}.bias"]]
-    for name, ours in TORCHVISION_NAMES.items()
+    ours: [
+      np.asarray(tensors[f"{name}.{leaf}"], np.float32)
+      for leaf in ("weight", "bias")
+    ]
+    for name, ours in names.items()
   }
 
 
@@ -100,30 +130,14 @@ def read_lpips(path: Path | str, net: str, layers: Sequence[str]) -> Params:
     }
 
 
-def _read_tensors(path: Path | str) -> dict[str, np.ndarray]:
+def _read_tensors(path: Path | str) -> Mapping[str, np.ndarray]:
+  if not str(path).endswith(".safetensors"):
+    return read_tensors(path)
   try:
-    if str(path).endswith(".safetensors"):
-      return load_file(path)
-    import torch
-
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: value.numpy() for name, value in tensors.items()}
-  except ImportError:
-    raise JdeepvisError(
-      f"{str(path)!r} needs torch to be read; install it, or give the weights "
-      "as .safetensors."
-    ) from None
+    return load_file(path)
   except FileNotFoundError:
     raise JdeepvisError(f"There is no weight file {str(path)!r}.") from None
-  except (
-    AttributeError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-  ) as error:
+  except (KeyError, OSError, SafetensorError, ValueError) as error:
     raise JdeepvisError(
       f"{str(path)!r} holds no named tensors: {repr(error)[:200]}."
     ) from error

@@ -49,6 +49,10 @@ def linear_filters(
 
   Raises:
     JdeepvisError: there is no such layer, or it is not linear.
+
+  >>> network = jdeepvis.load_network("alexnet-conv")
+  >>> linear_filters(network, "conv1", [0, 7]).shape
+  (2, 11, 11, 3)
   """
   layer = find_layer(network, layer)
   if not is_linear(network, layer):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jdeepvis.networks.order import computed_in_order
 from jdeepvis.types import Activations, Images, Leaf
 
 _STATIC = {"static": True}
@@ -49,8 +50,8 @@ class InputSpec(_Replaceable):
 
     A mean that is an image counts by its mean colour.
     """
-    colour = np.mean(self.mean, axis=tuple(range(np.ndim(self.mean) - 1)))
-    return InputSpec((*size, self.shape[-1]), np.float32(colour))
+    colour = self.mean.mean(axis=tuple(range(self.mean.ndim - 1)))
+    return InputSpec((*size, self.shape[-1]), colour.astype(np.float32))
 
 
 class LayerInfo(NamedTuple):
@@ -90,15 +91,14 @@ class LayerInfo(NamedTuple):
     return self.weights or self.name
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Network(_Replaceable):
   """A trained network: a pure function with its weights beside it.
 
   It is a pytree whose leaves are the weights and the input's mean; all else is
   static. So `jit`, `vmap` (over the weights of several checkpoints), `grad`
-  and `device_put` take it as an argument, and two loads of one network share
-  a compiled program.
+  and `device_put` take it as an argument, and two checkpoints of one network
+  share a compiled program, whatever their names are.
 
   >>> import jax, jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -116,16 +116,17 @@ class Network(_Replaceable):
     labels: the class names in order, or empty.
     output: the blob that holds the class scores before softmax; None where
       there are none, as in convolutions alone. Such a network has no labels.
-    name: what it is called in captions.
+    name: what it is called in captions. Within a compiled program it is that of
+      the first network that the program was made for.
   """
 
-  apply: Callable[..., Activations] = dataclasses.field(metadata=_STATIC)
+  apply: Callable[..., Activations]
   params: Any
   input: InputSpec
-  layers: tuple[LayerInfo, ...] = dataclasses.field(metadata=_STATIC)
-  labels: tuple[str, ...] = dataclasses.field(metadata=_STATIC)
-  output: str | None = dataclasses.field(metadata=_STATIC)
-  name: str = dataclasses.field(default="network", metadata=_STATIC)
+  layers: tuple[LayerInfo, ...]
+  labels: tuple[str, ...]
+  output: str | None
+  name: str = "network"
 
   def __call__(
     self,
@@ -162,16 +163,46 @@ class Network(_Replaceable):
 
   @property
   def order(self) -> tuple[str, ...]:
-    """The blobs from shallow to deep; by name where no graph is known."""
+    """The blobs from shallow to deep, in order of computation."""
     blobs = [x for info in self.layers for x in (*info.inputs, *info.outputs)]
     return tuple(dict.fromkeys(blobs)) or tuple(self.shapes)
 
   @property
   def shapes(self) -> Mapping[str, tuple[int, ...]]:
-    """Each blob's shape for one image, `(h, w, c)` or `(c,)`, by name."""
+    """Each blob's shape for one image, `(h, w, c)` or `(c,)`, in order."""
     leaves, structure = jax.tree.flatten(self.params)
     abstract = tuple(jax.ShapeDtypeStruct(np.shape(x), x.dtype) for x in leaves)
     return _shapes(self.apply, structure, abstract, self.input.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Static:
+  """What of a network is no leaf; names tell no two programs apart."""
+
+  # Nobody wants to read these in an error about two that differ.
+  apply: Callable[..., Activations] = dataclasses.field(repr=False)
+  layers: tuple[LayerInfo, ...] = dataclasses.field(repr=False)
+  labels: tuple[str, ...] = dataclasses.field(repr=False)
+  output: str | None
+  name: str = dataclasses.field(compare=False)
+
+
+def _flatten(network: Network):
+  names = [field.name for field in dataclasses.fields(_Static)]
+  static = _Static(*(getattr(network, name) for name in names))
+  leaves = tuple(
+    (jax.tree_util.GetAttrKey(name), getattr(network, name))
+    for name in ("params", "input")
+  )
+  return leaves, static
+
+
+def _unflatten(static: _Static, leaves):
+  params, input = leaves
+  return Network(params=params, input=input, **vars(static))
+
+
+jax.tree_util.register_pytree_with_keys(Network, _flatten, _unflatten)
 
 
 @functools.lru_cache(maxsize=32)
@@ -179,7 +210,7 @@ def _shapes(apply, structure, leaves, shape):
   """Cached: a trace of a network takes long for what is asked so often."""
   params = jax.tree.unflatten(structure, leaves)
   image = jax.ShapeDtypeStruct((1, *shape), np.float32)
-  blobs = jax.eval_shape(apply, params, image)
+  blobs = computed_in_order(apply, params, image)
   return MappingProxyType(
     {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}
   )

@@ -39,11 +39,12 @@ class EquinoxFunction:
         # A value of an inner vmap or scan means nothing outside of it.
         if _trace() == trace:
           call, calls[name] = calls[name], calls[name] + 1
-          record[f"{name}/call{call}" if call else name] = value
+          name = f"{name}/call{call}" if call else name
+          record[name] = jax.tree.map(_channels_last, value)
 
       recorded = _recorded(module, "", keep)
-      record[""] = recorded(image, **dict(self.settings), **rectifier)
-      return jax.tree.map(_channels_last, record)
+      keep("", recorded(image, **dict(self.settings), **rectifier))
+      return record
 
     return jax.vmap(run)(jnp.moveaxis(images, -1, 1))
 

@@ -130,7 +130,7 @@ def numerical_receptive_field(
   def sees(pixels):
     image = np.float32(np.where(pixels[..., None], np.nan, noise))[None]
     with jax.debug_nans(False):
-      return _is_nan(network.apply, layer, index, network.params, image)
+      return _is_nan(network, image, layer, index)
 
   if sees(rows < 0) or not sees(rows >= 0):
     raise JdeepvisError(
@@ -159,7 +159,7 @@ def require_graph(network: Network) -> None:
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _is_nan(apply, layer, index, params, images):
-  values = apply(params, images, until=layer)[layer]
+@functools.partial(jax.jit, static_argnames=("layer", "index"))
+def _is_nan(network, images, layer, index):
+  values = network(images, until=layer)[layer]
   return jnp.isnan(values[index]).any()

@@ -2,15 +2,19 @@
 
 import functools
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from tqdm import tqdm
+
 from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
-from jdeepvis.networks.names import imported
+from jdeepvis.networks.download import alone, cache_folder, fetch
+from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.weights import read_network
+from jdeepvis.networks.weights import Origin, read_network, write_network
 from jdeepvis.types import JdeepvisError
 
 DEFAULT_NETWORK = "googlenet"
@@ -34,16 +38,18 @@ def load_network(
   labels: Path | str | Sequence[str] | None = None,
   scale: float | int = 1.0,
   bgr: bool = True,
+  download: bool = False,
 ) -> Network:
   """Loads a network by its name, from one file, or from Caffe's files.
 
   `load_network("googlenet")`, `squeezenet1.1` and `alexnet-conv`, AlexNet's
-  convolutions without classes, are bundled; a .safetensors
-  file that `experiments.convert_weights` made needs nothing else; the rest is
-  for `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
+  convolutions without classes, are bundled; `load_network("caffenet",
+  download=True)` fetches it once; a .safetensors file that
+  `experiments.convert_weights` made needs nothing else; the rest is for
+  `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
 
   Args:
-    name: a bundled network, a .safetensors file, a .prototxt, or
+    name: a name in `ARCHITECTURES`, a .safetensors file, a .prototxt, or
       `package.module:factory`, where `factory()` gives a `Network` of one's
       own.
     weights: the .caffemodel, or `random` for an untrained network, also of a
@@ -55,13 +61,24 @@ def load_network(
       1/256 for LeNet; images stay on the 0..255 scale.
     bgr: the net and its mean have blue, green, red in this order, as almost
       all of Caffe's; images are RGB all the same.
+    download: whether to fetch the weights of a name if they are neither
+      bundled nor kept from an earlier time (see `download_network`).
+
+  Returns:
+    The network, called by its name or by the stem of the file with its weights;
+    a factory's keeps the name that it has been given.
 
   Raises:
-    JdeepvisError: there is no such network, or a file is missing or damaged.
+    JdeepvisError: there is no such network, or a file is missing or damaged,
+      or cannot be fetched.
   """
   name = str(name)
   if isinstance(labels, str | Path):
     labels = read_labels(labels)
+  if download and name not in ARCHITECTURES:
+    raise JdeepvisError(
+      f"Nothing can be downloaded for {name!r}; {nearest(name, ARCHITECTURES)}."
+    )
   if name.endswith(".prototxt"):
     if weights is None:
       raise JdeepvisError(
@@ -74,35 +91,111 @@ def load_network(
     )
     for note in notes:
       logging.getLogger("jdeepvis").warning("%s", note)
-    return network
+    file = name if weights == convert.RANDOM else weights
+    return network.replace(name=Path(file).stem)
   as_caffe = scale != 1 or not bgr
   if weights == convert.RANDOM and name in ARCHITECTURES and not as_caffe:
-    return convert.read_architecture(
+    network = convert.read_architecture(
       name, weights, mean=mean, labels=labels or ()
     )
+    return network.replace(name=name)
   given = (weights, mean, labels)
   if any(value is not None for value in given) or as_caffe:
     raise JdeepvisError(
       f"Weights, mean, labels, scale and bgr are for a .prototxt, not {name!r}."
     )
   if name in BUNDLED:
-    return read_network(third_party() / BUNDLED[name])
+    return read_network(third_party() / BUNDLED[name]).replace(name=name)
   if name.endswith(".safetensors"):
-    return read_network(name)
+    return read_network(name).replace(name=Path(name).stem)
   if name in ARCHITECTURES:
-    source = ARCHITECTURES[name].published.split()[0]
-    file = source.rpartition("/")[2]
-    raise JdeepvisError(
-      f"The weights of {name} are not bundled: its authors publish them at "
-      f"{ARCHITECTURES[name].published}; convert them with python -m "
-      f"experiments.convert_weights --net={name} --weights={file} "
-      f"--out={name}.safetensors and load that file."
-    )
+    path = download_network(name) if download else _kept(name)
+    if not path.exists():
+      raise JdeepvisError(_where(name))
+    return read_network(path).replace(name=name)
   if ":" in name:
-    return _call_factory(name)
+    network = _call_factory(name)
+    named = network.name != Network.name
+    return network if named else network.replace(name=name)
   raise JdeepvisError(
     f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
     "the path of a .safetensors or .prototxt file or package.module:factory."
+  )
+
+
+def download_network(name: str) -> Path:
+  """Fetches the published weights of a network, and keeps them converted.
+
+  They are kept in `~/.cache/jdeepvis/weights`, where `load_network` finds them
+  by name; the environment variable JDEEPVIS_WEIGHTS names another folder. A
+  bar shows how far it is.
+
+  Args:
+    name: a name in `ARCHITECTURES`.
+
+  Returns:
+    The file; if it is there already, nothing is fetched.
+
+  Raises:
+    JdeepvisError: there is no such network, the file cannot be fetched, has
+      another checksum than the published one (see `fetch`), or cannot be kept.
+  """
+  if name not in ARCHITECTURES:
+    raise JdeepvisError(
+      f"There is no network {name!r} to download; "
+      f"{nearest(name, ARCHITECTURES)}."
+    )
+  published = ARCHITECTURES[name].published
+  if published is None:
+    raise JdeepvisError(_where(name))
+  path = _kept(name)
+  try:
+    with alone(path.with_suffix(".lock")):
+      if path.exists():
+        return path
+      with tqdm(
+        total=published.size,
+        unit="B",
+        unit_scale=True,
+        desc=f"Downloading {name}",
+        dynamic_ncols=True,
+      ) as bar:
+        file = fetch(published, path.parent, lambda at: bar.update(at - bar.n))
+      network = convert.read_architecture(name, file)
+      network = network.replace(labels=imagenet_labels())
+      origin = Origin(published.url, convert.sha256(file), published.licence)
+      part = path.with_suffix(".part.safetensors")
+      write_network(part, network, architecture=name, origin=origin)
+      part.replace(path)
+      file.unlink()
+  except OSError as error:
+    raise JdeepvisError(
+      f"The weights of {name} cannot be kept in {str(path.parent)!r}: "
+      f"{error.strerror}; JDEEPVIS_WEIGHTS names another folder."
+    ) from error
+  return path
+
+
+def _kept(name: str) -> Path:
+  """Where the weights of a network are once they have been downloaded."""
+  folder = os.environ.get("JDEEPVIS_WEIGHTS") or cache_folder("weights")
+  return Path(folder) / f"{name}.safetensors"
+
+
+def _where(name: str) -> str:
+  """How to come by the weights of a network that is not here."""
+  published = ARCHITECTURES[name].published
+  if published is None:
+    return (
+      f"The weights of {name} are not here, and no file of them is published; "
+      "docs/weights.md says how to make them."
+    )
+  return (
+    f"The weights of {name} are not here: jdeepvis.load_network({name!r}, "
+    f"download=True) or python -m experiments.convert_weights "
+    f"--download={name} fetches them from {published}; a file you have is "
+    f"converted with python -m experiments.convert_weights --net={name} "
+    f"--weights={published.file} --out={name}.safetensors and loaded as that."
   )
 
 

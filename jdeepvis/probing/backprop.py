@@ -1,7 +1,7 @@
 """Backward views of a unit: gradient, deconvnet, guided backpropagation.
 
 One function, `backward`; what a ReLU does to the signal that comes back is an
-argument, handed to `network.apply` as its rectifier. With x what the ReLU was
+argument, handed to the network as its rectifier. With x what the ReLU was
 given, and d the signal from above:
 
     gradient   d where x > 0
@@ -66,7 +66,7 @@ def backward(
       f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
     )
   start = origin(network, find_layer(network, layer))
-  return pull_back(network.apply, start, rule, network.params, images, seed)[0]
+  return pull_back(network, images, seed, blob=start, rule=rule)[0]
 
 
 def gradient_times_input(
@@ -159,8 +159,8 @@ def origin(network: Network, layer: str) -> str:
   return before if before in network.shapes else layer
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def pull_back(apply, blob, rule, params, images, seed):
+@functools.partial(jax.jit, static_argnames=("blob", "rule"))
+def pull_back(network, images, seed, *, blob, rule):
   """`backward` from a blob that is there, by a rule that is there.
 
   Returns:
@@ -168,7 +168,7 @@ def pull_back(apply, blob, rule, params, images, seed):
   """
 
   def values(images):
-    return apply(params, images, until=blob, relu=RULES[rule])[blob]
+    return network(images, until=blob, relu=RULES[rule])[blob]
 
   blobs, pull = jax.vjp(values, images)
   return pull(seed)[0], blobs

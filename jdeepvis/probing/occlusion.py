@@ -71,9 +71,8 @@ def occlude(
   padding = -len(places) % batch
   places = np.concatenate([places, places[:1].repeat(padding, axis=0)])
   values = _occlude(
-    network.apply,
+    network,
     blob,
-    network.params,
     image,
     unit,
     position,
@@ -93,7 +92,7 @@ def value(
 ) -> Float[Array, ""]:
   """What the unit says of the whole image; arguments are those of `occlude`."""
   blob = _check(network, layer, unit, position)
-  return _value(network.apply, blob, network.params, image, unit, position)
+  return _value(network, blob, image, unit, position)
 
 
 def _check(network, layer, unit, position) -> str:
@@ -108,17 +107,17 @@ def _check(network, layer, unit, position) -> str:
   return blob
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _value(apply, blob, params, image, unit, position):
-  values = apply(params, image[None], until=blob)[blob]
+@functools.partial(jax.jit, static_argnames="blob")
+def _value(network, blob, image, unit, position):
+  values = network(image[None], until=blob)[blob]
   return _read(values, unit, position)[0]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _occlude(apply, blob, params, image, unit, position, size, places):
+@functools.partial(jax.jit, static_argnames="blob")
+def _occlude(network, blob, image, unit, position, size, places):
   def some(middles):
     covered = jax.vmap(_cover, in_axes=(None, 0, None))(image, middles, size)
-    return _read(apply(params, covered, until=blob)[blob], unit, position)
+    return _read(network(covered, until=blob)[blob], unit, position)
 
   return lax.map(some, places)
 

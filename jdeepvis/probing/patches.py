@@ -136,9 +136,8 @@ class Viewer:
       [to_position(self._shape, cell) for cell in cells.tolist()]
     )
     seed = point_seed(jnp.zeros((self.batch, *self._shape)), units, positions)
-    network = self._network
     signals, blob = pull_back(
-      network.apply, self._origin, rule, network.params, images, seed
+      self._network, images, seed, blob=self._origin, rule=rule
     )
     values = blob.reshape(self.batch, -1, self._shape[-1])
     values = values[np.arange(self.batch), cells, units]

@@ -92,8 +92,7 @@ def scan(
   surveys = [first] + [fresh] * (len(devices) - 1)
   stacked = jax.tree.map(lambda *parts: np.stack(parts), *surveys)
   survey = jax.device_put(stacked, NamedSharding(mesh, SPLIT))
-  params = everywhere(network.params)
-  probe = top_patches.make_probe(network, layers)
+  placed, layers = everywhere(network), tuple(layers)
 
   seen = resume.seen if resume else 0
   faults = np.zeros(len(images.names), np.uint8)
@@ -104,7 +103,7 @@ def scan(
   )
   for own, batch in zip(numbers, batches, strict=True):
     jax.block_until_ready(survey)  # one round at work, one at the door
-    survey = _look(probe, mesh, params, survey, batch.pixels, batch.numbers)
+    survey = _look(placed, layers, mesh, survey, batch.pixels, batch.numbers)
     real = own >= 0
     faults[own[real]] = batch.faults[real]
     seen = min(seen + mine * jax.process_count(), len(images.names))
@@ -120,16 +119,16 @@ def per_device() -> int:
   return 4 if jax.local_devices()[0].platform == "cpu" else 128
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _look(probe, mesh, params, survey, pixels, numbers):
+@functools.partial(jax.jit, static_argnames=("layers", "mesh"))
+def _look(network, layers, mesh, survey, pixels, numbers):
   """Every device looks at its part, and keeps a survey of its own."""
 
-  def look(params, survey, pixels, numbers):
+  def look(network, survey, pixels, numbers):
     survey = jax.tree.map(lambda leaf: leaf[0], survey)
-    survey = top_patches.look(probe, params, survey, pixels, numbers)
+    survey = top_patches.look(network, layers, survey, pixels, numbers)
     return jax.tree.map(lambda leaf: leaf[None], survey)
 
-  return sharded(look, mesh, WHOLE)(params, survey, pixels, numbers)
+  return sharded(look, mesh, WHOLE)(network, survey, pixels, numbers)
 
 
 def _deal(seen: int, total: int, mine: int) -> np.ndarray:

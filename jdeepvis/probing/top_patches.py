@@ -9,7 +9,7 @@ how a stream is cut into batches, or dealt out to devices and put together
 again. After the original's `find_max_acts.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.network import Network
 from jdeepvis.probing.backprop import origin
-from jdeepvis.types import Activations, AnyArray, Images, Params
+from jdeepvis.types import Activations, AnyArray, Images
 
 # u: units, of all layers one after another; k: images kept of each.
 Numbers = Int[AnyArray, " n"]
@@ -66,31 +66,8 @@ class Survey(NamedTuple):
   histogram: Int[AnyArray, "u bins"]
 
 
-class Probe(NamedTuple):
-  """Whose units are asked; hashable.
-
-  Attributes:
-    apply: the network's.
-    layers: their names, in the order in which their units are told.
-    origins: of each layer the side before its ReLU, if it has one.
-  """
-
-  apply: Callable[..., Activations]
-  layers: tuple[str, ...]
-  origins: tuple[str, ...]
-
-
-def make_probe(network: Network, layers: Sequence[str]) -> Probe:
-  """Asks all units of some layers."""
-  origins = tuple(origin(network, name) for name in layers)
-  return Probe(network.apply, tuple(layers), origins)
-
-
 def probed_layers(network: Network) -> tuple[str, ...]:
-  """Every blob but the images, and of a rectified layer the side after.
-
-  In order of computation, where the network tells it.
-  """
+  """Every blob but the images, in order; of rectified ones the side after."""
   return tuple(
     name
     for name in network.order
@@ -121,26 +98,30 @@ def begin(units: int, k: int, bottom: int = 0) -> Survey:
 
 
 def look(
-  probe: Probe, params: Params, survey: Survey, pixels: Images, images: Numbers
+  network: Network,
+  layers: Sequence[str],
+  survey: Survey,
+  pixels: Images,
+  images: Numbers,
 ) -> Survey:
   """Shows the network one batch and notes what its units say.
 
   Args:
-    probe: whose units. Static.
-    params: the network's weights.
+    network: any network.
+    layers: whose units, in the order in which the survey has them. Static.
     survey: what is known so far.
     pixels: centred images.
     images: their numbers, growing, and larger than all seen before; -1 marks
       padding, which is left out.
   """
-  lows = None
+  layers, lows = tuple(layers), None
   if survey.bottom.score.shape[1]:
-    wanted = (*probe.layers, *probe.origins)
-    blobs = probe.apply(params, pixels, until=wanted)
-    lows = peaks(blobs, probe.origins, sign=-1)
+    origins = tuple(origin(network, name) for name in layers)
+    blobs = network(pixels, until=(*layers, *origins))
+    lows = peaks(blobs, origins, sign=-1)
   else:
-    blobs = probe.apply(params, pixels, until=probe.layers)
-  return update(survey, peaks(blobs, probe.layers), lows, images)
+    blobs = network(pixels, until=layers)
+  return update(survey, peaks(blobs, layers), lows, images)
 
 
 def peaks(blobs: Activations, layers: Sequence[str], sign: int = 1) -> Peaks:

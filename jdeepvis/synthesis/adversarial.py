@@ -8,7 +8,6 @@ norm is squared, so that it has a derivative at no change. Goodfellow et al.
 al. 2016 (arXiv:1607.02533, §2.2) several, within a distance.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -16,11 +15,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
-from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from jdeepvis.networks.classify import probability_blob
-from jdeepvis.networks.names import class_scores
+from jdeepvis.networks.classify import probabilities
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis.objectives import log_probability
 from jdeepvis.synthesis.score import bind
@@ -96,11 +93,8 @@ def smallest_change(
   Raises:
     JdeepvisError: the network has no such class.
   """
-  score = bind(network, log_probability(unit))
-  blob = probability_blob(network) or class_scores(network)
-  taken = Partial(_TakenFor(network.apply, blob), network.params, unit)
-  bounds = network.input.bounds
-  return _smallest_change(score, taken, image, bounds, steps, trials)
+  bind(network, log_probability(unit))
+  return _smallest_change(network, image, unit, steps, trials)
 
 
 def minimise_in_box(
@@ -152,18 +146,6 @@ def minimise_in_box(
   return lax.scan(begin_afresh, start, length=-(-steps // _ROUND))[0]
 
 
-@dataclasses.dataclass(frozen=True)
-class _TakenFor:
-  """What is static of the question which class is first."""
-
-  apply: Callable
-  blob: str
-
-  def __call__(self, params, unit, image):
-    blobs = self.apply(params, image[None], until=self.blob)
-    return jnp.argmax(blobs[self.blob].reshape(-1)) == unit
-
-
 @functools.partial(jax.jit, static_argnums=(5, 6))
 def _gradient_sign(score, image, bounds, size, step, steps, targeted):
   def loss(x):
@@ -178,9 +160,10 @@ def _gradient_sign(score, image, bounds, size, step, steps, targeted):
   return lax.scan(move, jnp.asarray(image), length=steps)[0]
 
 
-@functools.partial(jax.jit, static_argnums=(4, 5))
-def _smallest_change(score, taken, image, bounds, steps, trials):
-  lower, upper = bounds
+@functools.partial(jax.jit, static_argnames=("steps", "trials"))
+def _smallest_change(network, image, unit, steps, trials):
+  score = bind(network, log_probability(unit))
+  lower, upper = network.input.bounds
 
   def attempt(strength):
     def loss(x):
@@ -189,7 +172,8 @@ def _smallest_change(score, taken, image, bounds, steps, trials):
 
     found = minimise_in_box(loss, jnp.asarray(image), lower, upper, steps=steps)
     whole = jnp.round(found - lower) + lower
-    return whole, taken(whole)
+    first = jnp.argmax(probabilities(network, whole[None]))
+    return whole, first == unit
 
   def halve(carry, _):
     low, high, best, reached = carry

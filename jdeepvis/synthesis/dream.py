@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.synthesis import priors
+from jdeepvis.synthesis.augmentation import affine
 from jdeepvis.synthesis.inversion import code_of
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.tiles import tile_size, tiled_gradient
@@ -161,15 +162,6 @@ def octave_sizes(size: tuple[int, int], plan: Plan) -> list[tuple[int, int]]:
   ]
 
 
-def whole_layer(layer: str) -> "WholeLayer":
-  """Half the mean square of a layer's values: whatever it sees, more of it.
-
-  Args:
-    layer: a blob's name.
-  """
-  return WholeLayer(layer)
-
-
 def guided(network: Network, layer: str, image: Image) -> "Guided":
   """The match of each place with the place of a guide that matches it best.
 
@@ -195,18 +187,7 @@ def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
     image: centred.
     share: of each side that is left out, 0..1; the notebook's is 0.05.
   """
-  return view(image, shift=jnp.zeros(2), scale=1 / (1 - share))
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class WholeLayer(Objective):
-  """See `whole_layer`."""
-
-  layer: str = dataclasses.field(metadata={"static": True})
-
-  def __call__(self, blobs):
-    return 0.5 * jnp.mean(blobs[self.layer] ** 2)
+  return affine(image, shift=jnp.zeros(2), scale=1 / (1 - share))
 
 
 @jax.tree_util.register_dataclass

@@ -8,7 +8,6 @@ the probability is small, in steps of a fixed size. The network is always shown
 whole grey levels: what is reached holds for the picture in a file.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -22,7 +21,7 @@ from jaxtyping import Array
 
 from jdeepvis.networks.classify import probability_blob
 from jdeepvis.networks.names import class_scores
-from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
 from jdeepvis.synthesis import ascend, assembly, priors
 from jdeepvis.synthesis.objectives import log_probability
@@ -63,7 +62,7 @@ def certainty(network: Network, unit: Index) -> Score:
     JdeepvisError: the network has no such class.
   """
   bind(network, log_probability(unit))
-  return Partial(_certainty(network), network.params, network.input.mean, unit)
+  return Partial(_certainty, network, unit)
 
 
 def fool(
@@ -141,68 +140,41 @@ def fool_many(
   """
   for unit in units:
     bind(network, log_probability(unit))
-  program = _Program(
-    _certainty(network), network.input.shape, limit, mesh_for(len(units))
-  )
   return _fool_many(
-    program,
-    everywhere(network.params),
-    network.input.mean,
+    everywhere(network),
     recipe,
     confidence,
     jnp.array(units),
     jnp.asarray(images),
+    limit=limit,
+    mesh=mesh_for(len(units)),
   )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Certainty:
-  """What is static of `certainty`."""
-
-  apply: Callable
-  output: str
-  probability: str | None
-
-  def __call__(self, params, mean, unit, key, image):
-    del key
-    image = image + lax.stop_gradient(jnp.round(image + mean) - mean - image)
-    names = (self.output, self.probability or self.output)
-    blobs = self.apply(params, image[None], until=names)
-    value = log_probability(unit)({"output": blobs[self.output][0]})
-    if self.probability is None:
-      return value, {"probability": jnp.exp(value)}
-    return value, {"probability": blobs[self.probability].reshape(-1)[unit]}
+def _certainty(network, unit, key, image):
+  del key
+  scores, blob = class_scores(network), probability_blob(network)
+  mean = network.input.mean
+  image = image + lax.stop_gradient(jnp.round(image + mean) - mean - image)
+  blobs = network(image[None], until=(scores, blob or scores))
+  value = log_probability(unit)({"output": blobs[scores][0]})
+  chance = blobs[blob].reshape(-1)[unit] if blob else jnp.exp(value)
+  return value, {"probability": chance}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Program:
-  """All that is static; equal ones share a compilation."""
-
-  score: _Certainty
-  shape: tuple[int, int, int]
-  limit: int
-  mesh: jax.sharding.Mesh
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _fool_many(program, params, mean, recipe, confidence, units, images):
-  def one(params, mean, recipe, confidence, unit, image):
-    spec = InputSpec(program.shape, mean)
+@functools.partial(jax.jit, static_argnames=("limit", "mesh"))
+def _fool_many(network, recipe, confidence, units, images, *, limit, mesh):
+  def one(network, recipe, confidence, unit, image):
     return fool(
-      Partial(program.score, params, mean, unit),
-      assembly.optimizer(recipe, spec),
-      priors.box(image, *spec.bounds),
+      Partial(_certainty, network, unit),
+      assembly.optimizer(recipe, network.input),
+      priors.box(image, *network.input.bounds),
       key=jax.random.key(0),
       confidence=confidence,
-      limit=program.limit,
+      limit=limit,
     )
 
-  batched = jax.vmap(one, in_axes=(None,) * 4 + (0, 0))
-  return sharded(batched, program.mesh, *[WHOLE] * 4)(
-    params, mean, recipe, confidence, units, images
+  batched = jax.vmap(one, in_axes=(None,) * 3 + (0, 0))
+  return sharded(batched, mesh, *[WHOLE] * 3)(
+    network, recipe, confidence, units, images
   )
-
-
-def _certainty(network: Network) -> _Certainty:
-  scores = class_scores(network)
-  return _Certainty(network.apply, scores, probability_blob(network))

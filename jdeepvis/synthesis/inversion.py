@@ -23,11 +23,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from jdeepvis.networks.classify import activations
 from jdeepvis.networks.names import find_layer
-from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.network import Network
 from jdeepvis.synthesis import priors
-from jdeepvis.synthesis.render import Rendering, render
-from jdeepvis.synthesis.score import Score
+from jdeepvis.synthesis.ascend import State, ascend
 from jdeepvis.synthesis.transforms import Transform, project
 from jdeepvis.types import AnyArray, Image, JdeepvisError, PRNGKey, Scalar
 
@@ -49,7 +49,7 @@ def invert(
   mask: Code | Scalar = 1.0,
   total_variation: Scalar | None = None,
   steps: int = 400,
-) -> Rendering:
+) -> tuple[State, dict[str, Array]]:
   """An image that has the code, from noise.
 
   Args:
@@ -63,8 +63,9 @@ def invert(
       hundredth; the authors take 400. Static.
 
   Returns:
-    What `render` does; `last` is the reconstruction and the history's `error`
-    is `|Phi(x) - Phi0| / |Phi0|` over what the mask lets count.
+    What `ascend` does: the state, whose `last` is the reconstruction, and the
+    history, whose `error` is `|Phi(x) - Phi0| / |Phi0|` over what the mask lets
+    count.
 
   Raises:
     JdeepvisError: there is no such layer, or the code is not of its shape or
@@ -83,18 +84,7 @@ def invert(
     )
   if total_variation is None:
     total_variation = usual_variation(network, blob)
-  return _invert(
-    network.apply,
-    blob,
-    network.input.shape,
-    steps,
-    network.params,
-    network.input.mean,
-    code,
-    mask,
-    total_variation,
-    key,
-  )
+  return _invert(network, blob, steps, code, mask, total_variation, key)
 
 
 def code_of(network: Network, layer: str, image: Image) -> Float[Array, "..."]:
@@ -103,7 +93,7 @@ def code_of(network: Network, layer: str, image: Image) -> Float[Array, "..."]:
   Raises:
     JdeepvisError: there is no such layer.
   """
-  return _code(network.apply, find_layer(network, layer), network.params, image)
+  return activations(network, find_layer(network, layer), image[None])[0]
 
 
 def code_mask(
@@ -207,36 +197,23 @@ def typical_norm(shape: Sequence[int]) -> float:
   return _TYPICAL * math.sqrt(math.prod(shape))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _code(apply, blob, params, image):
-  return apply(params, image[None], until=blob)[blob][0]
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@functools.partial(jax.jit, static_argnames=("blob", "steps"))
 def _invert(
-  apply, blob, shape, steps, params, mean, code, mask, variation, key
-):
-  lower, upper = InputSpec(shape, mean).bounds
+  network, blob, steps, code, mask, variation, key
+) -> tuple[State, dict[str, Array]]:
+  lower, upper = network.input.bounds
   box = functools.partial(priors.box, lower=lower, upper=upper)
-  sigma = typical_norm(shape)
-  noise = jax.random.normal(key, shape)
+  sigma = typical_norm(network.input.shape)
+  noise = jax.random.normal(key, network.input.shape)
   start = noise * (sigma / jnp.linalg.norm(noise))
-  return render(
-    _score(apply, blob, params, code, mask, variation),
-    optax.chain(restarted_momentum(sigma**2, steps), project(box)),
-    start,
-    key=key,
-    steps=steps,
-  )
 
-
-def _score(apply, blob, params, code, mask, variation) -> Score:
   def score(key, image):
     del key
-    values = apply(params, image[None], until=blob)[blob][0]
+    values = network(image[None], until=blob)[blob][0]
     whole, error = energy(
       values, code, image, mask=mask, total_variation=variation
     )
     return -whole, {"error": error}
 
-  return score
+  chain = optax.chain(restarted_momentum(sigma**2, steps), project(box))
+  return ascend(key, score, chain, start, steps=steps)

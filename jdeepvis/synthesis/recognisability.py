@@ -12,9 +12,9 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess
+from jdeepvis.synthesis.augmentation import random_affine
 from jdeepvis.types import (
   Classes,
-  Image,
   Images,
   JdeepvisError,
   Pictures,
@@ -113,7 +113,8 @@ def under_views(
   """
   centred = _centred(images, network.input.replace(resize=None))
   look = jax.vmap(
-    random_views(_itself, shift=_SHIFT, scale=_SCALE), in_axes=(None, 0)
+    functools.partial(random_affine, shift=_SHIFT, scale=_SCALE),
+    in_axes=(None, 0),
   )
   chances, scores = [], []
   for one in jax.random.split(key, views):
@@ -121,10 +122,6 @@ def under_views(
     chances.append(_of_classes(_probabilities(network, seen), classes))
     scores.append(_of_classes(_scores(network, seen), classes))
   return UnderViews(np.mean(chances, axis=0), np.mean(scores, axis=0))
-
-
-def _itself(key: PRNGKey, image: Image) -> Image:
-  return image
 
 
 def _centred(images: Pictures, spec: InputSpec) -> Images:

@@ -316,7 +316,7 @@ def render_many(
   recipe: str | Recipe | Sequence[str | Recipe] = "default",
   *,
   seeds: int | Iterable[int] = 1,
-  strengths: Mapping[str, Sequence[float]] | None = None,
+  strengths: Mapping[str, Sequence[float | int]] | None = None,
   initial: str | AnyArray = "noise",
   canvas: Canvas = "field",
   direction: int = 1,
@@ -403,7 +403,7 @@ def _initial(
   return lambda request: image
 
 
-def _cut(image: Image, of: Asked) -> Float[AnyArray, "rows columns c"]:
+def _cut(image: np.ndarray, of: Asked) -> np.ndarray:
   height, width, _ = of.network.input.shape
   top, left = of.offset
   cut = image[top : top + height, left : left + width]

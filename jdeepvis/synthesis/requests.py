@@ -87,7 +87,7 @@ def requests(
   recipe: str | Recipe | Sequence[str | Recipe] = "default",
   *,
   seeds: int | Iterable[int] = 1,
-  strengths: Mapping[str, Sequence[float]] | None = None,
+  strengths: Mapping[str, Sequence[float | int]] | None = None,
   canvas: Canvas = "field",
   direction: int = 1,
 ) -> list[Request]:
@@ -201,7 +201,7 @@ def _recipes(recipe) -> Iterator[tuple[str, Recipe]]:
       yield names.get(id(one), "own recipe"), one
 
 
-def _grid(recipe: Recipe, strengths: Mapping[str, Sequence[float]]):
+def _grid(recipe: Recipe, strengths: Mapping[str, Sequence[float | int]]):
   for values in itertools.product(*strengths.values()):
     varied = dict(zip(strengths, values, strict=True))
     yield varied, recipe.replace(**varied) if varied else recipe

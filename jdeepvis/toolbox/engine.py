@@ -74,7 +74,7 @@ class Answer(NamedTuple):
 
 
 class Engine:
-  """A network with its weights in place and its programs at hand.
+  """A network with its weights in place.
 
   Attributes:
     network: the network.
@@ -82,14 +82,14 @@ class Engine:
   """
 
   def __init__(self, network: Network):
-    self.network = network.replace(params=jax.device_put(network.params))
+    self.network = jax.device_put(network)
     self.shapes = network.shapes
-    self._programs = {}
+    self._compiled = set()
     self._patches = functools.cache(functools.partial(find_patches, network))
 
   def knows(self, program: Program) -> bool:
     """Whether a program has been compiled."""
-    return program in self._programs
+    return program in self._compiled
 
   def look(self, image: Image, program: Program, start: Start) -> Answer:
     """What the network says of one image.
@@ -99,30 +99,29 @@ class Engine:
       program: what is asked; compiled when it is first.
       start: where signals begin.
     """
-    if not (run := self._programs.get(program)):
-      run = jax.jit(functools.partial(self._run, program))
-    answer = run(self.network.params, image, start)
-    self._programs[program] = run
+    answer = _look(self.network, image, start, program=program)
+    self._compiled.add(program)
     return jax.tree.map(np.asarray, answer)
 
   def field(self, layer: str, cell: int) -> Rectangle:
     """The pixels that one cell of a layer sees."""
     return self._patches(layer)(cell).field
 
-  def _run(self, program: Program, params, image, start: Start) -> Answer:
-    network = self.network.replace(params=params)
-    images = image[None]
-    layer, source = program.layer, program.origin or program.layer
-    blobs = network.apply(params, images, until=(layer, source))
-    chances = signal = diffs = None
-    if program.labels:
-      chances = classify.probabilities(network, images)[0]
-    if program.rule:
-      seed = _seed(blobs[source], start)
-      signal = backward(network, images, source, seed, rule=program.rule)[0]
-      if program.diffs:
-        diffs = _as_map(_diffs(network, images, blobs, program, seed))
-    return Answer(_as_map(blobs[layer]), chances, signal, diffs)
+
+@functools.partial(jax.jit, static_argnames="program")
+def _look(network, image, start: Start, *, program: Program) -> Answer:
+  images = image[None]
+  layer, source = program.layer, program.origin or program.layer
+  blobs = network(images, until=(layer, source))
+  chances = signal = diffs = None
+  if program.labels:
+    chances = classify.probabilities(network, images)[0]
+  if program.rule:
+    seed = _seed(blobs[source], start)
+    signal = backward(network, images, source, seed, rule=program.rule)[0]
+    if program.diffs:
+      diffs = _as_map(_diffs(network, images, blobs, program, seed))
+  return Answer(_as_map(blobs[layer]), chances, signal, diffs)
 
 
 def _seed(values, start: Start):
@@ -144,8 +143,7 @@ def _diffs(network: Network, images, blobs, program: Program, seed):
   begin = origin(network, source)
 
   def values(given):
-    return network.apply(
-      network.params,
+    return network(
       images,
       until=begin,
       relu=RULES[program.rule],

@@ -30,6 +30,20 @@ def test_tile_is_about_square_unless_told(n, rows, columns):
   assert sheet.shape == (rows * 4, columns * 6, 3)
 
 
+def test_strips_are_below_each_other_as_they_are():
+  rng = np.random.default_rng(0)
+  rows = [
+    rng.integers(0, 200, (*size, 3), np.uint8) for size in ((4, 300), (9, 7))
+  ]
+  sheet = montage.strips(rows, ["wide one", "narrow"])
+  assert sheet.shape[1] == 300
+  top = sheet.shape[0] - 12 - 9
+  np.testing.assert_array_equal(sheet[top : top + 9, :7], rows[1])
+  assert (sheet[top:, 7:] == 255).all() and (sheet[-12:] == 255).all()
+  # Above each, its caption in ink.
+  assert (sheet[:20] < 128).any() and (sheet[top - 24 : top] < 128).any()
+
+
 def test_tile_keeps_the_pixels():
   images = np.random.default_rng(0).integers(
     0, 256, (4, 5, 6, 3), dtype=np.uint8

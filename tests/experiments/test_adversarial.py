@@ -21,7 +21,7 @@ def script(monkeypatch):
 
 
 def first_class(network, image):
-  return int(network.apply(network.params, image[None])["prob"].argmax())
+  return int(network(image[None])["prob"].argmax())
 
 
 def test_the_table_says_what_the_pictures_hold(

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from scripts import Script, refusal
 
 from jdeepvis.networks import weights
 
@@ -81,3 +82,26 @@ def test_a_file_that_cannot_be_written_is_one_sentence(release):
   (line,) = done.stderr.splitlines()
   assert line.startswith("error: ") and line.endswith(".")
   assert "cannot be written" in line
+
+
+def test_flags_that_do_not_go_together(monkeypatch):
+  script = Script("experiments.convert_weights")
+  for arguments, told in (
+    (["--download=vgg16", "--out=x.safetensors"], "no other flag"),
+    (["--download=vgg16", "--half"], "no other flag"),
+    (["--download=vg16"], "nearest: vgg16"),
+    (["--net=vgg16"], "Give --net, --weights and --out, or --download"),
+    ([], "Give --net, --weights and --out, or --download"),
+  ):
+    assert told in refusal(script.run, monkeypatch, *arguments)
+
+
+def test_downloaded_weights_are_told_of(monkeypatch, tmp_path, capsys):
+  """What is kept already is not fetched again: the script says where it is."""
+  monkeypatch.setenv("JDEEPVIS_WEIGHTS", str(tmp_path))
+  path = tmp_path / "caffenet.safetensors"
+  path.touch()
+  script = Script("experiments.convert_weights")
+  script.run(monkeypatch, "--download=caffenet")
+  told = capsys.readouterr().out
+  assert str(path) in told and "load_network('caffenet')" in told

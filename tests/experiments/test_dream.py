@@ -39,7 +39,7 @@ def test_a_picture_is_its_dream(script, photos, tmp_path):
   pixels = read_picture(photos / "photo_1.png")
   spec = network.input.of_size(pixels.shape[:2])
   made = dream.dream(
-    bind(network, dream.whole_layer("conv1")),
+    bind(network, objectives.layer_mean_square("conv1")),
     preprocess(pixels, spec),
     spec,
     dream.Plan(octaves=2, steps=3, tile=33),

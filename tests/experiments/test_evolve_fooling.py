@@ -72,7 +72,7 @@ def test_cells_are_what_their_records_say(script, tmp_path, capsys):
   for record in told:
     with Image.open(tmp_path / record["file"]) as file:
       image = np.float32(file) - network.input.mean
-    blobs = network.apply(network.params, image[None])
+    blobs = network(image[None])
     said = float(blobs["prob"].reshape(-1)[record["unit"]])
     assert record["score_best"] == pytest.approx(said, rel=1e-4)
     assert record["probability"] == pytest.approx(said, rel=1e-4)

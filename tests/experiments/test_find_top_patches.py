@@ -88,7 +88,7 @@ def test_from_a_folder_to_a_tree(monkeypatch, photos, tmp_path, capsys):
   pixels = np.stack(
     [preprocess(read_picture(photos / name), network.input) for name in good]
   )
-  blobs = network.apply(network.params, pixels)
+  blobs = network(pixels)
   for layer, folder in (("conv2", "conv2"), ("scores", "scores")):
     values = np.asarray(blobs[layer])
     for unit in range(values.shape[-1]):

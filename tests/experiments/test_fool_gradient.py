@@ -37,7 +37,7 @@ def test_pictures_hold_what_their_records_say(script, tmp_path, capsys):
   for record in told:
     with Image.open(tmp_path / record["file"]) as file:
       image = np.float32(file) - network.input.mean
-    blobs = network.apply(network.params, image[None])
+    blobs = network(image[None])
     assert blobs["prob"].reshape(-1)[record["unit"]] >= 0.2
     assert record["probability"] == pytest.approx(record["confidence"])
     assert (record["status"], record["label"][:5]) == ("ok", "thing")

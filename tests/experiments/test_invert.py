@@ -36,12 +36,10 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
     for name in ("photo_0", "photo_1"):
       with Image.open(photos / f"{name}.png") as file:
         image = preprocess(np.asarray(file), network.input)
-      codes.append(
-        np.asarray(network.apply(network.params, image[None])[layer])
-      )
+      codes.append(np.asarray(network(image[None])[layer]))
     code = codes[int(record["recipe"][-1])]
     made = images[record["file"].removesuffix(".png")]
-    reached = np.asarray(network.apply(network.params, made[None])[layer])
+    reached = np.asarray(network(made[None])[layer])
     gap = np.linalg.norm(reached - code)
     assert record["error"] == pytest.approx(
       gap / np.linalg.norm(code), rel=1e-3

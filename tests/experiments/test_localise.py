@@ -42,9 +42,7 @@ def test_boxes_of_the_class_named_first(script, photos, tmp_path, capsys):
   network = small_networks.classifier()
 
   def chances(image):
-    return np.asarray(
-      network.apply(network.params, image[None])["prob"]
-    ).ravel()
+    return np.asarray(network(image[None])["prob"]).ravel()
 
   for record in told:
     photo = read_picture(photos / f"{record['recipe']}.png")

@@ -2,14 +2,18 @@
 
 import csv
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
 import small_networks
+from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
-from scripts import Script
+from scripts import Script, refusal
 
 from jdeepvis.display.unit_tree import UnitTree
+from jdeepvis.networks.own import from_function
 
 SCRIPT = Script("experiments.make_figures")
 NET = "--net=small_networks:classifier"
@@ -46,7 +50,9 @@ def test_all_layers_are_drawn_by_lot_and_to_scale(monkeypatch, tmp_path):
   known = UnitTree.open(tree, {})
   grid = np.full((5, 5, 3), 200, np.uint8)
   units = sorted(np.random.default_rng(0).permutation(12)[:6].tolist())
-  known.add_patches("conv2", units[0], {"maxim": [grid]}, [{"score": 1}])
+  told = [{"score": 1, "image": "a.png"}]
+  known.add_patches("conv2", units[0], {"maxim": [grid]}, told)
+  known.add_info("conv2", units[0], {"top": told})
   SCRIPT.run(
     monkeypatch, NET, "--figure=all_layers", "--layers=conv2,output",
     "--steps=1", f"--tree={tree}", f"--out={out}",
@@ -61,6 +67,16 @@ def test_all_layers_are_drawn_by_lot_and_to_scale(monkeypatch, tmp_path):
   with Image.open(out / "conv2.png") as sheet:
     pixels = np.asarray(sheet)
   assert (np.abs(pixels.astype(int) - 200) < 4).all(-1).sum() > 90
+  # Both layers on one sheet, a pixel for a pixel: the patch, and a last run.
+  with Image.open(out / "all_layers.png") as sheet:
+    pixels = np.asarray(sheet)
+  with Image.open(out / made[3].get("view", made[3]["file"])) as picture:
+    run = np.asarray(picture)
+  right = len(run) + 2
+  for part, left in ((run, right), (grid, right + len(run) + 4)):
+    strip = pixels[:, left : left + len(part)]
+    windows = sliding_window_view(strip, part.shape)[:, 0, 0]
+    assert (windows == part).all((1, 2, 3)).sum() == 1
 
 
 def test_other_recipes_get_the_blocks_they_need(monkeypatch, tmp_path):
@@ -147,3 +163,33 @@ def test_filters_are_beside_the_pictures_of_their_units(
     (row,) = csv.DictReader(file)
   assert row["recipe"] == "none" and 0 < float(row["median"]) <= 1
   assert "smallest" in capsys.readouterr().out
+
+
+def _whole(params, images):
+  return {"blob": images, "blob/pre": images}
+
+
+def without_graph():
+  spec = small_networks.features().input
+  return from_function(_whole, {}, spec, output=None)
+
+
+@pytest.mark.parametrize(
+  ("arguments", "told"),
+  [
+    ([NET, "--layers=conv2"], "'conv2' are not linear"),
+    (["--net=own_figures:without_graph"], "No layer of this network"),
+  ],
+)
+def test_what_has_no_filters_is_refused(monkeypatch, tmp_path, arguments, told):
+  module = types.ModuleType("own_figures")
+  module.without_graph = without_graph
+  monkeypatch.setitem(sys.modules, "own_figures", module)
+
+  def run(*arguments):
+    SCRIPT.run(monkeypatch, *arguments)
+
+  out = tmp_path / "out"
+  sentence = refusal(run, *arguments, "--figure=filters", f"--out={out}")
+  assert told in sentence
+  assert not out.exists()

@@ -37,7 +37,7 @@ def test_maps_of_the_class_named_first(script, photos, tmp_path):
   for record in told:
     with Image.open(photos / f"{record['recipe']}.png") as file:
       image = preprocess(np.asarray(file), network.input)
-    chances = network.apply(network.params, image[None])["prob"].reshape(-1)
+    chances = network(image[None])["prob"].reshape(-1)
     assert record["unit"] == int(np.argmax(chances))
     assert record["activation"] == pytest.approx(float(np.max(chances)))
     stem = record["file"].removesuffix(".png")

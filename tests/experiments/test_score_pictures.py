@@ -59,7 +59,7 @@ def ranks(path, records):
   for record in records:
     with Image.open(path / record["file"]) as image:
       centred = preprocess(np.asarray(image), network.input)[None]
-    chances = network.apply(network.params, centred)["prob"].reshape(-1)
+    chances = network(centred)["prob"].reshape(-1)
     yield 1 + int(np.sum(chances > chances[record["unit"]]))
 
 
@@ -120,7 +120,7 @@ def test_hidden_units_are_compared_with_the_best_photograph(
   )
   network = small_networks.classifier()
   centred = np.stack([preprocess(photo, network.input) for photo in photos])
-  values = network.apply(network.params, centred)["conv2"]
+  values = network(centred)["conv2"]
   most = float(np.max(values[..., 2]))
   assert most > 0
   told = json.loads((path / "hidden.json").read_text())
@@ -169,7 +169,7 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   ):
     with Image.open(path / file) as image:
       centred = preprocess(np.asarray(image), network.input)[None]
-    chances = network.apply(network.params, centred)["prob"].reshape(-1)
+    chances = network(centred)["prob"].reshape(-1)
     expected = float(chances[first["unit"]])
     assert told[flag] == pytest.approx(expected, rel=1e-4)
 

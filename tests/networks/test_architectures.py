@@ -14,7 +14,7 @@ from jdeepvis.networks.convert import fold_pixels, read_architecture
 from jdeepvis.networks.googlenet import GoogLeNet
 from jdeepvis.networks.graph import GraphApply, infer_shapes
 from jdeepvis.networks.squeezenet import SqueezeNet
-from jdeepvis.networks.vgg import VGG16Convolutions
+from jdeepvis.networks.vgg import VGG16
 from jdeepvis.types import JdeepvisError
 
 
@@ -29,6 +29,8 @@ from jdeepvis.types import JdeepvisError
     ("googlenet", 6_998_552),
     ("squeezenet1.0", 1_248_424),
     ("squeezenet1.1", 1_235_496),
+    ("vgg16", 138_357_544),
+    ("vgg16-torchvision", 138_357_544),
   ],
 )
 def test_parameter_count(name, count):
@@ -60,13 +62,6 @@ def test_parameter_count(name, count):
       "conv4 13 256, conv5 13 256, pool5 6 256",
     ),
     (
-      VGG16Convolutions(),
-      224,
-      "conv1_2 224 64, pool1 112 64, conv2_2 112 128, pool2 56 128, "
-      "conv3_3 56 256, pool3 28 256, conv4_3 28 512, pool4 14 512, "
-      "conv5_3 14 512",
-    ),
-    (
       SqueezeNet(version="1.0"),
       227,
       "conv1 111 96, pool1 55 96, fire2/concat 55 128, fire4/concat 55 256, "
@@ -79,10 +74,21 @@ def test_parameter_count(name, count):
       "conv1 113 64, pool1 56 64, pool3 28 128, pool5 14 256, "
       "fire9/concat 14 512, conv10 14 1000, pool10 1 1000",
     ),
+    (
+      VGG16(),
+      224,
+      "conv1_1 224 64, conv1_2 224 64, pool1 112 64, conv2_2 112 128, "
+      "pool2 56 128, conv3_3 56 256, pool3 28 256, conv4_3 28 512, "
+      "pool4 14 512, conv5_3 14 512, pool5 7 512",
+    ),
   ],
   ids=[
-    *("caffenet", "alexnet", "torchvision", "vgg16"),
-    *("squeezenet1.0", "squeezenet1.1"),
+    "caffenet",
+    "alexnet",
+    "torchvision",
+    "squeezenet1.0",
+    "squeezenet1.1",
+    "vgg16",
   ],
 )
 def test_activation_shapes(module, size, expected):
@@ -153,6 +159,55 @@ def test_googlenet_is_its_prototxt_layer_for_layer(shared_data):
       assert value == pytest.approx(settings[name], rel=1e-6)
 
 
+def _vgg16_prototxt():
+  """VGG's table 1, column D, as the deploy.prototxt spells it."""
+  row = "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M"
+  text = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 224 input_dim: 224'
+  source, stage, place = "data", 1, 1
+  for entry in row.split():
+    if entry == "M":
+      name, stage, place = f"pool{stage}", stage + 1, 1
+      text += f"""
+        layer {{ bottom: "{source}" top: "{name}" name: "{name}" type: "Pooling"
+          pooling_param {{ pool: MAX kernel_size: 2 stride: 2 }} }}"""
+    else:
+      name, relu = f"conv{stage}_{place}", f"relu{stage}_{place}"
+      place += 1
+      text += f"""
+        layer {{ bottom: "{source}" top: "{name}" name: "{name}"
+          type: "Convolution" convolution_param {{
+            num_output: {entry} pad: 1 kernel_size: 3 }} }}
+        layer {{ bottom: "{name}" top: "{name}" name: "{relu}"
+          type: "ReLU" }}"""
+    source = name
+  for name, features in (("fc6", 4096), ("fc7", 4096), ("fc8", 1000)):
+    text += f"""
+      layer {{ bottom: "{source}" top: "{name}" name: "{name}"
+        type: "InnerProduct" inner_product_param {{ num_output: {features} }} }}
+      """
+    if name != "fc8":
+      text += f"""
+        layer {{ bottom: "{name}" top: "{name}" name: "r{name}" type: "ReLU" }}
+        layer {{ bottom: "{name}" top: "{name}" name: "d{name}" type: "Dropout"
+          dropout_param {{ dropout_ratio: 0.5 }} }}"""
+    source = name
+  return (
+    text + 'layer { bottom: "fc8" top: "prob" name: "prob" type: "Softmax" }'
+  )
+
+
+def test_vgg16_is_its_prototxt(caffe_files):
+  net = caffe_files.net(_vgg16_prototxt())
+  layers, shape, output, _ = build_graph(reader.read_net(net))
+  known = ARCHITECTURES["vgg16"]
+  assert (shape, output) == (known.input.shape, known.output)
+  # The ReLUs alone have other names.
+  named = [layer for layer in layers if layer.kind != "relu"]
+  assert named == [x for x in VGG16().layers() if x.kind != "relu"]
+  relus = [layer._replace(name="") for layer in layers]
+  assert relus == [layer._replace(name="") for layer in VGG16().layers()]
+
+
 @pytest.mark.parametrize("make", [CaffeNet, AlexNet, TorchvisionAlexNet])
 def test_module_runs_by_itself(make):
   module = make(width=1 / 32, classes=5)
@@ -184,4 +239,4 @@ def test_blobs_are_told_from_shallow_to_deep(squeezenet):
   assert set(order) == set(squeezenet.shapes)
   places = [order.index(name) for name in ("conv1", "pool1", "fire2/concat")]
   assert places == sorted(places)
-  assert squeezenet.replace(layers=()).order == tuple(squeezenet.shapes)
+  assert squeezenet.replace(layers=()).order == order

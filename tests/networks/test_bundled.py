@@ -70,8 +70,8 @@ def test_googlenet_in_16_bits_is_googlenet(shared_data):
   jax.tree.map(same, network.params, whole.params)
   pixels = jdeepvis.read_picture(zoo.third_party() / "photos" / "chelsea.jpg")
   image = jdeepvis.preprocess(pixels, network.input)[None]
-  blobs = network.apply(network.params, image)
-  for name, expected in whole.apply(whole.params, image).items():
+  blobs = network(image)
+  for name, expected in whole(image).items():
     scale = np.abs(expected).max()
     np.testing.assert_allclose(blobs[name], expected, atol=4e-3 * scale)
 
@@ -96,7 +96,7 @@ def test_googlenet_has_the_published_size():
 def test_a_concat_of_rectified_maps_knows_both_sides():
   network = jdeepvis.load_network("googlenet")
   image = jax.random.normal(jax.random.key(0), (1, 224, 224, 3)) * 40
-  blobs = network.apply(network.params, image, until="inception_3a/output")
+  blobs = network(image, until="inception_3a/output")
   before = np.asarray(blobs["inception_3a/output/pre"])
   assert (before < 0).any()
   np.testing.assert_array_equal(
@@ -123,7 +123,7 @@ def test_alexnet_is_torchvisions_convolution_by_convolution():
   )
   pixels = jdeepvis.read_picture(zoo.third_party() / "photos" / "chelsea.jpg")
   image = jdeepvis.preprocess(pixels, network.input)
-  blobs = network.apply(network.params, image[None])
+  blobs = network(image[None])
   x = ((image + network.input.mean) / 255 - MEAN) / DEVIATION
   kernels = {name: leaf["kernel"] for name, leaf in network.params.items()}
   kernels["conv1"] = kernel

@@ -1,11 +1,13 @@
 """Foreign files to one file that loads by itself."""
 
+import functools
 import json
 import pickle
 import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -13,7 +15,7 @@ from safetensors.numpy import save_file
 import jdeepvis
 from jdeepvis.networks import convert, foreign, weights
 from jdeepvis.networks.architectures import ARCHITECTURES
-from jdeepvis.networks.graph import random_weights
+from jdeepvis.networks.graph import infer_shapes, random_weights
 from jdeepvis.types import JdeepvisError
 
 _NET = """
@@ -38,7 +40,7 @@ def _images(network, count=2):
 
 def _equal(first, second):
   images = _images(first)
-  ours, theirs = (net.apply(net.params, images) for net in (first, second))
+  ours, theirs = (net(images) for net in (first, second))
   assert ours.keys() == theirs.keys()
   for blob, values in ours.items():
     np.testing.assert_allclose(values, theirs[blob], rtol=1e-6, atol=1e-6)
@@ -75,8 +77,8 @@ def test_pixels_are_folded_exactly(caffe_files):
   plain, _ = convert.read_caffe(net, model, bgr=False)
   folded, _ = convert.read_caffe(net, model, scale=0.25)
   images = _images(plain)
-  expected = plain.apply(plain.params, 0.25 * images[..., ::-1])["fc"]
-  found = folded.apply(folded.params, images)["fc"]
+  expected = plain(0.25 * images[..., ::-1])["fc"]
+  found = folded(images)["fc"]
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
   assert folded.layers == plain.layers
 
@@ -103,46 +105,95 @@ def test_pixels_are_a_layer_where_not_only_weights_read_them(caffe_files):
   plain, _ = convert.read_caffe(net, model, bgr=False)
   folded, _ = convert.read_caffe(net, model, scale=0.25)
   images = _images(plain)
-  expected = plain.apply(plain.params, 0.25 * images[..., ::-1])["fc"]
-  np.testing.assert_allclose(
-    folded.apply(folded.params, images)["fc"], expected, rtol=1e-5
-  )
+  expected = plain(0.25 * images[..., ::-1])["fc"]
+  np.testing.assert_allclose(folded(images)["fc"], expected, rtol=1e-5)
   assert folded.layers[0].kind == "pixels"
 
 
-def test_torchvision_alexnet(tmp_path):
-  known = ARCHITECTURES["alexnet-torchvision"]
-  random = random_weights(known.module().layers(), known.input.shape)
+@pytest.fixture(params=["alexnet-torchvision", "vgg16-torchvision"])
+def torchvision(request, monkeypatch):
+  """A narrow network of theirs, random weights, and their tensors of these."""
+  name = request.param
+  known = ARCHITECTURES[name]
+  known = known._replace(module=functools.partial(known.module, width=1 / 16))
+  for place in (convert, weights):
+    monkeypatch.setattr(place, "ARCHITECTURES", {name: known})
+  layers = known.module().layers()
+  random = random_weights(layers, known.input.shape)
+  last = infer_shapes(layers, known.input.shape).blobs["pool5"]
   tensors = {}
-  for name, ours in foreign.TORCHVISION_NAMES.items():
+  for theirs, ours in foreign.TORCHVISION_NAMES[name].items():
     kernel = random[ours]["kernel"]
-    if kernel.ndim == 4:
+    if ours == "fc6":
+      # What enters it is a map, channels first: a convolution of its size.
+      kernel = kernel.reshape(*last, -1).transpose(3, 2, 0, 1)
+      kernel = kernel.reshape(len(kernel), -1)
+    elif kernel.ndim == 4:
       kernel = kernel.transpose(3, 2, 0, 1)
-    elif ours == "fc6":
-      kernel = kernel.reshape(6, 6, 256, -1).transpose(3, 2, 0, 1)
-      kernel = kernel.reshape(4096, -1)
     else:
       kernel = kernel.T
-    tensors[f"{name}.weight"] = np.ascontiguousarray(kernel)
-    tensors[f"{name}.bias"] = random[ours]["bias"]
-  path = tmp_path / "alexnet.safetensors"
+    tensors[f"{theirs}.weight"] = np.ascontiguousarray(kernel)
+    tensors[f"{theirs}.bias"] = random[ours]["bias"]
+  return name, random, tensors
+
+
+def test_networks_of_torchvision(torchvision, tmp_path):
+  name, random, tensors = torchvision
+  path = tmp_path / "weights.safetensors"
   save_file(tensors, path)
-  params = convert.read_architecture("alexnet-torchvision", path).params
-  for layer in ("conv2", "fc6", "fc8"):
-    np.testing.assert_array_equal(
-      params[layer]["kernel"], random[layer]["kernel"]
-    )
+  params = convert.read_architecture(name, path).params
+  assert params.keys() == random.keys()
+  first = next(iter(random))
+  for layer in random.keys() - {first}:
+    for leaf, values in random[layer].items():
+      np.testing.assert_array_equal(params[layer][leaf], values)
   # One pixel unit is 1 / (255 * deviation) of torchvision's.
   deviation = np.array([0.229, 0.224, 0.225])[:, None]
   np.testing.assert_allclose(
-    params["conv1"]["kernel"] * 255 * deviation,
-    random["conv1"]["kernel"],
+    params[first]["kernel"] * 255 * deviation,
+    random[first]["kernel"],
     rtol=1e-5,
   )
+  # Fewer digits on the way are fewer digits here, not another type.
+  for kind in (np.float16, jnp.bfloat16):
+    save_file({key: x.astype(kind) for key, x in tensors.items()}, path)
+    short = convert.read_architecture(name, path).params
+    for layer, leaves in short.items():
+      for leaf, values in leaves.items():
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, params[layer][leaf], 1e-2, 1e-4)
   del tensors["features.0.bias"]
   save_file(tensors, path)
   with pytest.raises(JdeepvisError, match=r"differs in features\.0\.bias"):
-    foreign.read_torchvision(path)
+    convert.read_architecture(name, path)
+
+
+def test_torchvision_without_torch(torchvision, tmp_path):
+  name, random, tensors = torchvision
+  torch = pytest.importorskip("torch")
+  path = tmp_path / "weights.pth"
+  tensors = {key: torch.from_numpy(value) for key, value in tensors.items()}
+  for new in (True, False):
+    torch.save(tensors, path, _use_new_zipfile_serialization=new)
+    params = convert.read_architecture(name, path).params
+    for layer in ("fc6", "fc8"):
+      np.testing.assert_array_equal(
+        params[layer]["kernel"], random[layer]["kernel"]
+      )
+
+
+def test_places_of_vgg16_layers_in_torchvision():
+  """A convolution and its ReLU are two entries of theirs, a pooling one."""
+  places, place = {}, 0
+  for stage, count in enumerate((2, 2, 3, 3, 3), 1):
+    for layer in range(1, count + 1):
+      places[f"features.{place}"] = f"conv{stage}_{layer}"
+      place += 2
+    place += 1
+  names = dict(foreign.TORCHVISION_NAMES["vgg16-torchvision"])
+  for key in ("classifier.0", "classifier.3", "classifier.6"):
+    del names[key]
+  assert names == places
 
 
 def test_pickle_of_the_bundled_network(tmp_path):
@@ -161,12 +212,16 @@ def test_pickle_of_the_bundled_network(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["caffenet", "alexnet", "squeezenet1.0"])
-def test_unbundled_weights_are_told_where(name):
+@pytest.mark.parametrize(
+  "name", ["caffenet", "alexnet", "squeezenet1.0", "vgg16"]
+)
+def test_unbundled_weights_are_told_where(name, monkeypatch, tmp_path):
+  monkeypatch.setenv("JDEEPVIS_WEIGHTS", str(tmp_path))
   with pytest.raises(JdeepvisError) as raised:
     jdeepvis.load_network(name)
   sentence = str(raised.value)
   assert f"--net={name}" in sentence and ".caffemodel" in sentence
+  assert f"--download={name}" in sentence and "download=True" in sentence
   assert sentence.count("http") == 1 and sentence.endswith(".")
 
 
@@ -175,9 +230,7 @@ def test_a_prototxt_wants_weights(caffe_files):
   with pytest.raises(JdeepvisError, match="without its weights"):
     jdeepvis.load_network(net)
   network = jdeepvis.load_network(net, weights="random")
-  gradient = jax.grad(lambda x: network.apply(network.params, x)["fc"][0, 1])(
-    _images(network, 1)
-  )
+  gradient = jax.grad(lambda x: network(x)["fc"][0, 1])(_images(network, 1))
   assert np.abs(gradient).max() > 0
   with pytest.raises(JdeepvisError, match="5 classes apart, but there are 4"):
     jdeepvis.load_network(net, weights="random", labels=tuple("abcd"))

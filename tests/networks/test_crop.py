@@ -140,14 +140,14 @@ def test_places_away_from_the_border_share_one_program():
   network = residual()
   traces = []
 
-  def traced(apply, params, image):
+  @jax.jit
+  def run(network, image):
     traces.append(None)
-    return apply(params, image)
+    return network(image)
 
-  run = jax.jit(traced, static_argnums=0)
   for position in [(4, 3), (4, 4), (5, 4), (0, 0)]:
     cropped = crop(network, "c", position)
-    run(cropped.apply, cropped.params, jnp.ones((1, *cropped.input.shape)))
+    run(cropped, jnp.ones((1, *cropped.input.shape)))
   assert len(traces) == 2
 
 
@@ -159,8 +159,8 @@ def test_past_an_inner_product_the_crop_is_the_whole(blob):
   image = np.float32(np.random.default_rng(0).normal(0, 50, (1, 227, 227, 3)))
   name = find_layer(network, blob)
   np.testing.assert_array_equal(
-    cropped.apply(cropped.params, image)[name],
-    network.apply(network.params, image)[name],
+    cropped(image)[name],
+    network(image)[name],
   )
 
 
@@ -229,8 +229,8 @@ def test_a_crop_can_be_cropped():
   assert twice.input.shape == once.input.shape
   image = np.float32(np.random.default_rng(0).normal(size=once.input.shape))
   np.testing.assert_array_equal(
-    twice.apply(twice.params, image[None])["c"],
-    once.apply(once.params, image[None])["c"],
+    twice(image[None])["c"],
+    once(image[None])["c"],
   )
   inner = crop(once, "a1", None)
   assert max(differences(once, "a1", (1, 1))) < 1e-4
@@ -254,7 +254,7 @@ def test_average_pooling_divides_as_caffe_does():
   table = pool("average_pooling", "pool", "data", kernel, stride, pad)
   network = random_network(table, (*size, 1))
   image = np.float32(np.random.default_rng(0).normal(0, 1, (*size, 1)))
-  found = network.apply({}, image[None])["pool"][0]
+  found = network(image[None])["pool"][0]
   assert found.shape == (4, 5, 1)
   for row, column in np.ndindex(*found.shape[:2]):
     top, left = row * stride[0] - pad[0], column * stride[1] - pad[1]

@@ -53,7 +53,7 @@ def test_pixels_that_are_turned_and_scaled_count():
     table, network.params, (9, 9, 3), reverse=True, scale=0.5
   )
   assert layers[0].kind == "pixels"
-  turned = network._replace(
+  turned = network.replace(
     apply=GraphApply(layers), layers=layers, params=params
   )
   (found,) = linear_filters(turned, "a", [2])

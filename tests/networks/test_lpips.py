@@ -56,7 +56,7 @@ def test_convolutions_of_lpips(net, tmp_path):
   pixels = rng.uniform(0, 255, network.input.shape)
   image = np.float32(pixels - network.input.mean)[None]
   pre = first.outputs[0]
-  found = network.apply(network.params, image, until=pre)[pre][0, ..., 5]
+  found = network(image, until=pre)[pre][0, ..., 5]
   x = (pixels / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
   pad, stride = first.pad[0], first.stride[0]
   expected = signal.correlate(

@@ -38,7 +38,7 @@ def test_no_more_than_xla_counts():
   """XLA counts the rectifiers too, and no products with the padding."""
   network = small_networks.caffenet()
   image = np.zeros((1, *network.input.shape), np.float32)
-  lowered = jax.jit(network.apply).lower(network.params, image)
+  lowered = jax.jit(lambda network, image: network(image)).lower(network, image)
   told = lowered.compile().cost_analysis()["flops"]
   counted = sum(count_operations(network).values())
   assert 0.8 * told < counted < 1.2 * told
@@ -51,10 +51,10 @@ def test_a_mean_of_a_convolution_is_the_convolution_of_a_mean():
   images = np.random.default_rng(0).normal(0, 30, shape).astype(np.float32)
 
   def written_out(images):
-    return network.apply(network.params, images)["conv10/pre"].mean((1, 2))[0]
+    return network(images)["conv10/pre"].mean((1, 2))[0]
 
   def fewer(images):
-    return network.apply(network.params, images)["scores"][0, 0, 0]
+    return network(images)["scores"][0, 0, 0]
 
   np.testing.assert_allclose(fewer(images), written_out(images), rtol=1e-4)
   got, expected = (
@@ -69,5 +69,5 @@ def test_a_mean_of_a_convolution_is_the_convolution_of_a_mean():
   assert count_operations(network, "prob")["conv10"] > until["conv10"]
 
   given = {"conv10/pre": np.full((2, 3, 4, 9), 5, np.float32)}
-  blobs = network.apply(network.params, images, given=given)
+  blobs = network(images, given=given)
   np.testing.assert_array_equal(blobs["scores"], np.full((2, 1, 1, 9), 5))

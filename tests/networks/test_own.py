@@ -23,7 +23,9 @@ from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
 DOC = Path(__file__).parents[2] / "docs" / "own_models.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
+*EXAMPLES, CHECKPOINTS = re.findall(
+  r"```python\n(.*?)```", DOC.read_text(), re.DOTALL
+)
 SPEC = InputSpec((8, 6, 3), np.zeros(3, np.float32))
 
 
@@ -52,49 +54,48 @@ def test_examples_name_their_blobs(example):
 
 def test_examples_take_weights_as_arguments(example):
   images = _images(example.input)
-  program = jax.jit(example.apply)
-  found = program(example.params, images)["scores"]
-  zeros = jax.tree.map(jnp.zeros_like, example.params)
+  program = jax.jit(lambda network, images: network(images))
+  found = program(example, images)["scores"]
+  zeros = jax.tree.map(jnp.zeros_like, example)
   np.testing.assert_allclose(found.shape, (2, 10))
   assert jnp.abs(found).max() > 0.1
   np.testing.assert_allclose(program(zeros, images)["scores"], 0)
-  text = program.lower(example.params, images).as_text()
+  text = program.lower(example, images).as_text()
   assert len(text) < 100_000
 
 
 def test_examples_are_hashable_and_share_one_trace(example):
   traces = []
 
-  def run(apply, params, images):
+  @jax.jit
+  def run(network, images):
     traces.append(None)
-    return apply(params, images)
+    return network(images)
 
-  program = jax.jit(run, static_argnums=0)
   images = _images(example.input)
-  program(example.apply, example.params, images)
-  program(example.apply, example.params, images + 1)
+  run(example, images)
+  run(example, images + 1)
   assert len(traces) == 1
-  assert hash(example.apply) == hash(example.apply)
 
 
 def test_examples_honour_relu(example):
   images = _images(example.input)
-  rectified = example.apply(example.params, images)["scores"]
-  linear = example.apply(example.params, images, relu=lambda x: x)["scores"]
+  rectified = example(images)["scores"]
+  linear = example(images, relu=lambda x: x)["scores"]
   assert jnp.abs(rectified - linear).max() > 0.1
 
 
 def test_examples_until_gives_those_blobs_alone(example):
   images = _images(example.input)
-  everything = example.apply(example.params, images)
-  alone = example.apply(example.params, images, until="scores")
+  everything = example(images)
+  alone = example(images, until="scores")
   assert alone.keys() == {"scores"}
   np.testing.assert_array_equal(alone["scores"], everything["scores"])
 
 
 def test_rebuilt_models_share_their_program():
   for source in EXAMPLES[:3]:
-    first, second = _models(source)
+    first, second = map(jax.tree.structure, _models(source))
     assert first == second
     assert hash(first) == hash(second)
 
@@ -103,9 +104,21 @@ def _models(source):
   """The same class twice, as after loading another checkpoint."""
   scope = {"__name__": "example"}
   exec(source, scope)
-  first = scope["network"].apply
+  first = scope["network"]
   exec(source.splitlines()[-1], scope)
-  return first, scope["network"].apply
+  return first, scope["network"]
+
+
+def test_the_checkpoints_of_an_example():
+  scope = {"__name__": "example"}
+  exec(EXAMPLES[3] + CHECKPOINTS, scope)
+  weights = np.asarray(scope["params"]["hidden"])[:, 12]
+  whole = weights.sum()
+  np.testing.assert_allclose(
+    scope["growing"], whole * np.float32([0.1, 0.5, 1]), rtol=1e-4
+  )
+  expected = np.outer(np.ones(784), np.eye(64)[12])
+  np.testing.assert_allclose(scope["by_weights"], expected)
 
 
 class _Block(nn.Module):
@@ -142,7 +155,7 @@ def test_linen_nested_shared_and_dict_results():
     "head/scores",
   }
   images = _images(SPEC)
-  blobs = network.apply(variables, images)
+  blobs = network(images)
   expected = model.apply(variables, images, train=False)
   np.testing.assert_allclose(blobs["map"], expected["map"], rtol=1e-6)
   np.testing.assert_allclose(blobs["dense/call1"], blobs["map"], rtol=1e-6)
@@ -151,6 +164,35 @@ def test_linen_nested_shared_and_dict_results():
     images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
   )
   np.testing.assert_allclose(blobs["block/conv"], conv, atol=1e-3)
+
+
+class _Backwards(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    x = nn.relu(nn.Conv(4, (3, 3), name="zeta")(x))
+    x = nn.Conv(4, (3, 3), name="beta")(x)
+    return nn.Dense(4, name="scores")(x.mean((1, 2)))
+
+
+def test_blobs_are_listed_as_they_are_computed():
+  model = _Backwards()
+  variables = model.init(jax.random.key(0), jnp.zeros((1, *SPEC.shape)))
+  network = from_linen(model, variables, SPEC, output="scores")
+  assert network.order == ("zeta", "beta", "scores", "output")
+  network = from_equinox(_EquinoxBackwards(jax.random.key(0)), SPEC)
+  assert network.order == ("zeta", "beta", "output")
+
+
+class _EquinoxBackwards(eqx.Module):
+  beta: eqx.nn.Conv2d
+  zeta: eqx.nn.Conv2d
+
+  def __init__(self, key):
+    self.beta = eqx.nn.Conv2d(4, 4, 3, key=key)
+    self.zeta = eqx.nn.Conv2d(3, 4, 3, key=key)
+
+  def __call__(self, image):
+    return self.beta(self.zeta(image)).mean((1, 2))
 
 
 class _NNXNested(nnx.Module):
@@ -177,7 +219,7 @@ def test_nnx_lists_shared_layers_and_state():
     "output",
   }
   images = _images(SPEC)
-  found = jax.jit(network.apply)(network.params, images)["output"]
+  found = network(images)["output"]
   np.testing.assert_allclose(found, model(images), rtol=1e-5, atol=1e-5)
 
 
@@ -215,7 +257,7 @@ def test_equinox_nested_shared_and_inner_vmap():
     "output": (4,),
   }
   images = _images(SPEC)
-  blobs = jax.jit(network.apply)(network.params, images)
+  blobs = network(images)
   first = jnp.moveaxis(images, -1, 1)
   np.testing.assert_allclose(
     blobs["output"], jax.vmap(model)(first), rtol=1e-5, atol=1e-4
@@ -237,7 +279,7 @@ def test_equinox_nested_shared_and_inner_vmap():
 def test_other_rectifiers_are_refused_where_the_model_has_its_own(network):
   network = network()
   with pytest.raises(JdeepvisError, match="keyword relu"):
-    network.apply(network.params, _images(SPEC), relu=lambda x: x)
+    network(_images(SPEC), relu=lambda x: x)
 
 
 def _mean_of_rectified(params, images):
@@ -246,7 +288,7 @@ def _mean_of_rectified(params, images):
 
 def test_until_keeps_the_side_before_the_relu():
   network = _example(EXAMPLES[3])
-  blobs = network.apply(network.params, _images(network.input), until="hidden")
+  blobs = network(_images(network.input), until="hidden")
   assert blobs.keys() == {"hidden", "hidden/pre"}
 
 

@@ -14,12 +14,12 @@ import jdeepvis
 def programs(network):
   """How XLA is asked for the value and for the gradient of a class."""
 
-  def score(params, image):
-    return network.apply(params, image)[network.output].sum()
+  def score(network, image):
+    return network(image)[network.output].sum()
 
   image = jnp.zeros((1, *network.input.shape))
   for function in (score, jax.grad(score, 1), jax.jit(jax.grad(score, 1))):
-    yield jax.jit(function).lower(network.params, image).as_text()
+    yield jax.jit(function).lower(network, image).as_text()
 
 
 @pytest.mark.parametrize("precision", ["default", "high", "highest"])

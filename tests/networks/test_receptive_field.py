@@ -87,7 +87,7 @@ def test_field_is_the_support_of_the_gradient(make):
     @jax.jit
     @jax.grad
     def gradient(image, position=position):
-      blobs = network.apply(network.params, image[None], relu=lambda x: x)
+      blobs = network(image[None], relu=lambda x: x)
       return blobs[layer][(0, *position)].sum()
 
     support = np.zeros(network.input.shape[:2], bool)
@@ -103,9 +103,9 @@ def test_field_is_the_support_of_the_gradient(make):
 def test_a_rim_sees_one_pixel_for_want_of_any():
   network = with_rim()
   assert receptive_field(network, "rim/pre", (0, 0)) == (0, 0, 3, 3)
-  gradient = jax.grad(
-    lambda image: network.apply(network.params, image)["rim/pre"][0, 0, 0].sum()
-  )(jnp.ones((1, *network.input.shape)))
+  gradient = jax.grad(lambda image: network(image)["rim/pre"][0, 0, 0].sum())(
+    jnp.ones((1, *network.input.shape))
+  )
   assert not jnp.any(gradient)
   with pytest.raises(JdeepvisError, match="does not show"):
     numerical_receptive_field(network, "rim/pre", (0, 0))

@@ -34,7 +34,7 @@ def test_the_linen_module_takes_the_bundled_weights(squeezenet):
   module = SqueezeNet()
   variables = {"params": squeezenet.params}
   theirs = module.apply(variables, image, until="fire4/concat")["fire4/concat"]
-  ours = squeezenet.apply(squeezenet.params, image)["fire4/concat"]
+  ours = squeezenet(image)["fire4/concat"]
   np.testing.assert_array_equal(theirs, ours)
 
 
@@ -56,9 +56,9 @@ def test_a_free_photograph_gives_the_golden_outputs(squeezenet):
 
 def test_stopping_early_gives_the_same_blobs(squeezenet):
   image = jnp.full((1, 227, 227, 3), 20.0)
-  whole = squeezenet.apply(squeezenet.params, image)
+  whole = squeezenet(image)
   for layer in ("pool1", "fire3/concat", "conv10/pre"):
-    part = squeezenet.apply(squeezenet.params, image, until=layer)
+    part = squeezenet(image, until=layer)
     assert "prob" not in part
     for name, blob in part.items():
       np.testing.assert_array_equal(blob, whole[name])
@@ -66,9 +66,7 @@ def test_stopping_early_gives_the_same_blobs(squeezenet):
 
 def test_another_rectifier_takes_the_place_of_relu(squeezenet):
   image = jnp.full((1, 227, 227, 3), 20.0)
-  blobs = squeezenet.apply(
-    squeezenet.params, image, until="conv1", relu=lambda x: x + 1
-  )
+  blobs = squeezenet(image, until="conv1", relu=lambda x: x + 1)
   np.testing.assert_array_equal(blobs["conv1"], blobs["conv1/pre"] + 1)
 
 

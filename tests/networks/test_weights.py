@@ -78,8 +78,8 @@ def test_what_is_written_is_read(network, written):
   assert read.labels == network.labels
   assert (read.output, read.layers) == (network.output, network.layers)
   image = jnp.ones((1, 227, 227, 3))
-  expected = network.apply(network.params, image, until="pool1")
-  found = read.apply(read.params, image, until="pool1")
+  expected = network(image, until="pool1")
+  found = read(image, until="pool1")
   jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 

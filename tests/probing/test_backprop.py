@@ -28,7 +28,7 @@ def images():
 
 
 def test_the_network_by_hand_is_the_network(network, images):
-  blobs = network.apply(network.params, images)
+  blobs = network(images)
   for i, image in enumerate(images):
     for name, values in numpy_network.forward(network.params, image).items():
       if name != "switches":
@@ -65,8 +65,8 @@ def test_the_rules_differ(network, images):
 @pytest.mark.parametrize("rule", backprop.RULES)
 def test_normalisation_passed_as_by_hand(network, images, rule):
   passing = backprop.pass_normalisation(network)
-  values = network.apply(network.params, images)["fc3"]
-  same = passing.apply(network.params, images)["fc3"]
+  values = network(images)["fc3"]
+  same = passing(images)["fc3"]
   np.testing.assert_array_equal(same, values)
   seed = np.ones((3, 5), np.float32)
   views = backprop.backward(passing, images, "fc3", seed, rule=rule)
@@ -99,7 +99,7 @@ def test_a_window_of_zeros_goes_to_its_first_cell():
 
 
 def test_a_unit_that_is_off_has_a_view_of_its_own(network, images):
-  values = network.apply(network.params, images)["conv2"]
+  values = network(images)["conv2"]
   i, row, column, unit = np.argwhere(np.asarray(values) == 0)[0]
   seed = backprop.point_seed(
     values[i : i + 1], np.array([unit]), np.array([[row, column]])
@@ -137,7 +137,7 @@ def test_saliency_and_gradient_times_input_of_a_linear_classifier():
   seed = backprop.point_seed(np.zeros((2, 4)), classes)
   parts = backprop.gradient_times_input(network, images, "scores", seed)
   np.testing.assert_allclose(parts, weights * images, rtol=1e-6)
-  scores = network.apply(network.params, images)["scores"]
+  scores = network(images)["scores"]
   np.testing.assert_allclose(
     parts.sum((1, 2, 3)) + bias[classes],
     scores[np.arange(2), classes],
@@ -161,7 +161,7 @@ def test_seeds():
 
 
 def test_vmap_over_units_is_a_loop(network, images):
-  values = network.apply(network.params, images)["conv2"]
+  values = network(images)["conv2"]
 
   def view(unit):
     seed = backprop.map_seed(values, jnp.full(3, unit))

@@ -34,7 +34,7 @@ def by_hand(network, image, layer, position, size, stride):
   for i, (down, right) in enumerate(itertools.product(downs, rights)):
     top, left = down - size // 2, right - size // 2
     covered[i, max(0, top) : top + size, max(0, left) : left + size] = 0
-  values = np.asarray(network.apply(network.params, covered)[layer])[..., 4]
+  values = np.asarray(network(covered)[layer])[..., 4]
   values = values[:, *position] if position else values.sum(axis=(1, 2))
   return values.reshape(len(downs), len(rights))
 

@@ -87,7 +87,7 @@ def test_a_viewer_seeds_one_cell(layer):
     assert np.abs(wanted).max() > 0
     np.testing.assert_allclose(views, wanted, atol=1e-6)
     blob = backprop.origin(network, layer)
-    seen = np.asarray(network.apply(network.params, images)[blob])
+    seen = np.asarray(network(images)[blob])
     np.testing.assert_allclose(
       values,
       (seen * seed).sum(axis=tuple(range(1, seen.ndim))),

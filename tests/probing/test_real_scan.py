@@ -22,7 +22,7 @@ def test_every_unit_is_bit_equal_to_brute_force(shared_data, squeezenet):
   top = last.collect().survey.top
   assert not (top.image < 0).any()
 
-  apply = jax.jit(lambda p, x: squeezenet.apply(p, x, until=layers))
+  run = jax.jit(lambda network, x: network(x, until=layers))
   peaks = {name: [] for name in layers}
   cells = {name: [] for name in layers}
   for first in range(0, 100, BATCH):
@@ -30,7 +30,7 @@ def test_every_unit_is_bit_equal_to_brute_force(shared_data, squeezenet):
     pixels = np.zeros((BATCH, *squeezenet.input.shape), np.float32)
     for place, number in enumerate(numbers):
       pixels[place] = images.read_image(listing, number, squeezenet.input)[0]
-    blobs = apply(squeezenet.params, pixels)
+    blobs = run(squeezenet, pixels)
     for name in layers:
       values = np.asarray(blobs[name])[: len(numbers)]
       values = values.reshape(len(numbers), -1, values.shape[-1])

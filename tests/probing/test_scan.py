@@ -49,7 +49,7 @@ def test_the_scan_is_a_brute_force_pass(listing):
   assert np.flatnonzero(found.faults).tolist() == [21]
   numbers = [i for i in range(50) if i != 21]
   pixels = [images.read_image(listing, i, network.input)[0] for i in numbers]
-  blobs = network.apply(network.params, np.stack(pixels))
+  blobs = network(np.stack(pixels))
   slices = top_patches.layer_slices(network, LAYERS)
   for name in LAYERS:
     values = np.asarray(blobs[name]).reshape(

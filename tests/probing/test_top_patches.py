@@ -167,12 +167,12 @@ def test_a_networks_units_are_those_of_its_activations():
   pixels = np.float32(rng.normal(0, 60, (12, *network.input.shape)))
   slices = top_patches.layer_slices(network, layers)
   survey = top_patches.begin(slices["prob"].stop, 5, 2)
-  apply = jax.jit(network.apply)
+  run = jax.jit(lambda network, pixels: network(pixels))
   blobs = []
   for first in (0, 4, 8):
     images = np.arange(first, first + 4, dtype=np.int32)
     survey = _look(network, layers, survey, pixels[first : first + 4], images)
-    blobs.append(apply(network.params, pixels[first : first + 4]))
+    blobs.append(run(network, pixels[first : first + 4]))
   for name in layers:
     values = np.concatenate([np.asarray(part[name]) for part in blobs])
     wanted = brute_force(values, np.arange(12), 5)
@@ -184,10 +184,7 @@ def test_a_networks_units_are_those_of_its_activations():
     np.testing.assert_array_equal(got[slices["conv2"]], want)
 
 
-def _look(network, layers, survey, pixels, images):
-  probe = top_patches.make_probe(network, layers)
-  look = jax.jit(top_patches.look, static_argnums=0)
-  return look(probe, network.params, survey, pixels, images)
+_look = jax.jit(top_patches.look, static_argnums=1)
 
 
 def test_one_unit_that_never_fires_has_scores_of_zero():

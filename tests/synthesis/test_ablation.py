@@ -12,12 +12,12 @@ import pytest
 import scipy.stats
 
 import jdeepvis
-from jdeepvis.synthesis import ablation, recipes, summary
-from jdeepvis.synthesis.assembly import transform
+from jdeepvis.synthesis import ablation, recipes, summary, transforms
+from jdeepvis.synthesis.assembly import optimizer
 
-BASE = recipes.Recipe(
-  rate=4.0, decay=1e-3, blur=2.0, blur_end=0.5, scale=1.2, shift=0.0,
-  policy="rms", blur_every=2, steps=6,
+BASE = recipes.make_recipe(
+  transforms.scale_to_rms, 4.0, decay=1e-3, blur=2.0, blur_end=0.5, scale=1.2,
+  jitter=0.0, blur_every=2, steps=6,
 )  # fmt: skip
 
 
@@ -26,7 +26,9 @@ def structures(combinations):
 
 
 def test_a_grid_has_every_combination_in_one_program():
-  factors = ablation.parse_factors(["decay:0,1e-4,0.5", "total_variation:0,2"])
+  factors = ablation.parse_factors(
+    ["decay:0,1e-4,0.5", "total_variation:0,2"], BASE
+  )
   assert factors == {"decay": (0, 1e-4, 0.5), "total_variation": (0, 2)}
   combinations = ablation.grid(BASE, factors)
   assert [one.name for one in combinations] == [
@@ -35,7 +37,7 @@ def test_a_grid_has_every_combination_in_one_program():
   ]
   for one in combinations:
     assert one.strengths.keys() == factors.keys()
-    changed = dataclasses.replace(BASE, **one.strengths)
+    changed = BASE.replace(**one.strengths)
     assert one.recipe == changed and one.seed is None
     # Whole numbers too are leaves of one type.
     assert all(type(leaf) is float for leaf in jax.tree.leaves(one.recipe))
@@ -43,13 +45,17 @@ def test_a_grid_has_every_combination_in_one_program():
 
 
 def test_counts_are_static_and_whole():
-  factors = ablation.parse_factors(["steps:4,8", "blur_every:1,3", "decay:0,1"])
+  factors = ablation.parse_factors(
+    ["steps:4,8", "blur_every:1,3", "decay:0,1"], BASE
+  )
   combinations = ablation.grid(BASE, factors)
   assert len(combinations) == 8 and len(structures(combinations)) == 4
   for one in combinations:
     assert type(one.recipe.steps) is int
     assert one.recipe.steps == one.strengths["steps"]
-    assert one.recipe.blur_every == one.strengths["blur_every"]
+    assert (
+      one.recipe.strengths.get("blur_every", 1) == (one.strengths["blur_every"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,22 +76,22 @@ def test_counts_are_static_and_whole():
 )
 def test_factors_that_cannot_be_are_refused(texts, told):
   with pytest.raises(jdeepvis.JdeepvisError, match=told):
-    ablation.parse_factors(texts)
+    ablation.parse_factors(texts, BASE)
 
 
 def test_leaving_out_switches_off_one_at_a_time():
   whole, *others = ablation.leave_one_out(BASE, "ours")
   assert whole.name == "ours" and whole.recipe == BASE
-  # The shift is 0 already; rates and the blur's end are no priors.
+  # The jitter is 0 already; rates and the blur's end are no priors.
   assert whole.strengths == {"decay": 1e-3, "blur": 2.0, "scale": 1.2}
   off = {"decay": 0.0, "blur": 0.0, "scale": 1.0}
   assert [one.name for one in others] == [f"without {name}" for name in off]
   for one, (name, value) in zip(others, off.items(), strict=True):
     assert one.strengths == {name: value}
-    assert one.recipe == dataclasses.replace(BASE, **{name: value})
+    assert one.recipe == BASE.replace(**{name: value})
   assert len(structures([whole, *others])) == 1
   with pytest.raises(jdeepvis.JdeepvisError, match="'none' has no prior"):
-    ablation.leave_one_out(recipes.find_recipe("none"), "none")
+    ablation.leave_one_out(recipes.recipe("none"), "none")
 
 
 def test_an_annealed_blur_left_out_is_no_blur():
@@ -93,11 +99,11 @@ def test_an_annealed_blur_left_out_is_no_blur():
   spec = jdeepvis.InputSpec((9, 7, 3), np.float32([120, 120, 120]))
   image = jax.random.normal(jax.random.key(0), spec.shape)
   grad = jax.random.normal(jax.random.key(1), spec.shape)
-  off = dataclasses.replace(BASE, blur=0.0)
-  without = dataclasses.replace(BASE, blur=None)
+  off = BASE.replace(blur=0.0)
+  without = BASE.without("blur")
   images = []
   for recipe in (off, without):
-    chain = transform(recipe, spec)
+    chain = optimizer(recipe, spec)
     state = chain.init(image)
     moved = image
     for step in range(BASE.steps):
@@ -111,21 +117,26 @@ def test_an_annealed_blur_left_out_is_no_blur():
 
 def test_figure_3_sweeps_one_prior_at_a_time():
   combinations = ablation.figure_3(5, steps=40)
-  priors = {"decay": 0.5, "blur": 1, "small_contribution": 95, "small_norm": 95}
+  priors = {
+    "decay": 0.5,
+    "blur": 1,
+    "contribution_percentile": 95,
+    "norm_percentile": 95,
+  }
   swept = collections.defaultdict(list)
   for one in combinations:
     ((name, value),) = one.strengths.items()
     swept[name].append(one)
     for prior in priors:
       expected = value if prior == name else 0
-      assert getattr(one.recipe, prior) == expected
+      assert one.recipe.strengths[prior] == expected
     assert one.recipe.steps == 40
     assert ablation.figure_3(2)[0].recipe.steps == 1000
   assert swept.keys() == priors.keys()
   for name, most in priors.items():
     values = [one.strengths[name] for one in swept[name]]
     np.testing.assert_allclose(values, most * np.linspace(0, 1, 5))
-  often = [one.recipe.blur_every for one in swept["blur"]]
+  often = [one.recipe.strengths["blur_every"] for one in swept["blur"]]
   assert often == [10, 8, 7, 5, 4]
   # One program for each period of the blur.
   assert len(structures(combinations)) == 5
@@ -139,15 +150,14 @@ def test_a_constant_rate_runs_in_the_program_of_progress(scale):
   grad = scale * jax.random.normal(jax.random.key(0), spec.shape)
   image = jnp.zeros(spec.shape)
   ours = ablation.figure_3(2)[0].recipe
-  constant = dataclasses.replace(
-    ours, rate=100.0, max_rate=None, policy="constant"
-  )
+  step = recipes.Entry("rate", optax.scale_by_learning_rate, 100.0)
+  constant = dataclasses.replace(ours, step=step)
   updates = [
     chain.update(
       grad, chain.init(image), image, value=0.0, grad=grad, step=jnp.int32(1)
     )[0]
     for chain in (
-      transform(ours, spec), transform(constant, spec),
+      optimizer(ours, spec), optimizer(constant, spec),
     )
   ]  # fmt: skip
   np.testing.assert_array_equal(*updates)
@@ -159,9 +169,9 @@ SEARCH = {
   "steps": dict.fromkeys((250, 500, 750, 1000, 1500), 1),
   "blur": {0: 10, 0.3: 2, 0.4: 1, 0.5: 1, 1: 1},
   "blur_every": dict.fromkeys((1, 2, 3, 4), 1),
-  "small_norm": {0: 10, 10: 10, 20: 5, 30: 2, 50: 2, 80: 2, 90: 2},
-  "small_contribution": {0: 10, 10: 10, 20: 5, 30: 2, 50: 2, 80: 2, 90: 2},
-  "small_benefit": {0: 20, 10: 10, 20: 5, 30: 2, 50: 2, 80: 2, 90: 2},
+  "norm_percentile": {0: 10, 10: 10, 20: 5, 30: 2, 50: 2, 80: 2, 90: 2},
+  "contribution_percentile": {0: 10, 10: 10, 20: 5, 30: 2, 50: 2, 80: 2, 90: 2},
+  "benefit_percentile": {0: 20, 10: 10, 20: 5, 30: 2, 50: 2, 80: 2, 90: 2},
   "rate": dict.fromkeys((0.001, 0.01, 0.1, 1, 10, 100), 1),
   "max_rate": dict.fromkeys((1e2, 1e4, 1e6, 1e8), 1),
   "progress": dict.fromkeys((0.1, 0.2, 0.5, 1, 2, 5), 1),
@@ -191,10 +201,10 @@ def test_a_search_has_two_policies_and_a_seed_each(search):
   share = len(constant) / len(search)
   assert abs(share - 1 / 3) < 4 * (2 / 9 / len(search)) ** 0.5
   for one in constant:
-    assert one.recipe.max_rate == one.strengths["rate"]
+    assert one.recipe.strengths["max_rate"] == one.strengths["rate"]
   for one in progress:
-    assert one.recipe.max_rate == one.strengths["max_rate"]
-    assert one.recipe.rate == one.strengths["progress"]
+    assert one.recipe.strengths["max_rate"] == one.strengths["max_rate"]
+    assert one.recipe.strengths["rate"] == one.strengths["progress"]
   assert [one.seed for one in search] == list(range(len(search)))
   assert len({one.name for one in search}) == len(search)
 

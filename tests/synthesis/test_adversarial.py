@@ -146,13 +146,13 @@ def test_a_real_photograph_is_taken_for_another_class():
   network = small_networks.classifier()
   photo = read_picture(third_party() / "photos" / "chelsea.jpg")
   image = preprocess(photo, network.input)
-  scores = network.apply(network.params, image[None])["scores"].reshape(-1)
+  scores = network(image[None])["scores"].reshape(-1)
   first = int(np.argmax(scores))
   target = int(np.argsort(scores)[-2])
   found, reached = adversarial.smallest_change(network, image, target)
   assert reached
   # The network's own word counts, which here comes after a ReLU.
-  after = network.apply(network.params, np.asarray(found)[None])["prob"]
+  after = network(np.asarray(found)[None])["prob"]
   assert int(np.argmax(after)) == target != first
   # By the least change: a step along the sign that gets there is larger.
   near = float(jnp.sqrt(jnp.mean((found - image) ** 2)))
@@ -160,7 +160,7 @@ def test_a_real_photograph_is_taken_for_another_class():
     moved = adversarial.gradient_sign(
       network, image, target, size=size, targeted=True
     )
-    told = network.apply(network.params, np.asarray(moved)[None])["scores"]
+    told = network(np.asarray(moved)[None])["scores"]
     if int(np.argmax(told)) == target:
       break
   assert near < float(jnp.sqrt(jnp.mean((moved - image) ** 2))) + 0.3

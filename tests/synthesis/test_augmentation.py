@@ -1,4 +1,4 @@
-"""Views against SciPy and closed forms."""
+"""Augmentations against SciPy and closed forms."""
 
 import itertools
 
@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jdeepvis.synthesis.views import random_views, view
 from scipy.ndimage import affine_transform
+
+from jdeepvis.synthesis.augmentation import affine, random_affine
 
 
 @pytest.fixture
@@ -16,12 +17,12 @@ def image():
 
 
 def test_no_move_is_the_identity(image):
-  still = view(image, shift=jnp.zeros(2), scale=1.0)
+  still = affine(image, shift=jnp.zeros(2), scale=1.0)
   np.testing.assert_allclose(still, image, atol=1e-5)
 
 
 def test_a_whole_pixel_shift_moves_and_fills_with_the_mean(image):
-  moved = view(image, shift=jnp.array([2.0, -3.0]), scale=1.0)
+  moved = affine(image, shift=jnp.array([2.0, -3.0]), scale=1.0)
   np.testing.assert_allclose(moved[2:, :-3], image[:-2, 3:], atol=1e-4)
   assert not np.any(moved[:2]) and not np.any(moved[:, -3:])
 
@@ -50,7 +51,7 @@ def test_a_view_is_scipys_bilinear(image, scale, rotation):
     ],
     axis=-1,
   )
-  seen = view(
+  seen = affine(
     image,
     shift=jnp.asarray(shift, jnp.float32),
     scale=scale,
@@ -61,12 +62,12 @@ def test_a_view_is_scipys_bilinear(image, scale, rotation):
 
 def test_a_quarter_turn_is_numpys(image):
   square = image[:18]
-  turned = view(square, shift=jnp.zeros(2), scale=1.0, rotation=90.0)
+  turned = affine(square, shift=jnp.zeros(2), scale=1.0, rotation=90.0)
   np.testing.assert_allclose(turned, np.rot90(square), atol=2e-3)
 
 
 def test_the_gradient_is_the_adjoint(image):
-  """`<view'(y), e> = <y, view(e)>` for every pixel's e: the map is linear."""
+  """`<affine'(y), e> = <y, affine(e)>` for all e: the map is linear."""
   shape = (7, 6, 1)
   basis = jnp.eye(42).reshape(-1, *shape)
   given = jnp.asarray(image[: shape[0], : shape[1], :1])
@@ -74,7 +75,7 @@ def test_the_gradient_is_the_adjoint(image):
   @jax.jit
   def both(shift, scale, rotation):
     def look(image):
-      return view(image, shift=shift, scale=scale, rotation=rotation)
+      return affine(image, shift=shift, scale=scale, rotation=rotation)
 
     (back,) = jax.vjp(look, basis[0])[1](given)
     return back, jnp.sum(jax.vmap(look)(basis) * given, axis=(1, 2, 3))
@@ -95,7 +96,7 @@ def test_gradients_of_a_batch_are_each_views_own(image):
 
   def gradient(image, scale):
     def energy(image):
-      return jnp.sum(view(image, shift=jnp.ones(2), scale=scale) ** 2)
+      return jnp.sum(affine(image, shift=jnp.ones(2), scale=scale) ** 2)
 
     return jax.grad(energy)(image)
 
@@ -112,33 +113,37 @@ def test_rotations_are_uniform_up_to_the_largest():
   spot = np.exp(-((rows - 30) ** 2 + (columns - 50) ** 2) / 18)
   image = jnp.asarray(spot[..., None], jnp.float32)
 
-  def measure(key, image):
+  def measure(image):
     mass = jnp.sum(image)
     row = jnp.sum(image[..., 0] * rows) / mass - 30
     column = jnp.sum(image[..., 0] * columns) / mass - 30
     return jnp.rad2deg(jnp.arctan2(row, column))
 
-  score = random_views(measure, rotation=20.0)
+  def score(key, image):
+    return measure(random_affine(key, image, rotation=20.0))
+
   keys = jax.random.split(jax.random.key(0), 2000)
   angles = jax.jit(jax.vmap(score, in_axes=(0, None)))(keys, image)
   np.testing.assert_allclose(np.abs(angles).max(), 20, rtol=0.05)
   np.testing.assert_allclose(np.std(angles), 20 / 3**0.5, rtol=0.08)
 
 
-def test_random_views_have_the_spread_they_are_told():
+def test_random_moves_have_the_spread_they_are_told():
   """A spot's centre and mass tell each view's shift and scale."""
   rows, columns = np.mgrid[:61, :81]
   spot = np.exp(-((rows - 30) ** 2 + (columns - 40) ** 2) / 18)
   image = jnp.asarray(spot[..., None], jnp.float32)
 
-  def measure(key, image):
+  def measure(image):
     mass = jnp.sum(image)
     return mass, {
       "row": jnp.sum(image[..., 0] * rows) / mass,
       "column": jnp.sum(image[..., 0] * columns) / mass,
     }
 
-  score = random_views(measure, shift=0.05, scale=1.3)
+  def score(key, image):
+    return measure(random_affine(key, image, shift=0.05, scale=1.3))
+
   keys = jax.random.split(jax.random.key(0), 2000)
   mass, told = jax.jit(jax.vmap(score, in_axes=(0, None)))(keys, image)
   np.testing.assert_allclose(np.std(told["row"]), 0.05 * 61, rtol=0.08)

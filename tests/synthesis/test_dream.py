@@ -12,6 +12,7 @@ from jdeepvis.networks.network import InputSpec
 from jdeepvis.networks.pictures import preprocess, read_picture
 from jdeepvis.networks.zoo import third_party
 from jdeepvis.synthesis import dream, objectives
+from jdeepvis.synthesis.objectives import layer_mean_square
 from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
@@ -89,8 +90,8 @@ def test_a_guide_is_matched_at_its_most_alike_place():
 
 def test_the_whole_layer_sends_its_own_values_back():
   values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
-  grad = jax.grad(lambda x: dream.whole_layer("x")({"x": x}))(values)
-  np.testing.assert_allclose(grad * values.size, values, rtol=1e-5)
+  grad = jax.grad(lambda x: layer_mean_square("x")({"x": x}))(values)
+  np.testing.assert_allclose(grad * values.size, 2 * values, rtol=1e-5)
 
 
 def test_a_zoom_is_about_the_middle():
@@ -117,7 +118,7 @@ def photo(network):
 def test_more_of_what_is_asked(network, photo, kind):
   noise = 30 * np.asarray(jax.random.normal(KEY, (30, 30, 3)))
   objective = {
-    "whole": dream.whole_layer("conv2"),
+    "whole": layer_mean_square("conv2"),
     "guided": dream.guided(network, "conv2", noise),
     "class": objectives.log_probability(2),
   }[kind]
@@ -136,7 +137,7 @@ def test_more_of_what_is_asked(network, photo, kind):
 
 
 def test_going_on_from_an_octave_is_the_same(network, photo):
-  score = bind(network, dream.whole_layer("conv2"))
+  score = bind(network, layer_mean_square("conv2"))
   spec = network.input.of_size(photo.shape[:2])
   plan = dream.Plan(octaves=3, steps=2, tile=33)
   first, *_, last = dream.octaves(score, photo, spec, plan, key=KEY)
@@ -146,7 +147,7 @@ def test_going_on_from_an_octave_is_the_same(network, photo):
 
 def test_what_cannot_be_dreamt_is_refused(network):
   with pytest.raises(JdeepvisError, match="no layer 'conv9'"):
-    bind(network, dream.whole_layer("conv9"))
+    bind(network, layer_mean_square("conv9"))
   image = np.zeros((40, 50, 3), np.float32)
   flat = own.from_function(
     lambda params, images: {

@@ -1,39 +1,40 @@
 """The programs lower for every kind of device; none of them is needed."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import small_networks
 
-from jdeepvis.synthesis import assembly, recipes, render, starts
+from jdeepvis.synthesis import assembly
+from jdeepvis.synthesis.ascend import ascend
+from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.objectives import neuron
+from jdeepvis.synthesis.recipes import recipe
 from jdeepvis.synthesis.score import bind
 
-RECIPE = dataclasses.replace(
-  recipes.find_recipe("default"),
-  small_norm=10.0,
-  small_contribution=10.0,
+RECIPE = recipe("default").replace(
+  norm_percentile=10.0,
+  contribution_percentile=10.0,
   total_variation=0.1,
   steps=3,
 )
 
 
-def picture(network):
-  """From weights, a start and a seed to a picture: scan, views, clips."""
+def program():
+  """From network, image and seed to a picture: scan, augmentation, clips."""
 
-  def make(params, image, seed):
-    score = bind(network.replace(params=params), neuron("output", 1))
-    made = render.render(
-      assembly.with_views(RECIPE, score, network.input),
-      assembly.transform(RECIPE, network.input),
+  def make(network, image, seed):
+    state, history = ascend(
+      jax.random.key(seed),
+      assembly.augmented(
+        RECIPE, bind(network, neuron("output", 1)), network.input
+      ),
+      assembly.optimizer(RECIPE, network.input),
       image,
-      key=jax.random.key(seed),
       steps=RECIPE.steps,
     )
-    return made.last.image, made.history
+    return state.last.image, history
 
   return jax.jit(make)
 
@@ -42,9 +43,14 @@ def picture(network):
 @pytest.mark.parametrize("name", ["caffenet", "branching"])
 def test_a_render_lowers(name, platform):
   network = getattr(small_networks, name)()
-  image = starts.start(jax.random.key(0), network.input)
-  arguments = network.params, image, jnp.uint32(0)
-  make = picture(network)
+  image = initial_image(jax.random.key(0), network.input)
+  arguments = jax.tree.leaves(network), image, jnp.uint32(0)
+  structure = jax.tree.structure(network)
+
+  @jax.jit
+  def make(leaves, image, seed):
+    return program()(jax.tree.unflatten(structure, leaves), image, seed)
+
   exported = jax.export.export(make, platforms=[platform])(*arguments)
   assert exported.platforms == (platform,)
   if platform == "cpu":

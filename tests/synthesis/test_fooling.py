@@ -11,10 +11,12 @@ import small_networks
 
 from jdeepvis.networks import classify
 from jdeepvis.networks.pictures import to_pixels
-from jdeepvis.synthesis import fooling, recipes, starts
+from jdeepvis.synthesis import fooling
+from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.recipes import recipe
 from jdeepvis.types import JdeepvisError
 
-NONE = recipes.find_recipe("none")
+NONE = recipe("none")
 
 
 def logistic(key, image):
@@ -76,7 +78,7 @@ def test_certainty_is_the_networks_own_of_the_picture_in_a_file():
   image = 20 * jax.random.normal(jax.random.key(3), network.input.shape)
   value, more = fooling.certainty(network, 4)(jax.random.key(0), image)
   plain = to_pixels(np.asarray(image), network.input).astype(np.float32)
-  blobs = network.apply(network.params, plain[None] - network.input.mean)
+  blobs = network(plain[None] - network.input.mean)
   scores = np.asarray(blobs["scores"], np.float64).reshape(-1)
   own = blobs["prob"].reshape(-1)[4]
   expected = scores[4] - np.log(np.sum(np.exp(scores)))
@@ -116,7 +118,7 @@ def test_an_unknown_class_is_refused():
 def test_squeezenet_is_fooled_from_noise_and_from_the_mean(squeezenet):
   units = [0, 130, 500, 999]
   images = [
-    starts.start(jax.random.key(unit), squeezenet.input, init)
+    initial_image(jax.random.key(unit), squeezenet.input, init)
     for unit, init in zip(units, ["noise", "mean"] * 2, strict=True)
   ]
   run = functools.partial(fooling.fool_many, squeezenet, NONE)

@@ -8,7 +8,11 @@ from scipy.ndimage import gaussian_filter
 
 from jdeepvis.synthesis import gradients, transforms
 
-FUNCTIONS = (gradients.mix_colours, gradients.focus, gradients.balance_octaves)
+FUNCTIONS = (
+  gradients.mix_colours,
+  gradients.centre_bias,
+  gradients.balance_octaves,
+)
 
 
 @pytest.fixture
@@ -71,8 +75,8 @@ def test_other_numbers_of_channels_have_no_colours(grad):
   assert gradients.mix_colours(grey, 1.0) is grey
 
 
-def test_focus_is_a_gaussian_about_the_middle():
-  mask = np.asarray(gradients.focus(np.ones((5, 9, 1), np.float32), 4.0))
+def test_centre_bias_is_a_gaussian_about_the_middle():
+  mask = np.asarray(gradients.centre_bias(np.ones((5, 9, 1), np.float32), 4.0))
   assert mask[2, 4, 0] == 1
   # Two of five rows, four of nine columns away.
   expected = np.exp(-8 * ((2 / 5) ** 2 + (4 / 9) ** 2))
@@ -80,16 +84,16 @@ def test_focus_is_a_gaussian_about_the_middle():
   np.testing.assert_allclose(corners, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("coarsest", [0.05, 0.2])
-def test_octaves_are_scipys_blurs_at_equal_strength(coarsest, grad):
-  widest = coarsest * 36
+@pytest.mark.parametrize("sigma", [0.05, 0.2])
+def test_octaves_are_scipys_blurs_at_equal_strength(sigma, grad):
+  widest = sigma * 36
   octaves = [
     gaussian_filter(np.float64(grad), (sigma, sigma, 0), mode="reflect")
     for sigma in (widest, widest / 2, widest / 4, widest / 8)
   ]
   octaves.append(grad)
   expected = np.mean([rms(grad) * each / rms(each) for each in octaves], axis=0)
-  balanced = gradients.balance_octaves(grad, coarsest)
+  balanced = gradients.balance_octaves(grad, sigma)
   np.testing.assert_allclose(balanced, expected, atol=2e-4)
 
 

@@ -8,11 +8,12 @@ import small_networks
 
 import jdeepvis
 from jdeepvis.networks.squeezenet import SqueezeNet
-from jdeepvis.synthesis import render
-from jdeepvis.synthesis.assembly import objective, transform
+from jdeepvis.synthesis.ascend import ascend
+from jdeepvis.synthesis.assembly import optimizer, unit_objective
 from jdeepvis.synthesis.objectives import (
   channel,
   direction,
+  layer_mean_square,
   log_probability,
   neuron,
 )
@@ -38,8 +39,13 @@ KEY = jax.random.key(0)
 
 
 def blobs_of(network, image):
-  blobs = network.apply(network.params, image[None])
+  blobs = network(image[None])
   return {name: np.asarray(blob[0]) for name, blob in blobs.items()}
+
+
+def cosine(a, b):
+  a, b = a.astype(np.float64), b.astype(np.float64)
+  return max(a @ b / np.linalg.norm(a) / np.linalg.norm(b), 0.1)
 
 
 def test_values_are_what_the_blobs_hold(small, image):
@@ -58,6 +64,19 @@ def test_values_are_what_the_blobs_hold(small, image):
     (
       2.0 * neuron("output", 1) + 0.5 * channel("conv1", 0),
       2 * logits[1] + 0.5 * blobs["conv1"][:, :, 0].mean(),
+    ),
+    (neuron("output", 1) - neuron("output", 2), logits[1] - logits[2]),
+    (-neuron("output", 1) / 4, -logits[1] / 4),
+    (sum(neuron("output", unit) for unit in (1, 2, 3)), logits[1:4].sum()),
+    (layer_mean_square("fire4/concat"), (fire.astype(np.float64) ** 2).mean()),
+    (
+      direction("fire4/concat", vector, (1, 1), cosine_power=2.0),
+      fire[1, 1] @ vector * cosine(fire[1, 1], vector) ** 2,
+    ),
+    (lambda blobs: blobs["conv1"].std(), blobs["conv1"].std()),
+    (
+      neuron("output", 1) - (lambda blobs: blobs["output"][0, 0, 2]),
+      logits[1] - logits[2],
     ),
   ]
   for objective, expected in cases:
@@ -96,16 +115,16 @@ def test_is_largest_looks_at_the_whole_layer(small, image):
   assert not bind(small, log_probability(smallest))(KEY, image)[1]["is_largest"]
 
 
-def test_a_recipe_pits_classes_against_their_rivals(small, image):
+def test_a_recipe_adds_the_log_probability_of_classes(small, image):
   """Value plus ten log-probabilities; in a hidden layer the value alone."""
   logits = blobs_of(small, image)["scores"].reshape(-1).astype(np.float64)
   logs = logits - np.log(np.exp(logits).sum())
-  recipe = jdeepvis.Recipe(rate=1.0, rivals=10.0)
-  asked = bind(small, objective(recipe, "output", 4))
+  recipe = jdeepvis.recipe("none").replace(log_prob_weight=10.0)
+  asked = bind(small, unit_objective(recipe, "output", 4))
   np.testing.assert_allclose(
     asked(KEY, image)[0], logits[4] + 10 * logs[4], rtol=1e-4
   )
-  hidden = bind(small, objective(recipe, "fire4/concat", 3))
+  hidden = bind(small, unit_objective(recipe, "fire4/concat", 3))
   plain = bind(small, neuron("fire4/concat", 3))
   np.testing.assert_array_equal(hidden(KEY, image)[0], plain(KEY, image)[0])
 
@@ -142,15 +161,16 @@ def test_weights_are_arguments_of_the_program(squeezenet):
     log_probability(6),
     neuron("output", 3, direction=-1.0),
     neuron("output", 1) + neuron("output", 2),
+    neuron("output", 1) - neuron("output", 2),
+    layer_mean_square("fire3/concat"),
+    direction("fire3/concat", np.ones(32, np.float32), cosine_power=2.0),
+    lambda blobs: blobs["conv1"].std(),
   ],
 )
 def test_a_few_steps_raise_every_objective(small, image, objective):
-  recipe = jdeepvis.RECIPES["none"]
-  transform = transform(recipe, small.input)
-  made = render.render(
-    bind(small, objective), transform, image, key=KEY, steps=8
-  )
-  assert made.history["score"][-1] > made.history["score"][0]
+  chain = optimizer(jdeepvis.recipe("none"), small.input)
+  _, history = ascend(KEY, bind(small, objective), chain, image, steps=8)
+  assert history["score"][-1] > history["score"][0]
 
 
 @pytest.mark.parametrize(

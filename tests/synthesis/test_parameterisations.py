@@ -1,7 +1,5 @@
 """Decoders against NumPy's transforms and closed forms."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +9,10 @@ import small_networks
 
 import jdeepvis
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.synthesis import assembly, decoders, recipes, render, sweep
-from jdeepvis.synthesis.initial import start
+from jdeepvis.synthesis import assembly, batch, parameterisations
+from jdeepvis.synthesis.ascend import ascend
+from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.recipes import make_recipe, recipe
 
 SPEC = InputSpec((20, 27, 3), np.float32([123, 117, 104]))
 
@@ -26,7 +26,7 @@ def image():
 
 @pytest.mark.parametrize("name", ["pixels", "fourier"])
 def test_what_is_encoded_decodes_to_itself(name, image):
-  decoder = decoders.DECODERS[name](SPEC)
+  decoder = parameterisations.PARAMETERISATIONS[name](SPEC)
   again = decoder.decode(decoder.encode(image))
   np.testing.assert_allclose(again, image, atol=0.05)
 
@@ -35,7 +35,7 @@ def test_what_is_encoded_decodes_to_itself(name, image):
 @pytest.mark.parametrize("name", ["fourier", "maco"])
 def test_anything_decodes_into_the_box(name, shape):
   spec = InputSpec(shape, np.full(shape[-1], 110, np.float32))
-  decoder = decoders.DECODERS[name](spec)
+  decoder = parameterisations.PARAMETERISATIONS[name](spec)
   parameters = decoder.encode(jnp.zeros(shape).at[3, 2].set(40.0))
   wild = 50 * jax.random.normal(jax.random.key(0), parameters.shape)
   decoded = decoder.decode(wild)
@@ -45,7 +45,7 @@ def test_anything_decodes_into_the_box(name, shape):
 
 
 def test_nothing_is_the_mean_colour():
-  decoder = decoders.fourier(SPEC)
+  decoder = parameterisations.fourier(SPEC)
   nothing = jnp.zeros(decoder.encode(jnp.zeros(SPEC.shape)).shape)
   np.testing.assert_allclose(decoder.decode(nothing), 0, atol=1e-4)
 
@@ -53,7 +53,7 @@ def test_nothing_is_the_mean_colour():
 def test_unit_coefficients_have_a_photographs_contrast_and_slope():
   spec = InputSpec((128, 128, 3), np.full(3, 127.5, np.float32))
   parts = jax.random.normal(jax.random.key(0), (2, 128, 65, 3))
-  grey = np.mean(decoders.fourier(spec).decode(parts), axis=-1)
+  grey = np.mean(parameterisations.fourier(spec).decode(parts), axis=-1)
   assert 25 < np.std(grey) < 75
   power = np.abs(np.fft.fft2(grey)) ** 2
   frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(128)] * 2))
@@ -68,7 +68,7 @@ def test_unit_coefficients_have_a_photographs_contrast_and_slope():
 
 def test_maco_moves_phases_alone():
   spec = InputSpec((32, 32, 1), np.full(1, 127.5, np.float32))
-  decoder = decoders.maco(spec)
+  decoder = parameterisations.maco(spec)
   for seed in (0, 1):
     phases = jax.random.uniform(jax.random.key(seed), (32, 17, 1), maxval=6.0)
     share = (np.asarray(decoder.decode(phases))[..., 0] + 127.5) / 255
@@ -81,7 +81,7 @@ def test_maco_moves_phases_alone():
 
 
 def test_maco_keeps_an_images_phases(image):
-  decoder = decoders.maco(SPEC)
+  decoder = parameterisations.maco(SPEC)
   phases = np.asarray(decoder.encode(image))
   again = np.asarray(decoder.encode(decoder.decode(phases)))
   turn = np.exp(1j * (again - phases))[1:9, 1:13]
@@ -91,7 +91,7 @@ def test_maco_keeps_an_images_phases(image):
 @pytest.mark.parametrize("name", ["fourier", "maco"])
 def test_gradients_are_those_of_finite_differences(name):
   spec = InputSpec((6, 5, 3), np.full(3, 110, np.float32))
-  decoder = decoders.DECODERS[name](spec)
+  decoder = parameterisations.PARAMETERISATIONS[name](spec)
   target = np.random.default_rng(1).normal(0, 1, spec.shape)
   start = jax.random.normal(jax.random.key(0), spec.shape) * 30
   parameters = np.asarray(decoder.encode(start))
@@ -108,31 +108,30 @@ def test_gradients_are_those_of_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", ["fourier", "maco"])
-def test_recipes_climb_and_hand_out_images(name):
+def test_recipes_ascend_and_hand_out_images(name):
   network = small_networks.classifier()
-  recipe = dataclasses.replace(recipes.find_recipe(name), steps=24)
-  spec = network.input
-  objective = assembly.objective(recipe, "output", 2)
-  start = start(jax.random.key(0), spec)
-  picture = sweep.Picture(objective, recipe, jax.random.key(1), start)
-  *_, progress = sweep.climb(network, [picture] * 2, batch=2)
+  made, spec = recipe(name).replace(steps=24), network.input
+  objective = assembly.unit_objective(made, "output", 2)
+  start = initial_image(jax.random.key(0), spec)
+  ascents = [batch.Ascent(objective, made, jax.random.key(1), start)] * 2
+  *_, progress = batch.ascend_batch(network, ascents, batch=2)
   scores = progress.history["score"][0]
   assert np.mean(scores[-6:]) > np.mean(scores[:6])
-  decoder = assembly.decoder(recipe, spec)
-  alone = render.render(
-    assembly.with_views(recipe, jdeepvis.bind(network, objective), spec),
-    assembly.transform(recipe, spec),
-    decoder.encode(start),
-    key=jax.random.fold_in(jax.random.key(1), 1),
+  alone, history = ascend(
+    jax.random.fold_in(jax.random.key(1), 1),
+    assembly.augmented(made, jdeepvis.bind(network, objective), spec),
+    assembly.optimizer(made, spec),
+    assembly.encode(made, start, spec),
     steps=2,
   )
-  assert decoder.decode(alone.last.image).shape == spec.shape
-  np.testing.assert_allclose(alone.history["score"], scores[:2], rtol=1e-3)
+  image = assembly.decode(made, alone.last.image, spec)
+  assert image.shape == spec.shape
+  np.testing.assert_allclose(history["score"], scores[:2], rtol=1e-3)
 
 
 def test_adam_is_optax_adam():
-  recipe = recipes.Recipe(rate=0.1, policy="adam", decoder="maco")
-  chain = assembly.transform(recipe, SPEC)
+  made = make_recipe(optax.adam, 0.1, parameterisation="maco")
+  chain = assembly.optimizer(made, SPEC)
   phases = jnp.ones((20, 14, 3))
   grad = jax.random.normal(jax.random.key(0), phases.shape)
   updates, _ = chain.update(
@@ -143,7 +142,6 @@ def test_adam_is_optax_adam():
   np.testing.assert_allclose(updates, expected, rtol=1e-6)
 
 
-def test_an_unknown_decoder_is_refused():
-  recipe = recipes.Recipe(rate=1.0, decoder="furrier")
+def test_an_unknown_parameterisation_is_refused():
   with pytest.raises(jdeepvis.JdeepvisError, match=r"furrier.*fourier"):
-    assembly.decoder(recipe, SPEC)
+    recipe("default").replace(parameterisation="furrier")

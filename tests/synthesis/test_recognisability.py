@@ -1,5 +1,6 @@
 """Marks and statistics against closed forms, SciPy and counting by hand."""
 
+import functools
 import itertools
 
 import jax
@@ -9,12 +10,12 @@ import pytest
 import scipy.linalg
 import scipy.spatial
 import small_networks
-from jdeepvis.synthesis.views import random_views
 
 import jdeepvis
 from jdeepvis.networks import zoo
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis import statistics
+from jdeepvis.synthesis.augmentation import random_affine
 from jdeepvis.synthesis.recognisability import under_views
 
 MEAN = np.float32([10, 20, 30])
@@ -76,7 +77,7 @@ def test_any_number_of_pictures_of_any_size():
     images, classes, marks.rank, marks.probability, strict=True
   ):
     centred = preprocess(image, network.input)[None]
-    chances = np.asarray(network.apply(network.params, centred)["prob"])
+    chances = np.asarray(network(centred)["prob"])
     chances = chances.reshape(-1)
     assert probability == pytest.approx(chances[unit], rel=1e-4)
     assert rank == 1 + np.sum(np.delete(chances, unit) >= chances[unit])
@@ -99,7 +100,7 @@ def test_views_are_the_mean_over_keys_the_same_for_all(network):
   np.testing.assert_allclose(chances, chances[0], rtol=1e-5)
   expected, values = [], []
   for one in jax.random.split(key, 4):
-    look = random_views(lambda _, image: image, shift=0.05, scale=1.3)
+    look = functools.partial(random_affine, shift=0.05, scale=1.3)
     seen = look(one, preprocess(images[0], network.input))
     told = np.asarray(tell_colours(COLOURS, seen[None])["output"][0])
     expected.append(softmax(told)[0])

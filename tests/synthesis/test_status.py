@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from jdeepvis.synthesis.outcome import OUTCOMES, outcome
+
+from jdeepvis.synthesis.status import STATUSES, status_of, status_of_picture
 
 
 def history(**changes):
@@ -25,12 +26,24 @@ def history(**changes):
     ("nan", {"gradient_norm": np.array([1.0, np.inf, 2.0])}),
   ],
 )
-def test_each_outcome(expected, changes):
-  assert outcome(history(**changes)) == expected
-  assert expected in OUTCOMES
+def test_each_status(expected, changes):
+  assert status_of(history(**changes)) == expected
+  assert expected in STATUSES
 
 
 def test_without_a_notion_of_largest_that_is_no_failure():
   told = history()
   del told["is_largest"]
-  assert outcome(told) == "ok"
+  assert status_of(told) == "ok"
+
+
+@pytest.mark.parametrize(
+  ("largest", "expected"),
+  [(True, "ok"), (False, "majority_failure"), (None, "ok")],
+)
+def test_a_picture_is_judged_by_itself(largest, expected):
+  """Whatever the augmented images on the way did."""
+  for way in (np.zeros(3, bool), np.ones(3, bool)):
+    assert status_of_picture(history(is_largest=way), largest) == expected
+  failed = history(gradient_norm=np.zeros(3))
+  assert status_of_picture(failed, largest) == "zero_gradient"

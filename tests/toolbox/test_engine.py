@@ -7,7 +7,7 @@ import toolbox_network
 
 import jdeepvis
 from jdeepvis.probing.backprop import map_seed, point_seed
-from jdeepvis.toolbox.engine import Engine, Program, Start
+from jdeepvis.toolbox.engine import Engine, Program, Start, _look
 
 
 @pytest.fixture(name="engine", scope="module")
@@ -18,7 +18,7 @@ def fixture_engine():
 def test_values_and_probabilities_are_the_networks_own(engine):
   network, image = toolbox_network.network(), toolbox_network.image()
   answer = engine.look(image, Program("conv5", True), Start(0, -1, True))
-  blobs = network.apply(network.params, image[None])
+  blobs = network(image[None])
   np.testing.assert_allclose(answer.values, blobs["conv5"][0], atol=1e-3)
   np.testing.assert_allclose(answer.probabilities, blobs["prob"][0], atol=1e-5)
   assert answer.signal is None and answer.diffs is None
@@ -36,7 +36,7 @@ def test_a_vector_is_a_map_of_one_cell(engine):
 def test_signals_start_at_the_map_or_at_a_cell(engine, rule):
   network, images = toolbox_network.network(), toolbox_network.image()[None]
   program = Program("conv1", False, rule, "conv5")
-  values = network.apply(network.params, images)["conv5"]
+  values = network(images)["conv5"]
   unit = np.array([3])
   peak = divmod(int(np.argmax(values[0, :, :, 3])), 13)
   seeds = {
@@ -54,9 +54,10 @@ def test_signals_start_at_the_map_or_at_a_cell(engine, rule):
 def test_units_and_cells_share_a_program(engine):
   program = Program("conv5", False, "gradient", "conv5")
   image = toolbox_network.image()
+  _look.clear_cache()
   for unit in range(3):
     engine.look(image, program, Start(unit, unit - 1, unit > 1))
-  assert engine._programs[program]._cache_size() == 1
+  assert _look._cache_size() == 1
   assert engine.knows(program)
   assert not engine.knows(program._replace(diffs=True))
 
@@ -65,13 +66,13 @@ def test_diffs_are_derivatives_by_the_layers_own_values(engine):
   network, images = toolbox_network.network(), toolbox_network.image()[None]
   program = Program("conv4", False, "gradient", "fc8", diffs=True)
   answer = engine.look(images[0], program, Start(2, -1, False))
-  values = network.apply(network.params, images)["conv4"]
+  values = network(images)["conv4"]
   way = np.random.default_rng(1).normal(size=values.shape)
   way = np.float32(way * 1e-2)
 
   def score(shift):
     given = {"conv4": values + shift * way}
-    return network.apply(network.params, images, given=given)["fc8"][0, 2]
+    return network(images, given=given)["fc8"][0, 2]
 
   slope = float(jax.jvp(score, (0.0,), (1.0,))[1])
   assert np.vdot(answer.diffs, way[0]) == pytest.approx(slope, rel=1e-3)
@@ -90,10 +91,8 @@ def test_diffs_are_the_seed_at_the_origin_and_zero_above(engine):
 
 def test_given_blobs_replace_what_a_graph_computes():
   network, images = toolbox_network.network(), toolbox_network.image()[None]
-  blobs = network.apply(network.params, images)
-  again = network.apply(
-    network.params, images * 0, given={"conv4": blobs["conv4"]}
-  )
+  blobs = network(images)
+  again = network(images * 0, given={"conv4": blobs["conv4"]})
   np.testing.assert_array_equal(again["prob"], blobs["prob"])
 
 

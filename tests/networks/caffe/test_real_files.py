@@ -2,7 +2,6 @@
 
 import csv
 
-import jax
 import numpy as np
 import pytest
 
@@ -41,7 +40,7 @@ def test_single_layer(name, shared_data):
   )
   own = folder / f"layer_{name}.input.npy"
   x = np.load(own if own.exists() else folder / "blob.npy")
-  blobs = network.apply(network.params, np.moveaxis(x, 1, -1))
+  blobs = network(np.moveaxis(x, 1, -1))
   found = np.moveaxis(np.asarray(blobs["output"]), -1, 1)
   np.testing.assert_allclose(
     found, np.load(base.with_suffix(".npy")), rtol=1e-5, atol=1e-5
@@ -111,10 +110,7 @@ def test_mean_files_agree_and_are_rgb(shared_data):
 
 
 def _scores(network, images):
-  forward = jax.jit(
-    lambda params, x: network.apply(params, x, until=network.output)[
-      network.output
-    ]
-  )
   batches = [images[i : i + 20] for i in range(0, len(images), 20)]
-  return np.concatenate([forward(network.params, batch) for batch in batches])
+  return np.concatenate(
+    [jdeepvis.activations(network, network.output, batch) for batch in batches]
+  )

@@ -171,7 +171,7 @@ def _compare(net, weights, amplitude=120) -> int:
   images = amplitude * np.float32(
     random.uniform(-1, 1, (1, *network.input.shape))
   )
-  ours = network.apply(network.params, images)
+  ours = network(images)
   bgr = images[..., ::-1] if images.shape[-1] == 3 else images
   rival = cv2.dnn.readNetFromCaffe(str(net), str(weights))
   rival.enableFusion(False)

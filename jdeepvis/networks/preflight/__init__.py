@@ -1,0 +1,1 @@
+"""A check of a network before an hour is rendered with it."""

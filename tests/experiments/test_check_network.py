@@ -1,0 +1,53 @@
+"""The script from photographs to sentences and the exit status."""
+
+import numpy as np
+import pytest
+import scripts
+from PIL import Image
+
+SCRIPT = scripts.Script("experiments.check_network")
+
+
+@pytest.fixture
+def script(monkeypatch):
+  return lambda *arguments: SCRIPT.run(monkeypatch, *arguments)
+
+
+def test_the_free_photographs(script, capsys):
+  script("--net=squeezenet1.1")
+  told = capsys.readouterr().out
+  assert "4 photographs, the first is 'chelsea.jpg'." in told
+  lines = told.splitlines()
+  assert len([line for line in lines if line.startswith("ok ")]) == 9
+  assert "285 Egyptian cat" in told and max(map(len, lines)) <= 80
+
+
+def test_what_is_wrong_ends_with_status_1(
+  script, tmp_path, shared_data, capsys
+):
+  folder = tmp_path / "digits" / "deep"
+  folder.mkdir(parents=True)
+  digits = np.load(shared_data / "mnist200.npz")["images"]
+  for number, digit in enumerate(digits[:120]):
+    Image.fromarray(digit).save(folder / f"{number:03}.png")
+  caffe = shared_data / "caffe"
+  arguments = (
+    f"--net={caffe / 'nets' / 'lenet.prototxt'}",
+    f"--weights={caffe / 'models' / 'lenet_v2.caffemodel'}",
+    f"--photos={tmp_path / 'digits'}",
+  )
+  script(*arguments, "--scale=0.00390625")
+  told = capsys.readouterr().out
+  assert told.startswith("100 photographs, the first is 'deep/000.png'.")
+  assert "wrong" not in told
+  with pytest.raises(SystemExit) as stop:
+    script(*arguments)
+  assert stop.value.code == 1
+  told = capsys.readouterr().out.splitlines()
+  (wrong,) = [line for line in told if line.startswith("wrong ")]
+  assert wrong.split()[1] == "scale"
+
+
+def test_an_empty_folder_is_one_sentence(script, tmp_path):
+  told = scripts.refusal(script, "--net=squeezenet1.1", f"--photos={tmp_path}")
+  assert str(tmp_path) in told
