@@ -119,9 +119,10 @@ def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
       "Choose one study: --vary, --leave_one_out, --figure3 or --combinations."
     )
   (flag,) = chosen
-  if flag in (_FIGURE_3, _COMBINATIONS) and _RECIPES.changed:
+  own_recipes = flag is _FIGURE_3 or flag is _COMBINATIONS
+  if own_recipes and (changed := _RECIPES.changed):
     raise JdeepvisError(
-      f"--{flag.name} has recipes of its own; leave --{_RECIPES.changed} out."
+      f"--{flag.name} has recipes of its own; leave --{changed} out."
     )
   steps = {"steps": _RECIPES.steps} if _RECIPES.steps else {}
   if flag is _FIGURE_3:

@@ -375,7 +375,7 @@ def test_killed_and_started_again_gives_the_same_pictures(tmp_path):
   flags_ = ["--layer=fire3/squeeze1x1", "--units=3,5", "--steps=136"]
   killed, whole = tmp_path / "killed", tmp_path / "whole"
   with subprocess.Popen(
-    [sys.executable, "-c", _EAGER, *flags_, f"--out={killed}"],
+    [sys.executable, "-c", _EAGER, *COMMAND[3:], *flags_, f"--out={killed}"],
     cwd=ROOT,
     stderr=subprocess.DEVNULL,
   ) as process:

@@ -16,11 +16,13 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks import zoo
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.pictures import preprocess
-from jdeepvis.synthesis import recipes, starts
+from jdeepvis.synthesis.recipes import make_recipe
+from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.transforms import scale_to_rms
 
 SCRIPT = scripts.Script("experiments.score_pictures")
 JUDGE = "--net=small_networks:judge"
-SHORT = recipes.Recipe(rate=20.0, policy="rms", steps=3)
+SHORT = make_recipe(scale_to_rms, 20.0, steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +40,9 @@ def pictures(tmp_path_factory):
     ("conv2", 2, 0, "ours"),
   ]
   folder = PictureFolder.open(path, settings)
-  atlas.render_atlas(
-    folder,
-    network,
-    [atlas.Request(*one, SHORT) for one in wanted],
-    batch=lambda network, layer: 2,
-    start=lambda one: starts.start(one.key, network.input),
-  )
+  requests = [Request(*one, SHORT) for one in wanted]
+  for _ in atlas.render_atlas(folder, network, requests):
+    pass
   return path
 
 
