@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdeepvis.networks.kinds import KINDS, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
 from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.ops import by_group, transposed, windows
 from jdeepvis.types import Activations, Images, JdeepvisError, Params
@@ -64,7 +64,7 @@ class GraphApply:
       values = tuple(blobs[name] for name in steps[0].inputs)
       for step in steps:
         weights = params.get(step.weights_key, {})
-        values = KINDS[step.kind].apply(step, weights, values, relu)
+        values = LAYER_TYPES[step.kind].apply(step, weights, values, relu)
         values = values if isinstance(values, tuple) else (values,)
       blobs.update(zip(layer.outputs, values, strict=True))
       blobs.update({name: given[name] for name in given.keys() & layer.outputs})
@@ -187,7 +187,7 @@ def with_precision(network: Network, precision: str) -> Network:
   return network.replace(apply=GraphApply(layers), layers=layers)
 
 
-def laid_out(layers: tuple[LayerInfo, ...], params: Params) -> Params:
+def with_cpu_layout(layers: tuple[LayerInfo, ...], params: Params) -> Params:
   """Weights laid out for gradients on a CPU; what is computed is the same.
 
   Kernels of convolutions are parted by group, see `ops.by_group`, and beside
@@ -294,7 +294,7 @@ def _is_cellwise(layer: LayerInfo) -> bool:
 
 def _infer_layer(layer: LayerInfo, shapes: list[Shape]):
   """Shapes of a layer's weights and outputs, without the batch axis."""
-  kind = KINDS[layer.kind]
+  kind = LAYER_TYPES[layer.kind]
   if any(0 in shape for shape in shapes):
     raise ValueError("there is nothing in them")
   if kind.reach == "window":
