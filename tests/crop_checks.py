@@ -29,7 +29,7 @@ def differences(network, blob, position, *, seed=0) -> tuple[float, float]:
   everywhere[field.slices] = found
   return (
     _relative(cropped_unit, unit),
-    _relative(replicate, np.asarray(expected)),
+    _relative(everywhere, np.asarray(expected)),
   )
 
 

@@ -67,7 +67,7 @@ def localise(pixels: Pixels, saliency: Float[AnyArray, "h w"]) -> Found:
   low, high = np.quantile(smooth, (_BACKGROUND, _THING))
   if not low < high:
     raise JdeepvisError(
-      "The saliency map is the same nearly replicate, so it shows no thing; "
+      "The saliency map is the same nearly everywhere, so it shows no thing; "
       "ask for a class that the network sees."
     )
   colours = pixels.astype(np.float64)

@@ -256,7 +256,7 @@ def _class_scores(layers, shapes) -> tuple[tuple[LayerInfo, ...], str | None]:
   """Finds the scores; where a ReLU comes before their mean, goes before it.
 
   An average of rectified maps has no gradient for a class that is negative
-  replicate, so the mean of the maps before the ReLU stands in for it. A net
+  everywhere, so the mean of the maps before the ReLU stands in for it. A net
   without a softmax ends in its scores, unless it ends in features.
   """
   softmax = [x for x in layers if x.kind.startswith("softmax")]
