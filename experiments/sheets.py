@@ -171,7 +171,7 @@ def _exact(
   if tree:
     found = unit_files(tree, layer, unit)
     patches = [file.path for file in found if file.kind == "patches"]
-    layer_types.append(patches[: len(group)])
+    kinds.append(patches[: len(group)])
   columns = math.ceil(math.sqrt(len(group)))
   blocks = [
     tile(np.stack([read_picture(path) for path in paths]), columns, 2, WELL)

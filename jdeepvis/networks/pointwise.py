@@ -142,7 +142,7 @@ def _log_base(base: float) -> float:
 
 def _aligned(inputs, axis: int):
   """Both in Caffe's order; the second with the axes it lacks added behind."""
-  x, other = map(axes.to_caffe, inputs)
+  x, other = map(caffe_axes.to_caffe, inputs)
   before = axis + x.ndim if axis < 0 else axis
   after = x.ndim - before - other.ndim
   return x, other.reshape((1,) * before + other.shape + (1,) * after)

@@ -181,8 +181,8 @@ export function showPictures({ state, pictures }) {
   known = told;
   const kinds = new Map();
   pictures.forEach(({ kind, caption }, number) => {
-    if (!layer_types.has(kind)) layer_types.set(kind, []);
-    layer_types.get(kind).push({ caption, number });
+    if (!kinds.has(kind)) kinds.set(kind, []);
+    kinds.get(kind).push({ caption, number });
   });
   const parts = [];
   for (const [kind, some] of state.show_unit ? kinds : []) {
