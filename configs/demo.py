@@ -18,10 +18,8 @@ _JOBS = {
     {"units": "flamingo", "recipe": "paper_c", "steps": 120},
   ),
   "alexnet-conv": tuple(
-    {"layer": f"conv{number}", "units": units, "steps": 128}
-    for number, units in enumerate(
-      ("1-4", "10,20,30,40", "10,20,30,40", "10,20,30,40", "10,20,30,40"), 1
-    )
+    {"layer": f"conv{number}", "units": "10,20,30,40", "steps": 128}
+    for number in range(1, 6)
   ),
 }
 

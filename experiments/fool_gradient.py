@@ -141,7 +141,7 @@ def _fool(
   pixels = [to_pixels(image, network.input) for image in made.image]
   plain = np.stack(pixels).astype(np.float32) - network.input.mean
   scores = np.asarray(classify.activations(network, network.output, plain))
-  chances = np.asarray(classify.probabilities(network, plain))
+  found = np.asarray(classify.probabilities(network, plain))
   seconds = (time.perf_counter() - began) / len(requests)
   records, histories = [], []
   for i, request in enumerate(requests):
@@ -153,7 +153,7 @@ def _fool(
         **_told(network, request, history),
         "confidence": float(made.confidence[i]),
         "activation": float(scores[i].reshape(-1)[request.unit]),
-        "probability": float(chances[i, request.unit]),
+        "probability": float(found[i, request.unit]),
         "seconds": round(seconds, 3),
       }
     )

@@ -108,8 +108,8 @@ def _localise(
   inside = np.zeros((*image.shape[:2], 1), bool)
   inside[box.slices] = True
   covered = np.stack([image, image * inside, image * ~inside])
-  chances = np.asarray(classify.probabilities(network, covered))
-  probability, only, without = map(float, chances[:, job.unit])
+  found = np.asarray(classify.probabilities(network, covered))
+  probability, only, without = map(float, found[:, job.unit])
   record: dict[str, Any] = {
     "layer": job.layer,
     "unit": job.unit,
@@ -123,8 +123,8 @@ def _localise(
     "activation": probability,
     "probability_inside": only,
     "probability_outside": without,
-    "named_inside": bool(chances[1].argmax() == job.unit),
-    "named_outside": bool(chances[2].argmax() == job.unit),
+    "named_inside": bool(found[1].argmax() == job.unit),
+    "named_outside": bool(found[2].argmax() == job.unit),
     "share": float(inside.mean()),
     "box": in_picture(box, photo.shape[:2], network.input)._asdict(),
     "seconds": round(time.perf_counter() - began, 3),

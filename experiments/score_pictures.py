@@ -90,7 +90,7 @@ def _score_classes(maker: Network, records: list, photos: list) -> None:
   scoring.refuse_maker(
     judge, weights_sha256(maker.params), maker.shapes[maker.output][-1]
   )
-  marked = scoring.under_views(folder, records, maker)
+  marked = scoring.under_augmentation(folder, records, maker)
   marked = scoring.judged(folder, marked, judge, stretched=_STRETCHED.value)
   rows = scoring.table(folder, marked, judge, photos)
   settings = {

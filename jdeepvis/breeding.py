@@ -86,7 +86,7 @@ def breed(
   per_device = folder.settle("images per device", map_elites.per_device)
   states = _states(folder)
   archive, history = _load(states, network, encoding)
-  evaluate, key = map_elites.chances(network), jax.random.key(seed)
+  evaluate, key = map_elites.class_probabilities(network), jax.random.key(seed)
   saved, done = time.monotonic(), int(archive.generation)
   yield Bred(archive, history)
   while done < generations:
@@ -175,7 +175,7 @@ def cells(
     images = np.asarray(decode(genomes))
     plain = images - network.input.mean
     scores = np.asarray(classify.activations(network, layer, plain))
-    chances = np.asarray(classify.probabilities(network, plain))
+    found = np.asarray(classify.probabilities(network, plain))
     for i, unit in enumerate(units[: count - first].tolist()):
       confidence = float(archive.confidence[unit])
       record = {
@@ -188,7 +188,7 @@ def cells(
         "score_best": confidence,
         "step_best": int(archive.born[unit]),
         "activation": float(scores[i].reshape(-1)[unit]),
-        "probability": float(chances[i, unit]),
+        "probability": float(found[i, unit]),
         "seconds": None,
         "status": "ok" if confidence >= CONVINCED else "unconvinced",
         "file": picture_file(layer, unit, recipe, seed),

@@ -81,25 +81,29 @@ def judged(
   ]
 
 
-def under_views(
+def under_augmentation(
   folder: Path, records: Sequence[Record], maker: Network
 ) -> list[dict[str, Any]]:
-  """Records of class units with `probability_` and `activation_under_views`.
+  """Records of class units with what augmented pictures reach.
 
   Args:
     folder: where the pictures are.
     records: of class units.
     maker: the network that made them.
+
+  Returns:
+    The records with `probability_under_augmentation` and
+    `activation_under_augmentation`.
   """
   pictures = [read_picture(folder / record["file"]) for record in records]
-  means = recognisability.under_views(
+  means = recognisability.under_augmentation(
     maker, pictures, _classes(records), jax.random.key(0)
   )
   return [
     {
       **record,
-      "probability_under_views": float(probability),
-      "activation_under_views": float(activation),
+      "probability_under_augmentation": float(probability),
+      "activation_under_augmentation": float(activation),
     }
     for record, probability, activation in zip(records, *means, strict=True)
   ]
@@ -174,7 +178,7 @@ def table(
 
   Args:
     folder: where the pictures are.
-    records: what `judged` and `under_views` made of them.
+    records: what `judged` and `under_augmentation` made of them.
     judge: the network whose class scores tell how much seeds differ.
     photos: real ones to compare with, or none.
 
@@ -194,12 +198,12 @@ def table(
         "recipe": name,
         "pictures": len(group),
         "probability": _mean(record["probability"] for record in group),
-        "under_views": _mean(
-          record["probability_under_views"] for record in group
+        "under_augmentation": _mean(
+          record["probability_under_augmentation"] for record in group
         ),
         "activation": _mean(record["activation"] for record in group),
-        "activation_under_views": _mean(
-          record["activation_under_views"] for record in group
+        "activation_under_augmentation": _mean(
+          record["activation_under_augmentation"] for record in group
         ),
         "top1": _mean(record["top1"] for record in group),
         "top5": _mean(record["top5"] for record in group),

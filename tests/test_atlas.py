@@ -180,8 +180,8 @@ def test_records_say_what_the_files_show(network, rendered):
     if wanted.layer == "scores":
       reached = values.ravel()[wanted.unit]
       logits = np.asarray(blobs["pool10"], np.float64).ravel()
-      chances = np.exp(logits - logits.max())
-      chance = chances[wanted.unit] / chances.sum()
+      probabilities = np.exp(logits - logits.max())
+      chance = probabilities[wanted.unit] / probabilities.sum()
       assert record["probability"] == pytest.approx(chance, rel=1e-4)
       assert record["label"] == LABELS[wanted.unit]
     else:

@@ -55,11 +55,11 @@ ASK_FOR_CLASSES = {
   ),
   "sign": lambda net: jdeepvis.gradient_sign(net, images()[0], 1, size=1),
   "change": lambda net: jdeepvis.smallest_change(net, images()[0], 1),
-  "evolution": jdeepvis.chances,
+  "evolution": jdeepvis.class_probabilities,
   "field": lambda net: jdeepvis.receptive_field(net, "output"),
   "crop": lambda net: jdeepvis.crop(net, "output"),
   "recognise": lambda net: jdeepvis.recognisability(pixels(), [1], net),
-  "views": lambda net: recognisability.under_views(
+  "views": lambda net: recognisability.under_augmentation(
     net, pixels(), [1], jax.random.key(0), views=1
   ),
   "judge": lambda net: scoring.refuse_maker(net, "another", 9),

@@ -99,7 +99,7 @@ def empty_archive(encoding: Encoding, cells: int) -> Archive:
 
 
 def update(
-  archive: Archive, genomes: Genome, chances: Float[Array, "n k"]
+  archive: Archive, genomes: Genome, probabilities: Float[Array, "n k"]
 ) -> tuple[Archive, dict[str, Array]]:
   """A generation's children challenge every elite; the surer one stays.
 
@@ -109,16 +109,16 @@ def update(
   Args:
     archive: the elites.
     genomes: the children's, with a leading axis.
-    chances: each class's probability in each child's image.
+    probabilities: each class's probability in each child's image.
 
   Returns:
     The archive one generation later and `statistics` of it, with `improved`,
     how many cells changed hands, and `dead`, how many children were.
   """
-  alive = jnp.isfinite(chances).all(axis=1, keepdims=True)
-  chances = jnp.where(alive, chances, NOBODY)
-  child = jnp.argmax(chances, axis=0)
-  reached = jnp.max(chances, axis=0)
+  alive = jnp.isfinite(probabilities).all(axis=1, keepdims=True)
+  probabilities = jnp.where(alive, probabilities, NOBODY)
+  child = jnp.argmax(probabilities, axis=0)
+  reached = jnp.max(probabilities, axis=0)
   better = reached > archive.confidence
   # Few cells change hands: only those are copied, not the whole archive.
   changed = jnp.argsort(~better)

@@ -20,7 +20,7 @@ from jdeepvis.evolution.archive import Archive, Encoding, Genome, update
 from jdeepvis.networks.classify import probabilities
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
+from jdeepvis.networks.sharding import WHOLE, mesh_for, replicate, sharded
 from jdeepvis.types import Images, Index, PRNGKey
 
 Evaluate = Callable[[Images], Float[Array, "n k"]]
@@ -33,7 +33,7 @@ LIMIT = 4
 _FEW = 8
 
 
-def chances(network: Network) -> Evaluate:
+def class_probabilities(network: Network) -> Evaluate:
   """What a network says of images, as `evolve` wants it: a pytree.
 
   Args:
@@ -43,7 +43,7 @@ def chances(network: Network) -> Evaluate:
     JdeepvisError: the network has no class scores.
   """
   class_scores(network)
-  return Partial(_chances, everywhere(network))
+  return Partial(_chances, replicate(network))
 
 
 def per_device() -> int:
@@ -60,7 +60,7 @@ def map_elites(
   generation children have none and are random.
 
   Args:
-    evaluate: each class's probability; a pytree, see `chances`.
+    evaluate: each class's probability; a pytree, see `class_probabilities`.
     encoding: of the images.
     offspring: children.
     per_device: images that one device is shown at once. The bits of what comes

@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from jdeepvis.networks.cells import (
-  Position,
-  Rectangle,
-  cells_read,
-  locate,
-  needed_cells,
-  whole,
-)
 from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
-from jdeepvis.networks.kinds import KINDS, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph
+from jdeepvis.networks.regions import (
+  Position,
+  Rectangle,
+  locate,
+  needed_regions,
+  region_read,
+  whole,
+)
 
 
 def crop(
@@ -55,7 +55,7 @@ def crop(
   layer = find_layer(network, layer)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   unit = locate(layer, shapes[layer], position)
-  cells = needed_cells(network.layers, shapes, layer, unit)
+  cells = needed_regions(network.layers, shapes, layer, unit)
   layers = tuple(
     part
     for info in network.layers
@@ -86,13 +86,13 @@ def _crop_layer(
   shapes: Mapping[str, Shape],
 ) -> Iterator[LayerInfo]:
   """A layer as it reads and writes the cells that are kept of each blob."""
-  reach = KINDS[layer.kind].reach
+  reach = LAYER_TYPES[layer.kind].reach
   made = functools.reduce(
     Rectangle.union, (cells[name] for name in layer.outputs if name in cells)
   )
   inputs, outputs, after = [], [], []
   for name in layer.inputs:
-    read = cells_read(layer, made, shapes[name])
+    read = region_read(layer, made, shapes[name])
     seen = read.clip(whole(shapes[name]))
     part = f"{name}/for/{layer.name}"
     # Windows could take cells away themselves, by negative padding, but there

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdeepvis.networks.kinds import KINDS, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
 from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.ops import by_group, transposed, windows
 from jdeepvis.types import Activations, Images, JdeepvisError, Params
@@ -64,7 +65,7 @@ class GraphApply:
       values = tuple(blobs[name] for name in steps[0].inputs)
       for step in steps:
         weights = params.get(step.weights_key, {})
-        values = KINDS[step.kind].apply(step, weights, values, relu)
+        values = LAYER_TYPES[step.kind].apply(step, weights, values, relu)
         values = values if isinstance(values, tuple) else (values,)
       blobs.update(zip(layer.outputs, values, strict=True))
       blobs.update({name: given[name] for name in given.keys() & layer.outputs})
@@ -111,7 +112,17 @@ def infer_shapes(layers: tuple[LayerInfo, ...], input: Shape) -> GraphShapes:
     JdeepvisError: a layer cannot read the blobs it is given, or a blob or a
       weight would be beyond all measure; names the layer.
   """
-  blobs, weights = {INPUT: tuple(input)}, {}
+  # Another type under the same name is another graph.
+  types = tuple(LAYER_TYPES.get(layer.kind) for layer in layers)
+  blobs, weights = _infer_shapes(layers, tuple(input), types)
+  return GraphShapes(dict(blobs), {key: dict(w) for key, w in weights.items()})
+
+
+@functools.lru_cache(maxsize=64)
+def _infer_shapes(layers, input, types) -> GraphShapes:
+  """Cached: a walk takes half a second, and pictures ask for several."""
+  del types
+  blobs, weights = {INPUT: input}, {}
   for layer in layers:
     shapes = [blobs[name] for name in layer.inputs]
     try:
@@ -187,7 +198,7 @@ def with_precision(network: Network, precision: str) -> Network:
   return network.replace(apply=GraphApply(layers), layers=layers)
 
 
-def laid_out(layers: tuple[LayerInfo, ...], params: Params) -> Params:
+def with_cpu_layout(layers: tuple[LayerInfo, ...], params: Params) -> Params:
   """Weights laid out for gradients on a CPU; what is computed is the same.
 
   Kernels of convolutions are parted by group, see `ops.by_group`, and beside
@@ -294,7 +305,7 @@ def _is_cellwise(layer: LayerInfo) -> bool:
 
 def _infer_layer(layer: LayerInfo, shapes: list[Shape]):
   """Shapes of a layer's weights and outputs, without the batch axis."""
-  kind = KINDS[layer.kind]
+  kind = LAYER_TYPES[layer.kind]
   if any(0 in shape for shape in shapes):
     raise ValueError("there is nothing in them")
   if kind.reach == "window":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jdeepvis.networks.graph import INPUT
-from jdeepvis.networks.kinds import KINDS
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -16,7 +16,7 @@ MAX_EXTENT = 4096
 
 _MAX_LAYERS = 10_000
 _PAIRS = {"kernel": 1, "stride": 1, "pad": 0, "dilation": 1}
-_BUILT_IN = frozenset(KINDS)
+_BUILT_IN = frozenset(LAYER_TYPES)
 _INPUTS = {
   "bias": (1, 2),
   "concat": (1, None),
@@ -72,10 +72,10 @@ def check_layer(layer: LayerInfo) -> None:
   Raises:
     ValueError: says what is wrong with it.
   """
-  if layer.kind not in KINDS:
+  if layer.kind not in LAYER_TYPES:
     raise ValueError(
-      f"its kind {layer.kind!r} is unknown; register it as KINDS[kind] = "
-      "Kind(apply, weights)"
+      f"its kind {layer.kind!r} is unknown; register it as LAYER_TYPES[kind] = "
+      "LayerType(apply, weights)"
     )
   for name, least in _PAIRS.items():
     pair = getattr(layer, name)

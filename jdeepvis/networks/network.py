@@ -59,7 +59,7 @@ class LayerInfo(NamedTuple):
 
   Attributes:
     name: the layer's name, under which its weights are kept.
-    kind: which operation, a key of `kinds.KINDS`.
+    kind: which operation, a key of `layer_types.LAYER_TYPES`.
     inputs: names of the blobs it reads.
     outputs: names of the blobs it writes.
     kernel: window height and width, blob cells.

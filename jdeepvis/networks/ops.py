@@ -67,7 +67,9 @@ def windows(
   return Windows(count, pad, max(after, 0))
 
 
-def apart(function: Callable, *arrays: AnyArray | float, **static: Any) -> Any:
+def no_fusion(
+  function: Callable, *arrays: AnyArray | float, **static: Any
+) -> Any:
   """`function(*arrays, **static)`, which a CPU's XLA compiles on its own.
 
   Fused into its readers it would be worked out anew for each of them: for a

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
-from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.types import JdeepvisError, Pixels
 
 _MODES = ("caffe", "square")

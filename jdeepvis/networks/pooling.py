@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from jdeepvis.networks.ops import Map, Padding, Pair, apart
+from jdeepvis.networks.ops import Map, Padding, Pair, no_fusion
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
@@ -30,8 +30,8 @@ def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
 @max_pool.defjvp
 def _max_pool_jvp(kernel, stride, padding, primals, tangents):
   (x,), (dx,) = primals, tangents
-  y, place = apart(_max_and_place, x, windows=(kernel, stride, padding))
-  dy = apart(_values_at, place, dx, windows=(kernel, stride, padding))
+  y, place = no_fusion(_max_and_place, x, windows=(kernel, stride, padding))
+  dy = no_fusion(_values_at, place, dx, windows=(kernel, stride, padding))
   return y, dy
 
 

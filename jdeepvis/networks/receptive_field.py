@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdeepvis.networks.cells import (
-  Position,
-  Rectangle,
-  locate,
-  needed_cells,
-)
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import (
+  Position,
+  Rectangle,
+  locate,
+  needed_regions,
+)
 from jdeepvis.types import JdeepvisError
 
 
@@ -66,7 +66,7 @@ def receptive_field(
   layer = find_layer(network, layer)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   unit = locate(layer, shapes[layer], position)
-  return needed_cells(network.layers, shapes, layer, unit)[INPUT]
+  return needed_regions(network.layers, shapes, layer, unit)[INPUT]
 
 
 def field_geometry(network: Network, layer: str) -> FieldGeometry:
@@ -84,7 +84,7 @@ def field_geometry(network: Network, layer: str) -> FieldGeometry:
   layer = find_layer(network, layer)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   first, second = (
-    needed_cells(
+    needed_regions(
       network.layers, shapes, layer, Rectangle(i, i, i + 1, i + 1), clip=False
     )[INPUT]
     for i in (0, 1)

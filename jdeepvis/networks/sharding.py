@@ -30,7 +30,7 @@ def mesh_for(batch: int) -> Mesh:
   )
 
 
-def everywhere(tree: Any) -> Any:
+def replicate(tree: Any) -> Any:
   """A pytree of numbers on all local devices; CPUs share one copy of it."""
   devices = jax.local_devices()
   if devices[0].platform == "cpu":
@@ -39,7 +39,7 @@ def everywhere(tree: Any) -> Any:
   return jax.device_put(tree, NamedSharding(mesh_for(len(devices)), WHOLE))
 
 
-def dealt_out(matrix: AnyArray) -> jax.Array:
+def shard_columns(matrix: AnyArray) -> jax.Array:
   """A matrix of which every local device holds an equal share of columns."""
   spec = PartitionSpec(None, AXIS)
   mesh = mesh_for(len(jax.local_devices()))

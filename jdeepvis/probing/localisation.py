@@ -21,7 +21,7 @@ from scipy import ndimage
 from scipy.cluster import vq
 from scipy.sparse import coo_array, csgraph
 
-from jdeepvis.networks.cells import Rectangle
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.types import AnyArray, JdeepvisError, Pixels
 
 Mask = Bool[np.ndarray, "h w"]

@@ -14,9 +14,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jdeepvis.networks.cells import locate
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import locate
 from jdeepvis.types import Image, Index, JdeepvisError
 
 

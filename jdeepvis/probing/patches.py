@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from jdeepvis.networks.cells import Rectangle, locate, needed_cells, whole
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.receptive_field import field_geometry
+from jdeepvis.networks.regions import Rectangle, locate, needed_regions, whole
 from jdeepvis.probing.backprop import origin, point_seed, pull_back
 from jdeepvis.types import Images
 
@@ -55,7 +55,7 @@ def find_patches(network: Network, layer: str) -> Callable[[int], Patch]:
   def find(cell: int) -> Patch:
     position = to_position(shapes[layer], cell)
     unit = locate(layer, shapes[layer], position)
-    field = needed_cells(network.layers, shapes, layer, unit)[INPUT]
+    field = needed_regions(network.layers, shapes, layer, unit)[INPUT]
     return Patch(field, canvas)
 
   return find

@@ -20,8 +20,8 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import (
   SPLIT,
   WHOLE,
-  everywhere,
   mesh_for,
+  replicate,
   sharded,
 )
 from jdeepvis.probing import top_patches
@@ -92,7 +92,7 @@ def scan(
   surveys = [first] + [fresh] * (len(devices) - 1)
   stacked = jax.tree.map(lambda *parts: np.stack(parts), *surveys)
   survey = jax.device_put(stacked, NamedSharding(mesh, SPLIT))
-  placed, layers = everywhere(network), tuple(layers)
+  placed, layers = replicate(network), tuple(layers)
 
   seen = resume.seen if resume else 0
   faults = np.zeros(len(images.names), np.uint8)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from jdeepvis.networks.ops import apart
+from jdeepvis.networks.ops import no_fusion
 from jdeepvis.types import AnyArray, Image, PRNGKey, Scalar
 
 
@@ -92,7 +92,7 @@ def random_affine(
     rotation: as `rotate`'s strength.
   """
   # Apart, so that no other program rounds a draw in another way.
-  moved, magnified, turned = apart(_draw, key, shift, scale, rotation)
+  moved, magnified, turned = no_fusion(_draw, key, shift, scale, rotation)
   sides = jnp.array(image.shape[:2], jnp.float32)
   return affine(image, shift=moved * sides, scale=magnified, rotation=turned)
 

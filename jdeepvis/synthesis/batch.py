@@ -19,16 +19,16 @@ from jaxtyping import Array
 from jdeepvis.networks.classify import as_probabilities, probability_blob
 from jdeepvis.networks.graph import (
   GraphApply,
-  laid_out,
+  with_cpu_layout,
   with_shared_products,
 )
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.sharding import (
   AXIS,
   WHOLE,
-  dealt_out,
-  everywhere,
   mesh_for,
+  replicate,
+  shard_columns,
   sharded,
 )
 from jdeepvis.synthesis import ascend as loop
@@ -224,21 +224,21 @@ def stack(ascents: Sequence[Ascent], batch: int) -> Ascent:
 def place(network: Network, batch: int) -> Network:
   """The network with its weights on the local devices, for such a batch.
 
-  CPUs read kernels by group and transposed, see `graph.laid_out`, and share
-  the large ones out, see `graph.with_shared_products`, unless a device has but
-  one picture.
+  CPUs read kernels by group and transposed, see `graph.with_cpu_layout`, and
+  share the large ones out, see `graph.with_shared_products`, unless a device
+  has but one picture.
   """
   devices, layers = jax.local_devices(), network.layers
   ours = isinstance(network.apply, GraphApply)
   if devices[0].platform != "cpu" or not ours:
-    return network.replace(params=everywhere(network.params))
-  params = everywhere(laid_out(layers, network.params))
+    return network.replace(params=replicate(network.params))
+  params = replicate(with_cpu_layout(layers, network.params))
   if batch >= 2 * len(devices) > 2:
     layers = with_shared_products(layers, params, AXIS, len(devices))
   shared = {info.weights_key for info in layers if info.option("across")}
   for key in shared:
     params[key] = {
-      name: dealt_out(leaf) if leaf.ndim == 2 else leaf
+      name: shard_columns(leaf) if leaf.ndim == 2 else leaf
       for name, leaf in params[key].items()
     }
   apply = GraphApply(layers) if shared else network.apply
@@ -313,7 +313,7 @@ def _finish(mesh, specs, probability, network: Network, ascents, kept):
       jax.vmap(functools.partial(evaluate, network))(objective, blobs)
       for objective in asked
     ]
-    chances = as_probabilities(network, blobs[blob]) if probability else None
+    by_class = as_probabilities(network, blobs[blob]) if probability else None
     (score, more), watched = values[0], values[1:]
     return Finished(
       images,
@@ -321,7 +321,7 @@ def _finish(mesh, specs, probability, network: Network, ascents, kept):
       score,
       watched[0][0] if watched else None,
       more.get("is_largest"),
-      chances,
+      by_class,
     )
 
   specs = jax.tree.unflatten(jax.tree.structure(network), specs)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import jax
 
+from jdeepvis.networks.flops import count_flops
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.operations import count_operations
 
 # Operations while a byte is read: 165 Gflop/s and 18 GB/s of a CPU's core,
 # measured; half an H100's 67 Tflop/s and its 3.3 TB/s come to the same.
@@ -93,7 +93,7 @@ def _useful(network: Network, layer: str, busy: int) -> int:
   """Pictures that keep a device busy and share the reading of weights."""
   if not network.layers:
     return min(math.ceil(busy / (2 * _OPERATIONS_UNKNOWN)), _MANY)
-  operations = count_operations(network, layer)
+  operations = count_flops(network, layer)
   one = max(sum(operations.values()), 1)
   filling = min(math.ceil(busy / (2 * one)), _MANY)
   read = sum(

@@ -22,7 +22,7 @@ from jaxtyping import Array
 from jdeepvis.networks.classify import probability_blob
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
+from jdeepvis.networks.sharding import WHOLE, mesh_for, replicate, sharded
 from jdeepvis.synthesis import ascend, assembly, priors
 from jdeepvis.synthesis.objectives import log_probability
 from jdeepvis.synthesis.recipes import Recipe
@@ -141,7 +141,7 @@ def fool_many(
   for unit in units:
     bind(network, log_probability(unit))
   return _fool_many(
-    everywhere(network),
+    replicate(network),
     recipe,
     confidence,
     jnp.array(units),

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jdeepvis.networks.ops import apart
+from jdeepvis.networks.ops import no_fusion
 from jdeepvis.types import AnyArray, Image, Scalar
 
 _OCTAVES = 5
@@ -39,7 +39,7 @@ def mix_colours(grad: Image, strength: Scalar) -> Image:
   """
   if grad.shape[-1] != 3:
     return grad
-  return apart(_mixed, grad, strength)
+  return no_fusion(_mixed, grad, strength)
 
 
 def centre_bias(grad: Image, narrowness: Scalar) -> Image:

@@ -44,7 +44,7 @@ class Recognisability(NamedTuple):
   median_rank: float
 
 
-class UnderViews(NamedTuple):
+class UnderAugmentation(NamedTuple):
   """Means over random views of pictures whose classes are known.
 
   Attributes:
@@ -75,9 +75,9 @@ def recognisability(
     JdeepvisError: there are no images, not one class an image, or a class
       that the network does not have.
   """
-  chances = _probabilities(network, _centred(images, network.input))
-  own = _of_classes(chances, classes)
-  rank = np.sum(~(chances < own[:, None]), axis=1)
+  values = _probabilities(network, _centred(images, network.input))
+  own = _of_classes(values, classes)
+  rank = np.sum(~(values < own[:, None]), axis=1)
   return Recognisability(
     rank=rank,
     probability=own,
@@ -87,14 +87,14 @@ def recognisability(
   )
 
 
-def under_views(
+def under_augmentation(
   network: Network,
   images: Pictures,
   classes: Classes,
   key: PRNGKey,
   *,
   views: int = 16,
-) -> UnderViews:
+) -> UnderAugmentation:
   """What a network says of pictures over random shifts and rescalings.
 
   A picture that convinces from one exact viewpoint alone scores low. Shifts
@@ -116,12 +116,12 @@ def under_views(
     functools.partial(random_affine, shift=_SHIFT, scale=_SCALE),
     in_axes=(None, 0),
   )
-  chances, scores = [], []
+  values, scores = [], []
   for one in jax.random.split(key, views):
     seen = look(one, centred)
-    chances.append(_of_classes(_probabilities(network, seen), classes))
+    values.append(_of_classes(_probabilities(network, seen), classes))
     scores.append(_of_classes(_scores(network, seen), classes))
-  return UnderViews(np.mean(chances, axis=0), np.mean(scores, axis=0))
+  return UnderAugmentation(np.mean(values, axis=0), np.mean(scores, axis=0))
 
 
 def _centred(images: Pictures, spec: InputSpec) -> Images:
@@ -154,18 +154,17 @@ def _in_batches(ask: Callable, images: Images) -> np.ndarray:
 
 
 def _of_classes(
-  chances: Float[np.ndarray, "n k"], classes: Classes
+  values: Float[np.ndarray, "n k"], classes: Classes
 ) -> Float[np.ndarray, " n"]:
   classes = np.asarray(classes)
-  if len(classes) != len(chances):
+  if len(classes) != len(values):
     raise JdeepvisError(
-      f"Each image needs a class: {len(chances)} images, {len(classes)} "
-      "classes."
+      f"Each image needs a class: {len(values)} images, {len(classes)} classes."
     )
-  count = chances.shape[1]
+  count = values.shape[1]
   for unit in classes:
     if not 0 <= unit < count:
       raise JdeepvisError(
         f"The network has classes 0 to {count - 1}, so {unit} is none of them."
       )
-  return chances[np.arange(len(classes)), classes]
+  return values[np.arange(len(classes)), classes]

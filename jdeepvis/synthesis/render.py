@@ -432,7 +432,7 @@ def _pictures(
   for i, request in enumerate(wanted):
     history = {name: rows[i] for name, rows in progress.history.items()}
     largest = None if finished.largest is None else bool(finished.largest[i])
-    chances, watched = finished.probability, finished.watched
+    probabilities, watched = finished.probability, finished.watched
     labels = of.network.labels if of.classes else ()
     pictures.append(
       Picture(
@@ -442,8 +442,8 @@ def _pictures(
         score=float(finished.score[i]),
         activation=None if watched is None else float(watched[i]),
         probability=None
-        if chances is None
-        else float(chances[i, request.unit]),
+        if probabilities is None
+        else float(probabilities[i, request.unit]),
         label=labels[request.unit] if labels else None,
         status=status_of_picture(history, largest),
         status_of_history=status_of(history),

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jdeepvis.networks.cells import locate
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.networks.regions import locate
 from jdeepvis.networks.resize import with_image_size
 from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Noise

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
-from jdeepvis.networks.cells import locate
 from jdeepvis.networks.names import class_scores, find_layer
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import locate
 from jdeepvis.synthesis.objectives import (
   LogProbability,
   Objective,

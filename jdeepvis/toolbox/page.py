@@ -11,7 +11,7 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jdeepvis.display.files import to_json
-from jdeepvis.toolbox.desk import Desk, Look
+from jdeepvis.toolbox.backend import Backend, Look
 from jdeepvis.toolbox.events import reduce
 from jdeepvis.toolbox.inputs import MAX_BYTES
 from jdeepvis.toolbox.state import State, share
@@ -31,12 +31,16 @@ class Page:
   """
 
   def __init__(
-    self, desk: Desk, socket: WebSocket, worker: Executor, painter: Executor
+    self,
+    backend: Backend,
+    socket: WebSocket,
+    worker: Executor,
+    painter: Executor,
   ):
-    self._desk = desk
+    self._backend = backend
     self._socket = socket
     self._worker, self._painter = worker, painter
-    self._state = State(house=desk.house)
+    self._state = State(catalogue=backend.catalogue)
     self._frame: bytes | None = None
     self._heard = self._frames = self._shown_frames = self._updates = 0
     self._pinned = None
@@ -115,11 +119,11 @@ class Page:
         self._pinned = None
       elif self._pinned is None and self._look:
         self._pinned = self._look.scene.image
-      if not self._desk.engine.knows(question(state)[0]):
+      if not self._backend.engine.knows(question(state)[0]):
         await self._tell(note=f"Preparing {state.shown.name} …")
       try:
         look = await self._in(
-          self._worker, self._desk.look, state, frame, self._pinned
+          self._worker, self._backend.look, state, frame, self._pinned
         )
       except JdeepvisError as error:
         if frame is not None and state.source != "files":
@@ -139,7 +143,7 @@ class Page:
     self._shown_frames = number
     self._updates += 1
     layer, unit, _ = state.sent_from
-    names = self._desk.names
+    names = self._backend.names
     return {
       "state": _plain(state),
       "share": share(state),
@@ -151,10 +155,10 @@ class Page:
       "updates": self._updates,
       "dropped": dropped,
       "milliseconds": look.milliseconds,
-      "sprites": state.pattern and bool(self._desk.sprites(state.shown)),
+      "sprites": state.pattern and bool(self._backend.sprites(state.shown)),
       "pictures": [
         {"kind": file.kind, "caption": file.caption}
-        for file in self._desk.unit_files(state.shown, state.unit)
+        for file in self._backend.unit_files(state.shown, state.unit)
       ],
     }
 
@@ -167,7 +171,7 @@ class Page:
 
     try:
       await self._tell(progress=0.0)
-      await self._in(self._painter, self._desk.render, state, report)
+      await self._in(self._painter, self._backend.render, state, report)
     except JdeepvisError as error:
       await self._tell(problem=str(error))
     except Exception:

@@ -40,7 +40,7 @@ class Layer(NamedTuple):
     return f"{unit} {self.labels[unit]}" if self.labels else str(unit)
 
 
-class House(NamedTuple):
+class Catalogue(NamedTuple):
   """What there is to look at; the same for all pages.
 
   Attributes:
@@ -81,8 +81,8 @@ class State:
   """What one page looks at.
 
   Attributes:
-    house: what there is.
-    layer: the shown one's place in the house.
+    catalogue: what there is.
+    layer: the shown one's place in the catalogue.
     unit: the selected channel.
     position: row and column of one cell of the unit's map; None is its peak.
     in_list: whether the cursor is in the list of layers.
@@ -115,7 +115,7 @@ class State:
     closed: whether the page has been left.
   """
 
-  house: House
+  catalogue: Catalogue
   layer: int = 0
   unit: int = 0
   position: Position = None
@@ -150,14 +150,14 @@ class State:
   @property
   def shown(self) -> Layer:
     """The layer in the grid."""
-    return self.house.layers[self.layer]
+    return self.catalogue.layers[self.layer]
 
   @property
   def sent_from(self) -> tuple[Layer, int, Position]:
     """Layer, unit and position that signals go back from."""
     here = (self.layer, self.unit, self.position)
     layer, unit, position = self.origin or here
-    return self.house.layers[layer], unit, position
+    return self.catalogue.layers[layer], unit, position
 
   @property
   def columns(self) -> int:
@@ -170,8 +170,8 @@ class State:
 def share(state: State) -> dict[str, Any]:
   """What an address must hold to show the same: all that is not as at first.
 
-  `reduce(State(house), {"type": "set", "values": share(state)})` has the same
-  view, but for an uploaded image.
+  `reduce(State(catalogue), {"type": "set", "values": share(state)})` has the
+  same view, but for an uploaded image.
   """
   told = {}
   for name in _SHARED:
@@ -181,7 +181,7 @@ def share(state: State) -> dict[str, Any]:
   told["layer"] = state.shown.name
   if state.origin:
     layer, *place = state.origin
-    told["origin"] = [state.house.layers[layer].name, *place]
+    told["origin"] = [state.catalogue.layers[layer].name, *place]
   return told
 
 
@@ -194,10 +194,10 @@ _SHARED = (
 
 def go_to(state: State, layer: int) -> State:
   """Shows the layer at that place, or the nearest; the unit is kept."""
-  layer = min(max(layer, 0), len(state.house.layers) - 1)
+  layer = min(max(layer, 0), len(state.catalogue.layers) - 1)
   if layer == state.layer:
     return state
-  unit = min(state.unit, state.house.layers[layer].units - 1)
+  unit = min(state.unit, state.catalogue.layers[layer].units - 1)
   return dataclasses.replace(
     state, layer=layer, unit=unit, position=None, order=None
   )

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jdeepvis.display.filters import FILTERS
-from jdeepvis.networks.cells import Rectangle
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.toolbox.engine import Answer, Program, Start, Values
 from jdeepvis.toolbox.state import Layer, State
 from jdeepvis.types import Pixels
@@ -54,7 +54,7 @@ def question(state: State) -> tuple[Program, Start]:
   rule = None if state.rule == "off" else state.rule
   program = Program(
     layer=state.shown.name,
-    labels=state.show_labels and state.house.has_classes,
+    labels=state.show_labels and state.catalogue.has_classes,
     rule="gradient" if rule == "gradient_times_input" else rule,
     origin=layer.name if rule else None,
     diffs=state.diffs and rule is not None,
@@ -179,7 +179,7 @@ def _classes(
   state: State, probabilities: Float[np.ndarray, " k"]
 ) -> list[tuple[str, float]]:
   best = np.argsort(-probabilities, kind="stable")[:_TOP]
-  names = next((x.labels for x in state.house.layers if x.labels), ())
+  names = next((x.labels for x in state.catalogue.layers if x.labels), ())
   known = len(names) == len(probabilities)
   return [
     (names[i] if known else f"class {i}", float(probabilities[i])) for i in best

@@ -57,8 +57,8 @@ def ranks(path, records):
   for record in records:
     with Image.open(path / record["file"]) as image:
       centred = preprocess(np.asarray(image), network.input)[None]
-    chances = network(centred)["prob"].reshape(-1)
-    yield 1 + int(np.sum(chances > chances[record["unit"]]))
+    probabilities = network(centred)["prob"].reshape(-1)
+    yield 1 + int(np.sum(probabilities > probabilities[record["unit"]]))
 
 
 def test_the_table_says_what_a_second_look_says(
@@ -86,7 +86,7 @@ def test_the_table_says_what_a_second_look_says(
     assert row["median_rank"] == np.median(places)
     own = np.mean([record["probability"] for record in group])
     assert row["probability"] == pytest.approx(own)
-    assert 0 < row["under_views"] < 1
+    assert 0 < row["under_augmentation"] < 1
     # Only where a class has several seeds is there a diversity.
     assert (row["diversity"] or 0) > 0 if name == "ours" else True
     assert row["spectrum_distance"] > 0 and row["colour_distance"] > 0
@@ -167,8 +167,8 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   ):
     with Image.open(path / file) as image:
       centred = preprocess(np.asarray(image), network.input)[None]
-    chances = network(centred)["prob"].reshape(-1)
-    expected = float(chances[first["unit"]])
+    probabilities = network(centred)["prob"].reshape(-1)
+    expected = float(probabilities[first["unit"]])
     assert told[flag] == pytest.approx(expected, rel=1e-4)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jdeepvis.networks import classify
-from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.networks.zoo import third_party
 from jdeepvis.probing import backprop, localisation
 from jdeepvis.types import JdeepvisError

@@ -192,14 +192,14 @@ def test_a_broken_file_of_the_servers_is_told_and_the_page_goes_on(talk):
 
 def test_only_the_newest_frame_is_computed(open_page, monkeypatch):
   gate, seen = threading.Semaphore(0), []
-  look = page.Desk.look
+  look = page.Backend.look
 
   def slow(self, state, frame, pinned):
     gate.acquire()
     seen.append(frame)
     return look(self, state, frame, pinned)
 
-  monkeypatch.setattr(page.Desk, "look", slow)
+  monkeypatch.setattr(page.Backend, "look", slow)
   with open_page() as talk:
     talk.set(source="webcam")
     frames = [png(seed) for seed in range(6)]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from jdeepvis.networks.caffe.layers import READERS
 from jdeepvis.networks.caffe.reader import CaffeLayer, NetDescription
 from jdeepvis.networks.graph import INPUT, infer_shapes
-from jdeepvis.networks.kinds import KINDS
 from jdeepvis.networks.layer_table import check_layer
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -80,12 +80,13 @@ def _read_layer(
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} is a {layer.type!r}, a type that is not "
       "known here; register it with caffe.layers.READERS[type] = lambda "
-      'layer: Step("mine") and kinds.KINDS["mine"] = Kind(apply, weights).'
+      'layer: Step("mine") and layer_types.LAYER_TYPES["mine"] = '
+      "LayerType(apply, weights)."
     )
   try:
     step = READERS[layer.type](layer)
-    if step.kind not in KINDS:
-      raise ValueError(f"there is no KINDS[{step.kind!r}]")
+    if step.kind not in LAYER_TYPES:
+      raise ValueError(f"there is no LAYER_TYPES[{step.kind!r}]")
     options = tuple(sorted(step.options.items()))
     info = LayerInfo(
       layer.name, step.kind, inputs, outputs, *step[1:5], options

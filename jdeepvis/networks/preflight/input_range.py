@@ -197,11 +197,11 @@ def channel_order(scores: Scores, others: Mapping[str, Scores]) -> Finding:
 
 def _judge(check, scores, others, given: str, advice: str) -> Finding:
   """Wilcoxon's test for each other input, and Bonferroni's correction."""
-  chances = {
+  probabilities = {
     name: min(1.0, len(others) * chance(scores, other))
     for name, other in others.items()
   }
-  name, least = min(chances.items(), key=operator.itemgetter(1))
+  name, least = min(probabilities.items(), key=operator.itemgetter(1))
   certainties = {
     one: float(certainty(values).mean())
     for one, values in {"as given": scores, **others}.items()

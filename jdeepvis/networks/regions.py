@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from jdeepvis.networks.graph import INPUT
-from jdeepvis.networks.kinds import KINDS, Shape, padding
+from jdeepvis.networks.layer_types import LAYER_TYPES, Shape, padding
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -49,7 +49,7 @@ class Rectangle(NamedTuple):
     return Rectangle(*first, *last)
 
 
-def needed_cells(
+def needed_regions(
   layers: Iterable[LayerInfo],
   shapes: Mapping[str, Shape],
   blob: str,
@@ -76,7 +76,7 @@ def needed_cells(
       continue
     made = functools.reduce(Rectangle.union, wanted)
     for name in layer.inputs:
-      read = cells_read(layer, made, shapes[name])
+      read = region_read(layer, made, shapes[name])
       read = read.clip(whole(shapes[name])) if clip else read
       needed[name] = read.union(needed.get(name, read))
     if _reach(layer) == "map":
@@ -84,7 +84,7 @@ def needed_cells(
   return needed
 
 
-def cells_read(layer: LayerInfo, cells: Rectangle, shape: Shape) -> Rectangle:
+def region_read(layer: LayerInfo, cells: Rectangle, shape: Shape) -> Rectangle:
   """What a layer reads, of a blob of `shape`, to make `cells`; unclipped."""
   reach = _reach(layer)
   if reach == "cell":
@@ -122,4 +122,4 @@ def locate(layer: str, shape: Shape, position: Position | None) -> Rectangle:
 
 
 def _reach(layer: LayerInfo) -> str:
-  return KINDS[layer.kind].reach
+  return LAYER_TYPES[layer.kind].reach

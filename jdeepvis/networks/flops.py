@@ -9,9 +9,7 @@ from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph
 
 
-def count_operations(
-  network: Network, layer: str | None = None
-) -> dict[str, int]:
+def count_flops(network: Network, layer: str | None = None) -> dict[str, int]:
   """Floating-point operations of one image's forward pass, layer by layer.
 
   A multiplication and an addition are two. Only the products with weights are
