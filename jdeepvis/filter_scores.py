@@ -51,7 +51,7 @@ def beside_filters(
       if picture.shape[:2] != spec.shape[:2]:
         raise JdeepvisError(
           f"{record['file']!r} is not of the {spec.shape[0]} x {spec.shape[1]} "
-          f"pixels that units of {layer!r} see; render it on --canvas=feature."
+          f"pixels that units of {layer!r} see; render it on --canvas=field."
         )
       cosine = _cosine(preprocess(picture, spec), kernel)
       marked.append({**record, "filter_correlation": cosine})
