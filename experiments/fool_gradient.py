@@ -26,6 +26,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from experiments import common, pictures
+from jdeepvis import atlas
 from jdeepvis.atlas import file_of
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks import classify
@@ -80,7 +81,9 @@ def main() -> None:
   groups = _requests(network)
   with only_run(_OUT.value):
     made = {name: recipes.recipe(name) for name in _RECIPE.value}
-    folder = common.open_folder(_OUT.value, _settings(network), made)
+    folder = atlas.open_folder(
+      _OUT.value, _settings(network), made, versions=common.versions()
+    )
     total = sum(map(len, groups.values()))
     size = folder.settle(
       "pictures at once",

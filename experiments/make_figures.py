@@ -28,6 +28,8 @@ import numpy as np
 from absl import flags
 
 from experiments import common, sheets
+from experiments.recipe_flags import RecipeFlags, try_out
+from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks.linear import is_linear, linear_filters
 from jdeepvis.networks.names import class_scores, find_layer, find_units
@@ -62,7 +64,7 @@ _LAYERS = flags.DEFINE_list(
   None,
   "Of all_layers and filters; else all that have a ReLU, and the classes.",
 )
-_RECIPES = common.RecipeFlags(
+_RECIPES = RecipeFlags(
   None, " Up to four; else of fc8 the paper's, of others the default."
 )
 _TREE = flags.DEFINE_string("tree", None, "A tree with patches to show beside.")
@@ -84,10 +86,12 @@ def main() -> None:
   requests = list(_requests(network))
   settings = common.network_settings(_NET.value, network)
   settings |= {"figure": _FIGURE.value, "steps": _RECIPES.steps}
-  common.try_out(network, requests)
+  try_out(network, requests)
   made = {request.recipe_name: request.recipe for request in requests}
   with only_run(_OUT.value):
-    folder = common.open_folder(_OUT.value, settings, made)
+    folder = atlas.open_folder(
+      _OUT.value, settings, made, versions=common.versions()
+    )
     common.render(folder, network, requests)
     folder.finish(f"{_FIGURE.value} of {_NET.value}")
     for path in _write_sheets(folder, network, requests):

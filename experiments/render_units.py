@@ -18,6 +18,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import common
+from experiments.recipe_flags import RecipeFlags, own_function, try_out
+from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
@@ -46,7 +48,7 @@ _UNITS = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer(
   "seeds", 1, "Pictures of each unit and recipe.", lower_bound=1
 )
-_RECIPES = common.RecipeFlags("default")
+_RECIPES = RecipeFlags("default")
 _OBJECTIVE = flags.DEFINE_string(
   "objective",
   None,
@@ -92,9 +94,11 @@ def main() -> None:
   ]
   made = {request.recipe_name: request.recipe for request in requests}
   initial = _initial()
-  common.try_out(network, requests)
+  try_out(network, requests)
   with only_run(_OUT.value):
-    folder = common.open_folder(_OUT.value, _settings(network), made)
+    folder = atlas.open_folder(
+      _OUT.value, _settings(network), made, versions=common.versions()
+    )
     common.render(folder, network, requests, initial)
     folder.finish(f"Units of {_NET.value}")
     if _TREE.value:
@@ -167,7 +171,7 @@ def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
 
 
 def _objective() -> Callable:
-  return common.own_function(_OBJECTIVE.value, "objective", ("blobs",))
+  return own_function(_OBJECTIVE.value, "objective", ("blobs",))
 
 
 def _canvas() -> Canvas:

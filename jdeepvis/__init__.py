@@ -12,6 +12,7 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
+  "jdeepvis.atlas": ("write_folder",),
   "jdeepvis.display.filters": ("FILTERS",),
   "jdeepvis.evolution.archive": ("Archive", "empty_archive"),
   "jdeepvis.evolution.cppn": ("Cppn",),

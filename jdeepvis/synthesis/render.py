@@ -200,6 +200,29 @@ def run(
       yield News(some, progress, taken, size // devices, pictures)
 
 
+def show_progress(
+  news: Iterable[News], image_steps: int, *, hidden: bool = False
+) -> Iterator[News]:
+  """Passes news on, behind a bar in a terminal or a notebook.
+
+  Args:
+    news: as `run` gives them.
+    image_steps: how many are to be taken in all.
+    hidden: whether to show nothing.
+  """
+  with tqdm(
+    total=image_steps,
+    unit="step",
+    desc="Rendering",
+    disable=hidden,
+    dynamic_ncols=True,
+  ) as bar:
+    for one in news:
+      bar.set_postfix(score=f"{one.score:.1f}", refresh=False)
+      bar.update(one.image_steps)
+      yield one
+
+
 class Pictures:
   """Many pictures, made as one asks for them.
 
@@ -207,9 +230,20 @@ class Pictures:
   an index and a notebook make all and keep them.
   """
 
-  def __init__(self, network: Network, wanted: Sequence[Request], **options):
+  def __init__(
+    self,
+    network: Network,
+    wanted: Sequence[Request],
+    *,
+    initial: str | AnyArray = "noise",
+    each: Mapping[str, int] | None = None,
+    progress: bool = True,
+  ):
+    self.network = network
     self.requests = wanted
-    self._network, self._options = network, options
+    self.initial = initial
+    self.each = each
+    self.progress = progress
     self._kept: list[Picture] | None = None
 
   def __len__(self) -> int:
@@ -219,16 +253,12 @@ class Pictures:
     if self._kept is not None:
       yield from self._kept
       return
-    options = dict(self._options)
-    hidden = not options.pop("progress")
     steps = sum(request.recipe.steps for request in self.requests)
-    with tqdm(
-      total=steps, unit="step", desc="Rendering", disable=hidden
-    ) as bar:
-      for news in run(self._network, self.requests, **options):
-        bar.set_postfix(score=f"{news.score:.1f}", refresh=False)
-        bar.update(news.image_steps)
-        yield from news.pictures
+    news = run(
+      self.network, self.requests, initial=self.initial, each=self.each
+    )
+    for one in show_progress(news, steps, hidden=not self.progress):
+      yield from one.pictures
 
   def __getitem__(self, index):
     return self.all[index]

@@ -193,12 +193,15 @@ def _listed(targets: Any) -> list[Any]:
 
 
 def _recipes(recipe) -> Iterator[tuple[str, Recipe]]:
-  names = {id(made): name for name, made in RECIPES.items()}
+  names, own = {id(made): name for name, made in RECIPES.items()}, 0
   for one in _listed(recipe):
     if isinstance(one, str):
       yield one, find_recipe(one)
+    elif id(one) in names:
+      yield names[id(one)], one
     else:
-      yield names.get(id(one), "own recipe"), one
+      own += 1
+      yield f"own {own}" if own > 1 else "own", one
 
 
 def _grid(recipe: Recipe, strengths: Mapping[str, Sequence[float | int]]):
