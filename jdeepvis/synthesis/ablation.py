@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jdeepvis.synthesis import transforms
-from jdeepvis.synthesis.recipes import RENAMED, STEP, Entry, Recipe
+from jdeepvis.synthesis.recipes import STEP, Entry, Recipe, current_name
 from jdeepvis.types import JdeepvisError
 
 # The rise wanted when no rise is too large: what is left of policy `progress`
@@ -76,7 +76,7 @@ def parse_factors(
   factors: dict[str, tuple[float, ...]] = {}
   for text in texts:
     name, _, values = text.partition(":")
-    name = RENAMED.get(name, name)
+    name = current_name(name)
     if name in factors:
       raise JdeepvisError(f"{name!r} is varied twice; list all values at once.")
     factors[name] = _parse_values(text, name, values)

@@ -178,7 +178,7 @@ class LogProbability(Objective):
 
 @_objective
 class WeightedSum(Objective):
-  """Weighted sum; the largest of its layer where all its terms are."""
+  """Weighted sum; the largest where all terms of positive weight are."""
 
   weights: tuple[Leaf, ...]
   terms: tuple[Leaf, ...]
@@ -195,8 +195,12 @@ class WeightedSum(Objective):
     return sum(weight * term(blobs) for weight, term in pairs)
 
   def is_largest(self, blobs):
-    flags = [term.is_largest(blobs) for term in self.terms]
-    flags = [flag for flag in flags if flag is not None]
+    flags = [
+      # What counts against the score shall not be the largest.
+      flag | (jnp.asarray(weight) <= 0)
+      for weight, term in zip(self.weights, self.terms, strict=True)
+      if (flag := term.is_largest(blobs)) is not None
+    ]
     return jnp.all(jnp.stack(flags)) if flags else None
 
 

@@ -236,7 +236,8 @@ class Recipe:
       JdeepvisError: it has no such entry.
     """
     known = [entry.name for entry in self.entries[1:]]
-    for name in map(_today, names):
+    gone = {*map(current_name, names)}
+    for name in gone:
       if name in ("log_prob_weight", "decay_fraction"):
         continue
       if name not in known:
@@ -244,7 +245,6 @@ class Recipe:
           f"The recipe has no entry {name!r} to leave out; "
           f"{nearest(name, known)}."
         )
-    gone = {_today(name) for name in names}
     groups = {
       group: tuple(x for x in getattr(self, group) if x.name not in gone)
       for group in BUILT_IN
@@ -262,7 +262,7 @@ class Recipe:
     Raises:
       JdeepvisError: there is nothing of such a name.
     """
-    changes = {_today(name): value for name, value in changes.items()}
+    changes = {current_name(name): value for name, value in changes.items()}
     recipe = self
     # Entries before their ends and periods.
     for name in sorted(changes, key=len):
@@ -320,7 +320,7 @@ class Recipe:
     return dataclasses.replace(self, **{group: (*getattr(self, group), entry)})
 
 
-def _today(name: str) -> str:
+def current_name(name: str) -> str:
   """What a strength is called now; old names serve for one version more."""
   if name not in RENAMED:
     return name
