@@ -31,7 +31,7 @@ from jdeepvis.synthesis.recipe_records import is_ours, to_plain
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.requests import Request, ascent, asked
 from jdeepvis.synthesis.score import bind
-from jdeepvis.types import AnyArray, Climbed, Image, JdeepvisError
+from jdeepvis.types import AnyArray, Image, ImageParams, JdeepvisError
 from jdeepvis.upgrade import upgrade_folder
 
 # The flags defined here are those of the script that asks for them.
@@ -285,7 +285,7 @@ def try_out(network: Network, requests: Iterable[Request]) -> None:
     jax.eval_shape(functools.partial(_step, made, of.network), image)
 
 
-def _step(made: Ascent, network: Network, image: Image) -> Climbed:
+def _step(made: Ascent, network: Network, image: Image) -> ImageParams:
   spec, recipe = network.input, made.recipe
   state, _ = ascend(
     made.key,
