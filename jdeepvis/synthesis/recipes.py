@@ -170,11 +170,11 @@ class Recipe:
   @property
   def strengths(self) -> dict[str, Any]:
     """Everything that `replace` can change, by name."""
-    told = {}
+    found = {}
     for entry in self.entries:
-      told |= entry.settings
+      found |= entry.settings
     fields = {name: getattr(self, name) for name in _FIELDS}
-    return told | {name: x for name, x in fields.items() if x is not None}
+    return found | {name: x for name, x in fields.items() if x is not None}
 
   def with_prior(
     self,
