@@ -54,7 +54,7 @@ def run(main: Callable[[], None]) -> None:
   """
 
   def guarded(argv):
-    # Without this JAX tells of every kind of device it does not find.
+    # Without this JAX reports every kind of device it does not find.
     logging.set_verbosity(logging.WARNING)
     _keep_programs()
     if argv[1:]:
@@ -189,7 +189,7 @@ class RecipeFlags:
 
   @property
   def changed(self) -> str | None:
-    """A flag, steps apart, that makes the recipes other than they are named."""
+    """A flag other than --steps that changes the named recipes."""
     flags_ = self._priors, self._augmentations, self._parameterisation
     given = [flag.name for flag in (*flags_, self._keep) if flag.value]
     return given[0] if given else None
@@ -211,13 +211,13 @@ class RecipeFlags:
   def _make(self, steps: int | None, name: str) -> tuple[str, Recipe]:
     recipe, called = recipes.recipe(name), name
     for text in self._priors.value:
-      told = _own_entry(text, "prior")
-      recipe = recipe.with_prior(**told)
-      called += f"+{told['name']}"
+      entry = _own_entry(text, "prior")
+      recipe = recipe.with_prior(**entry)
+      called += f"+{entry['name']}"
     for text in self._augmentations.value:
-      told = _own_entry(text, "augment")
-      recipe = recipe.with_augmentation(**told)
-      called += f"+{told['name']}"
+      entry = _own_entry(text, "augment")
+      recipe = recipe.with_augmentation(**entry)
+      called += f"+{entry['name']}"
     if (function := self._parameterisation.value) is not None:
       if ":" in function:
         found = own_function(function, "parameterise", ("spec",))
@@ -298,20 +298,20 @@ def _step(made: Ascent, network: Network, image: Image) -> ImageParams:
 
 
 def _own_entry(text: str, flag: str) -> dict[str, Any]:
-  """What `package.module:function@0.3,every=4` says, as `with_prior` takes it.
+  """Parses `package.module:function@0.3,every=4` to `with_prior`'s arguments.
 
   Raises:
     JdeepvisError: it is not of this form, or there is no such function.
   """
   name, _, numbers = text.partition("@")
   strength, *more = (numbers or "1").split(",")
-  told: dict[str, Any] = {}
+  entry: dict[str, Any] = {}
   try:
-    told["strength"] = float(strength)
+    entry["strength"] = float(strength)
     for item in more:
       key, _, value = item.partition("=")
-      told[key] = int(value) if key == "every" else float(value)
-    fine = told.get("every", 1) >= 1
+      entry[key] = int(value) if key == "every" else float(value)
+    fine = entry.get("every", 1) >= 1
   except ValueError:
     fine = False
   if not fine:
@@ -322,9 +322,9 @@ def _own_entry(text: str, flag: str) -> dict[str, Any]:
   takes, ours = ("key", "image", "strength"), {"strength"}
   if flag == "prior":
     takes, ours = takes[1:], {"strength", "every", "end"}
-  own = [key for key in told if key not in ours]
-  told["function"] = own_function(name, flag, takes, own)
-  return {**told, "name": name.rpartition(":")[2]}
+  own = [key for key in entry if key not in ours]
+  entry["function"] = own_function(name, flag, takes, own)
+  return {**entry, "name": name.rpartition(":")[2]}
 
 
 def render(
@@ -350,10 +350,10 @@ def predict(
   initial: str | AnyArray = "noise",
 ) -> None:
   """Says how long `render` will take, from its first few steps."""
-  told = atlas.forecast(folder, network, requests, initial=initial)
+  left = atlas.forecast(folder, network, requests, initial=initial)
   print(
-    f"Steps to go: {told.image_steps}; programs: {told.programs}; time: about "
-    f"{told.seconds / 60:.1f} minutes.",
+    f"Steps to go: {left.image_steps}; programs: {left.programs}; time: about "
+    f"{left.seconds / 60:.1f} minutes.",
     flush=True,
   )
 
@@ -382,7 +382,7 @@ def open_folder(
 
 @contextlib.contextmanager
 def count_programs() -> Iterator[list[float]]:
-  """Lends a list that grows by one entry for each climb that is compiled."""
+  """Lends a list that grows by one for each ascent program compiled."""
   seconds: list[float] = []
 
   def listen(event: str, duration: float, **facts: Any) -> None:
@@ -412,12 +412,12 @@ def print_results(folder: PictureFolder) -> None:
   """Says how many pictures there are, how many failed, where to look."""
   records = folder.manifest["records"]
   statuses = collections.Counter(record["status"] for record in records)
-  told = ", ".join(
+  counts = ", ".join(
     f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()
   )
   plural = "s" * (len(records) != 1)
   print(
-    f"\n{len(records)} picture{plural} ({told}). Look at\n"
+    f"\n{len(records)} picture{plural} ({counts}). Look at\n"
     f"  {folder.path / 'index.html'}\n"
     f"  {folder.path / 'montage.png'}"
   )
@@ -470,14 +470,14 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _fail(f"There is no flag --{name}; {nearest(name, flags.FLAGS)}.")
   except flags.Error as error:
     # One of several, if several are wrong.
-    told = str(error).splitlines()[0].rstrip(".")
-    _fail(f"{told[0].upper()}{told[1:]}; --help lists the flags.")
+    first = str(error).splitlines()[0].rstrip(".")
+    _fail(f"{first[0].upper()}{first[1:]}; --help lists the flags.")
   except Exception as error:  # a config is code, which can raise anything
     _fail(f"The config cannot be used: {repr(error)[:200]}.")
 
 
 def _rewritten(argument: str) -> str:
-  """A command line's argument in today's words."""
+  """A command line's argument with today's names."""
   if not argument.startswith("--"):
     return argument
   name, equals, value = argument[2:].partition("=")
