@@ -44,7 +44,7 @@ def run(main: Callable[[], None]) -> None:
   """
 
   def guarded(argv):
-    # Without this JAX tells of every kind of device it does not find.
+    # Without this JAX reports every kind of device it does not find.
     logging.set_verbosity(logging.WARNING)
     _keep_programs()
     if argv[1:]:
@@ -151,17 +151,17 @@ def predict(
   initial: str | AnyArray = "noise",
 ) -> None:
   """Says how long `render` will take, from its first few steps."""
-  told = atlas.forecast(folder, network, requests, initial=initial)
+  left = atlas.forecast(folder, network, requests, initial=initial)
   print(
-    f"Steps to go: {told.image_steps}; programs: {told.programs}; time: about "
-    f"{told.seconds / 60:.1f} minutes.",
+    f"Steps to go: {left.image_steps}; programs: {left.programs}; time: about "
+    f"{left.seconds / 60:.1f} minutes.",
     flush=True,
   )
 
 
 @contextlib.contextmanager
 def count_programs() -> Iterator[list[float]]:
-  """Lends a list that grows by one entry for each climb that is compiled."""
+  """Lends a list that grows by one for each ascent program compiled."""
   seconds: list[float] = []
 
   def listen(event: str, duration: float, **facts: Any) -> None:
@@ -191,12 +191,12 @@ def print_results(folder: PictureFolder) -> None:
   """Says how many pictures there are, how many failed, where to look."""
   records = folder.manifest["records"]
   statuses = collections.Counter(record["status"] for record in records)
-  told = ", ".join(
+  counts = ", ".join(
     f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()
   )
   plural = "s" * (len(records) != 1)
   print(
-    f"\n{len(records)} picture{plural} ({told}). Look at\n"
+    f"\n{len(records)} picture{plural} ({counts}). Look at\n"
     f"  {folder.path / 'index.html'}\n"
     f"  {folder.path / 'montage.png'}"
   )
@@ -249,14 +249,14 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _fail(f"There is no flag --{name}; {nearest(name, flags.FLAGS)}.")
   except flags.Error as error:
     # One of several, if several are wrong.
-    told = str(error).splitlines()[0].rstrip(".")
-    _fail(f"{told[0].upper()}{told[1:]}; --help lists the flags.")
+    first = str(error).splitlines()[0].rstrip(".")
+    _fail(f"{first[0].upper()}{first[1:]}; --help lists the flags.")
   except Exception as error:  # a config is code, which can raise anything
     _fail(f"The config cannot be used: {repr(error)[:200]}.")
 
 
 def _rewritten(argument: str) -> str:
-  """A command line's argument in today's words."""
+  """A command line's argument with today's names."""
   if not argument.startswith("--"):
     return argument
   name, equals, value = argument[2:].partition("=")

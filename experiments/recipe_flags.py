@@ -18,7 +18,7 @@ from jdeepvis.synthesis.recipe_records import is_ours
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.requests import Request, ascent, asked
 from jdeepvis.synthesis.score import bind
-from jdeepvis.types import Climbed, Image, JdeepvisError
+from jdeepvis.types import Image, ImageParams, JdeepvisError
 
 # The flags defined here are those of the script that asks for them.
 flags.disclaim_key_flags()
@@ -72,7 +72,7 @@ class RecipeFlags:
 
   @property
   def changed(self) -> str | None:
-    """A flag, steps apart, that makes the recipes other than they are named."""
+    """A flag other than --steps that changes the named recipes."""
     flags_ = self._priors, self._augmentations, self._parameterisation
     given = [flag.name for flag in (*flags_, self._keep) if flag.value]
     return given[0] if given else None
@@ -94,13 +94,13 @@ class RecipeFlags:
   def _make(self, steps: int | None, name: str) -> tuple[str, Recipe]:
     recipe, called = recipes.recipe(name), name
     for text in self._priors.value:
-      told = _own_entry(text, "prior")
-      recipe = recipe.with_prior(**told)
-      called += f"+{told['name']}"
+      entry = _own_entry(text, "prior")
+      recipe = recipe.with_prior(**entry)
+      called += f"+{entry['name']}"
     for text in self._augmentations.value:
-      told = _own_entry(text, "augment")
-      recipe = recipe.with_augmentation(**told)
-      called += f"+{told['name']}"
+      entry = _own_entry(text, "augment")
+      recipe = recipe.with_augmentation(**entry)
+      called += f"+{entry['name']}"
     if (function := self._parameterisation.value) is not None:
       if ":" in function:
         found = own_function(function, "parameterise", ("spec",))
@@ -168,7 +168,7 @@ def try_out(network: Network, requests: Iterable[Request]) -> None:
     jax.eval_shape(functools.partial(_step, made, of.network), image)
 
 
-def _step(made: Ascent, network: Network, image: Image) -> Climbed:
+def _step(made: Ascent, network: Network, image: Image) -> ImageParams:
   spec, recipe = network.input, made.recipe
   state, _ = ascend(
     made.key,
@@ -181,20 +181,20 @@ def _step(made: Ascent, network: Network, image: Image) -> Climbed:
 
 
 def _own_entry(text: str, flag: str) -> dict[str, Any]:
-  """What `package.module:function@0.3,every=4` says, as `with_prior` takes it.
+  """Parses `package.module:function@0.3,every=4` to `with_prior`'s arguments.
 
   Raises:
     JdeepvisError: it is not of this form, or there is no such function.
   """
   name, _, numbers = text.partition("@")
   strength, *more = (numbers or "1").split(",")
-  told: dict[str, Any] = {}
+  entry: dict[str, Any] = {}
   try:
-    told["strength"] = float(strength)
+    entry["strength"] = float(strength)
     for item in more:
       key, _, value = item.partition("=")
-      told[key] = int(value) if key == "every" else float(value)
-    fine = told.get("every", 1) >= 1
+      entry[key] = int(value) if key == "every" else float(value)
+    fine = entry.get("every", 1) >= 1
   except ValueError:
     fine = False
   if not fine:
@@ -205,6 +205,6 @@ def _own_entry(text: str, flag: str) -> dict[str, Any]:
   takes, ours = ("key", "image", "strength"), {"strength"}
   if flag == "prior":
     takes, ours = takes[1:], {"strength", "every", "end"}
-  own = [key for key in told if key not in ours]
-  told["function"] = own_function(name, flag, takes, own)
-  return {**told, "name": name.rpartition(":")[2]}
+  own = [key for key in entry if key not in ours]
+  entry["function"] = own_function(name, flag, takes, own)
+  return {**entry, "name": name.rpartition(":")[2]}

@@ -1,4 +1,4 @@
-r"""Renders what units of a network want to see.
+r"""Renders images that maximise units of a network.
 
   python -m experiments.render_units --units=flamingo,junco --out=out/birds
   python -m experiments.render_units --layer=inception_4c/output --units=0-7 \
@@ -57,7 +57,7 @@ _OBJECTIVE = flags.DEFINE_string(
 _INITIAL = flags.DEFINE_string(
   "initial",
   "noise",
-  f"{', '.join(INITIALS)}, original (its very noise), or an image's file.",
+  f"{', '.join(INITIALS)}, original (its own noise), or an image's file.",
 )
 _POSITION = flags.DEFINE_list(
   "position", None, "Row,column of the neuron in its map; else the centre."
@@ -186,7 +186,7 @@ def _canvas() -> Canvas:
 
 
 def _initial() -> str | Pixels:
-  """What the pictures start from: a kind of noise, or an image's pixels."""
+  """The initial image: a kind of noise, or an image's pixels."""
   if _INITIAL.value in (*INITIALS, "original"):
     return _INITIAL.value
   if not Path(_INITIAL.value).exists():

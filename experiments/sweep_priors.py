@@ -69,7 +69,7 @@ _SEARCH_SEED = flags.DEFINE_integer(
   "search_seed", 0, "Of the random search's draws.", lower_bound=0
 )
 _JUDGE = flags.DEFINE_string(
-  "judge", None, "A second network, which tells what it recognises."
+  "judge", None, "A held-out classifier, which scores the pictures."
 )
 _PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
 _OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")

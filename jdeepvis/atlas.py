@@ -138,10 +138,10 @@ def render_atlas(
   *,
   initial: str | AnyArray = "noise",
 ) -> Iterator[News]:
-  """Renders what the folder does not have yet, telling how it goes on.
+  """Renders what the folder does not have yet, yielding its progress.
 
-  Pictures of one layer and of recipes alike in structure share a program. One
-  device's part of a batch is settled once for each layer and kept in the
+  Pictures of one layer and of recipes alike in structure share a program. The
+  batch size of one device is chosen once for each layer and kept in the
   manifest, so that a picture's bits do not depend on when it was made, beside
   which others, or on how many devices.
 
@@ -152,7 +152,7 @@ def render_atlas(
     initial: see `run`.
 
   Yields:
-    What `run` tells, once it is in the folder.
+    The news of `run`, once its pictures are in the folder.
   """
   saved = time.perf_counter()
   for some, resume in _parts(folder, requests):
@@ -175,7 +175,7 @@ def forecast(
   *,
   initial: str | AnyArray = "noise",
 ) -> Forecast:
-  """Predicts `render_atlas` from its first few steps, taken and thrown away.
+  """Predicts `render_atlas` from its first few steps, which are discarded.
 
   The program that is compiled for them serves the run as well.
 
@@ -194,7 +194,7 @@ def forecast(
     news = next(run(network, wanted, initial=initial, each=_settled(folder)))
     return news, time.perf_counter() - began
 
-  (_, compiled), (news, climbing) = time_a_chunk(), time_a_chunk()
+  (_, compiled), (news, ascending) = time_a_chunk(), time_a_chunk()
   _settle(folder, news)
   size = news.each * jax.local_device_count()
   groups = [
@@ -206,8 +206,8 @@ def forecast(
   return Forecast(
     count_image_steps(folder, requests),
     len(groups),
-    (compiled - climbing) * (len(groups) - 1)
-    + climbing * steps / news.progress.step,
+    (compiled - ascending) * (len(groups) - 1)
+    + ascending * steps / news.progress.step,
   )
 
 
@@ -233,7 +233,7 @@ def _by_program(requests: Sequence[Request]) -> list[Request]:
 
 
 def _parts(folder: PictureFolder, requests: Sequence[Request]):
-  """What an interrupted run was at, with where it stood, then all else."""
+  """The batch of an interrupted run with its progress, then all others."""
   missing = _missing(folder, requests)
   files, arrays = folder.load_checkpoint()
   begun = [request for request in missing if file_of(request) in files]

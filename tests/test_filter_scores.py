@@ -95,7 +95,7 @@ def test_what_is_no_picture_of_the_field_is_refused(folder, tmp_path):
   network = small_networks.features()
   write_image(tmp_path / "whole.png", np.zeros((33, 33, 3), np.uint8))
   record = {"layer": "conv1", "unit": 0, "recipe": "r", "file": "whole.png"}
-  with pytest.raises(JdeepvisError, match=r"3 x 3 pixels.*canvas=feature"):
+  with pytest.raises(JdeepvisError, match=r"3 x 3 pixels.*canvas=field"):
     filter_scores.beside_filters(tmp_path, [record], network)
   deep = {**record, "layer": "conv2"}
   with pytest.raises(JdeepvisError, match="'conv2' are not linear"):

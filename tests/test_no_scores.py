@@ -60,7 +60,7 @@ ASK_FOR_CLASSES = {
   "crop": lambda net: jdeepvis.crop(net, "output"),
   "recognise": lambda net: jdeepvis.recognisability(pixels(), [1], net),
   "views": lambda net: recognisability.under_augmentation(
-    net, pixels(), [1], jax.random.key(0), views=1
+    net, pixels(), [1], jax.random.key(0), samples=1
   ),
   "judge": lambda net: scoring.refuse_maker(net, "another", 9),
 }

@@ -1,4 +1,4 @@
-"""Between a picture as in a file and an image as a network sees it."""
+"""Between pictures as in files and images as networks take them."""
 
 import math
 
@@ -98,7 +98,7 @@ def in_picture(
 def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
   """A centred image as it is written to a file: uint8, mean added back.
 
-  What is no number turns black.
+  NaN turns black.
   """
   pixels = np.asarray(image, np.float32) + np.float32(spec.mean)
   pixels = np.nan_to_num(np.clip(pixels, 0, 255))

@@ -45,17 +45,17 @@ class Picture:
     request: which picture it is, see `Request`.
     pixels: uint8 `[h, w, c]`, 0..255, as in a file.
     image: float32 `[h, w, c]`, centred.
-    score: the objective's value of the pixels, without augmentation.
-    activation: the unit's value of the pixels; None of one's own objective.
+    score: the objective's value for the pixels, without augmentation.
+    activation: the unit's value for the pixels; None for an own objective.
     probability: of the class, 0..1; None where the unit is none.
     label: the class's name, or None.
     status: `ok` or what failed, see `status_of_picture`.
-    status_of_history: what the augmented images on the way say.
+    status_of_history: the same for the augmented images during ascent.
     history: for each step `score`, `gradient_norm`, `image_norm` and, for a
       unit, `is_largest`; arrays `[steps]`.
-    best_score: the highest score on the way.
-    best_step: the step that it was seen at.
-    seconds: it took, its share of a batch's time.
+    best_score: the highest score during ascent.
+    best_step: the step at which it was reached.
+    seconds: its share of the time that its batch took.
   """
 
   request: Request
@@ -74,7 +74,7 @@ class Picture:
 
   @property
   def facts(self) -> dict[str, Any]:
-    """What is said of it beside its picture, by name."""
+    """The facts about it, by name."""
     request = self.request
     facts = {
       "layer": request.layer,
@@ -111,11 +111,11 @@ class Picture:
 
 
 class News(NamedTuple):
-  """What a run tells after every few steps.
+  """The progress of a run, after every few steps.
 
   Attributes:
     requests: of the batch that is being made.
-    progress: where it stands.
+    progress: that of the batch.
     steps: taken since the last news of this batch.
     each: how many pictures a device makes at once.
     pictures: the batch's, once it is done; before that none.
@@ -147,9 +147,9 @@ def run(
   each: Mapping[str, int] | None = None,
   resume: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[News]:
-  """Makes pictures in batches, and tells how it goes on.
+  """Makes pictures in batches, yielding its progress.
 
-  What it tells is all that a folder, a page or a progress bar needs. Memory is
+  `News` has all that a folder, a page or a progress bar needs. Memory is
   bounded by the batch.
 
   Args:
@@ -159,8 +159,8 @@ def run(
       whole network's input; or pixels, uint8.
     each: how many pictures of a layer one device makes at once, by layer; by
       default what fills a device and fits.
-    resume: where the first batch stood when it was interrupted, as `pack`
-      gave it.
+    resume: the progress of the first batch when it was interrupted, from
+      `pack`.
 
   Raises:
     JdeepvisError: the network does not have what is wanted.
@@ -224,7 +224,7 @@ def show_progress(
 
 
 class Pictures:
-  """Many pictures, made as one asks for them.
+  """Many pictures, made on demand.
 
   Iterating makes them and keeps none, so that a million need no room; `sheet`,
   an index and a notebook make all and keep them.
@@ -293,7 +293,7 @@ def render(
   direction: int = 1,
   progress: bool = True,
 ) -> Picture:
-  """One picture of what a unit, or an objective, wants to see.
+  """One picture that maximises a unit or an objective.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -307,9 +307,9 @@ def render(
       the activations; see `render_many`.
     recipe: by name or made; static but for its strengths.
     seed: of all the picture's randomness.
-    initial: `noise`, `uniform`, `mean`, `original` (the original program's
-      very noise), or an image to start from: centred float `[h, w, c]` of the
-      network's input, or uint8 pixels of any size.
+    initial: the initial image: `noise`, `uniform`, `mean`, `original` (the
+      original program's own noise), centred float `[h, w, c]` of the network's
+      input, or uint8 pixels of any size.
     canvas: `field`, as much of the image as the unit sees; `image`, all of
       it; or a height and width in pixels, where the layers allow it.
     direction: 1 to excite the unit, -1 to inhibit it.
@@ -355,8 +355,8 @@ def render_many(
 ) -> Pictures:
   """Pictures of many units, seeds and strengths, as few compiled programs.
 
-  They are spread over the local devices; what a picture is does not depend on
-  its neighbours.
+  They are split over the local devices; a picture does not depend on the
+  others.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -410,7 +410,7 @@ def render_many(
 def _initial(
   network: Network, initial: str | AnyArray
 ) -> Callable[[Request], Image] | None:
-  """From a request to the image it starts from; None where noise is drawn."""
+  """From a request to its initial image; None where noise is drawn."""
   spec = network.input
   if isinstance(initial, str):
     if initial == "original":
