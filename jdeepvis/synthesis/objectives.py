@@ -178,7 +178,7 @@ class LogProbability(Objective):
 
 @_objective
 class WeightedSum(Objective):
-  """Weighted sum; the largest of its layer where all its terms are."""
+  """Weighted sum; the largest of its layer where all it adds are."""
 
   weights: tuple[Leaf, ...]
   terms: tuple[Leaf, ...]
@@ -195,8 +195,10 @@ class WeightedSum(Objective):
     return sum(weight * term(blobs) for weight, term in pairs)
 
   def is_largest(self, blobs):
-    flags = [term.is_largest(blobs) for term in self.terms]
-    flags = [flag for flag in flags if flag is not None]
+    pairs = zip(self.weights, self.terms, strict=True)
+    flags = [(weight, term.is_largest(blobs)) for weight, term in pairs]
+    # What is subtracted need not be large.
+    flags = [(weight < 0) | flag for weight, flag in flags if flag is not None]
     return jnp.all(jnp.stack(flags)) if flags else None
 
 

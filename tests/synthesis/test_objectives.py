@@ -114,6 +114,8 @@ def test_is_largest_looks_at_the_whole_layer(small, image):
   inhibited = neuron("output", smallest, direction=-1.0)
   assert bind(small, inhibited)(KEY, image)[1]["is_largest"]
   assert not bind(small, log_probability(smallest))(KEY, image)[1]["is_largest"]
+  assert bind(small, largest - elsewhere)(KEY, image)[1]["is_largest"]
+  assert not bind(small, largest + elsewhere)(KEY, image)[1]["is_largest"]
 
 
 def test_a_recipe_adds_the_log_probability_of_classes(small, image):
