@@ -51,4 +51,9 @@ class JdeepvisError(ValueError):
   The message is one sentence that names the culprit and says what would be
   right. Scripts print it and exit with status 1, as they do when the system
   refuses a file; nothing else is caught.
+
+  >>> import jdeepvis
+  >>> jdeepvis.recipe("defualt")
+  Traceback (most recent call last):
+  jdeepvis.types.JdeepvisError: There is no recipe 'defualt'; ...
   """

@@ -482,7 +482,7 @@ def test_a_folder_is_written_from_python_and_extended(network, tmp_path):
   after = {x: x.read_bytes() for x in page.parent.rglob("seed_*.png")}
   assert len(after) == 4 and before.items() <= after.items()
   other = short.replace(rate=5.0)
-  with pytest.raises(jdeepvis.JdeepvisError, match="rate=4.0, not 5.0"):
+  with pytest.raises(jdeepvis.JdeepvisError, match=r"rate=4\.0, not 5\.0"):
     jdeepvis.write_folder(page.parent, pictures("scores:0", other))
   with pytest.raises(jdeepvis.JdeepvisError, match="initial='noise'"):
     jdeepvis.write_folder(page.parent, pictures("scores:0", initial="mean"))

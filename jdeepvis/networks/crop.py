@@ -36,6 +36,11 @@ def crop(
   alike, such as all those that no padding reaches, give equal `apply`s, which
   share one compiled program.
 
+  >>> import jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> jdeepvis.crop(network, "fire2/concat").input.shape
+  (15, 15, 3)
+
   Args:
     network: a network with a layer graph.
     layer: a blob of it; `output` stands for the class scores.

@@ -29,6 +29,11 @@ class _Replaceable:
 class InputSpec(_Replaceable):
   """The images that a network takes; a pytree whose leaf is the mean.
 
+  >>> import numpy as np, jdeepvis
+  >>> spec = jdeepvis.InputSpec((28, 28, 1), np.float32([33]))
+  >>> [bound.tolist() for bound in spec.bounds]
+  [[-33.0], [222.0]]
+
   Attributes:
     shape: height and width in pixels, then channels.
     mean: subtracted from pixels (0..255, RGB): `[c]` or `[h, w, c]`.

@@ -18,6 +18,12 @@ def preprocess(
 ) -> np.ndarray:
   """A picture as the network wants it: `fit`, then `centre`.
 
+  >>> import numpy as np, jdeepvis
+  >>> spec = jdeepvis.load_network("squeezenet1.1").input
+  >>> photo = np.full((300, 400, 3), 128, np.uint8)
+  >>> jdeepvis.preprocess(photo, spec).shape
+  (227, 227, 3)
+
   Args:
     pixels: uint8 `[h, w, c]`, RGB (or grey with c = 1), 0..255.
     spec: the network's `input`.
@@ -99,6 +105,11 @@ def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
   """A centred image as it is written to a file: uint8, mean added back.
 
   NaN turns black.
+
+  >>> import numpy as np, jdeepvis
+  >>> spec = jdeepvis.load_network("squeezenet1.1").input
+  >>> jdeepvis.to_pixels(np.zeros(spec.shape), spec)[0, 0].tolist()
+  [123, 117, 104]
   """
   pixels = np.asarray(image, np.float32) + np.float32(spec.mean)
   pixels = np.nan_to_num(np.clip(pixels, 0, 255))
@@ -121,6 +132,11 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def read_picture(path) -> Pixels:
   """A file's picture, uint8 RGB `[h, w, 3]`, upright.
+
+  >>> import jdeepvis
+  >>> from jdeepvis.networks.zoo import third_party
+  >>> jdeepvis.read_picture(third_party() / "photos" / "chelsea.jpg").dtype
+  dtype('uint8')
 
   Raises:
     JdeepvisError: the file is missing or holds no picture that can be read.

@@ -48,6 +48,11 @@ def receptive_field(
   that reads a whole map, such as an inner product, sees the whole image. A
   unit in a rim of padding that sees nothing is given the nearest pixel.
 
+  >>> import jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> jdeepvis.receptive_field(network, "fire2/concat", (0, 0))
+  Rectangle(top=0, left=0, bottom=11, right=11)
+
   Args:
     network: any network; without a layer graph the answer is found by
       `numerical_receptive_field`.

@@ -48,6 +48,10 @@ def load_network(
   `experiments.convert_weights` made needs nothing else; the rest is for
   `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
 
+  >>> import jdeepvis
+  >>> jdeepvis.load_network("squeezenet1.1").labels[130]
+  'flamingo'
+
   Args:
     name: a name in `ARCHITECTURES`, a .safetensors file, a .prototxt, or
       `package.module:factory`, where `factory()` gives a `Network` of one's

@@ -44,6 +44,16 @@ def backward(
   The layer's own ReLU is left out, as in the original: the signal starts at
   `conv1/pre` where there is one, so that a unit at 0 has a view too.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> images = np.zeros((1, 8, 8, 3), np.float32)
+  >>> seed = np.float32([[0, 0, 64]])
+  >>> jdeepvis.backward(network, images, "output", seed)[0, 0, 0].tolist()
+  [0.0, 0.0, 1.0]
+
   Args:
     network: any network; models of one's own need a `relu` argument for other
       rules than `gradient`.
@@ -87,6 +97,15 @@ def saliency(
 
   Of the class score before softmax (Simonyan et al. 2013, arXiv:1312.6034,
   §3.1).
+
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> images = np.zeros((1, 8, 8, 3), np.float32)
+  >>> jdeepvis.saliency(network, images, np.array([2])).shape
+  (1, 8, 8)
 
   Args:
     network: any network with classes.

@@ -37,6 +37,15 @@ def occlude(
   at row `i * stride + stride // 2` of the image for row i of the map, and so
   for columns. Units and images share one program.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> image = np.zeros((8, 8, 3), np.float32)
+  >>> jdeepvis.occlude(network, image, "output", 2, size=4, stride=4).shape
+  (2, 2)
+
   Args:
     network: any network.
     image: centred, `[h, w, c]`.

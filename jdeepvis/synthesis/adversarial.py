@@ -46,6 +46,16 @@ def gradient_sign(
   within `size` of the image and within the box. One step of `size` is the fast
   gradient sign method.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> image = np.full((8, 8, 3), 100, np.float32)
+  >>> moved = jdeepvis.gradient_sign(network, image, 0, size=2.0)
+  >>> (moved - image)[0, 0].tolist()
+  [-2.0, 2.0, 2.0]
+
   Args:
     network: any network with classes.
     image: centred.
@@ -77,6 +87,16 @@ def smallest_change(
   Minimises `c mean(r^2) - log p(unit | x + r)` within the box. Bisection in
   log c finds the largest c whose image, rounded to whole grey levels, the
   network still classifies as `unit` (see `classify.probabilities`).
+
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> image = np.full((8, 8, 3), [104, 100, 96], np.float32)
+  >>> moved, reached = jdeepvis.smallest_change(network, image, 1)
+  >>> bool(reached)
+  True
 
   Args:
     network: any network with classes.

@@ -83,17 +83,39 @@ def unit_objective(
 
 
 def encode(recipe: Recipe, image, spec: InputSpec):
-  """A centred image `[h, w, c]` as the recipe's parameters."""
+  """A centred image `[h, w, c]` as the recipe's parameters.
+
+  >>> import numpy as np, jdeepvis
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.full(3, 128, np.float32))
+  >>> image = np.zeros(spec.shape, np.float32)
+  >>> jdeepvis.encode(jdeepvis.recipe("fourier"), image, spec).shape
+  (2, 8, 5, 3)
+  """
   return recipe.parameterisation(spec).encode(image)
 
 
 def decode(recipe: Recipe, parameters, spec: InputSpec):
-  """The centred image `[h, w, c]` of the recipe's parameters."""
+  """The centred image `[h, w, c]` of the recipe's parameters.
+
+  >>> import numpy as np, jdeepvis
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.full(3, 128, np.float32))
+  >>> coefficients = np.zeros((2, 8, 5, 3), np.float32)
+  >>> jdeepvis.decode(jdeepvis.recipe("fourier"), coefficients, spec).shape
+  (8, 8, 3)
+  """
   return recipe.parameterisation(spec).decode(parameters)
 
 
 def augmented(recipe: Recipe, score: Callable, spec: InputSpec) -> Callable:
   """A score of the recipe's parameters: decoded, then augmented.
+
+  >>> import jax, numpy as np, jdeepvis
+  >>> from jax.tree_util import Partial
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> brightness = Partial(lambda key, image: image.mean())
+  >>> score = jdeepvis.augmented(jdeepvis.recipe("default"), brightness, spec)
+  >>> score(jax.random.key(0), np.zeros(spec.shape, np.float32)).item()
+  0.0
 
   Args:
     recipe: any recipe.

@@ -22,9 +22,10 @@ from jdeepvis.types import AnyArray, Image, PRNGKey, Scalar
 def jitter(key: PRNGKey, image: Image, strength: Scalar) -> Image:
   """Moves the image at random.
 
-  >>> import jax, jdeepvis
+  >>> import jax
+  >>> from jdeepvis.synthesis.augmentation import jitter
   >>> image = jax.numpy.ones((8, 8, 3))
-  >>> jdeepvis.jitter(jax.random.key(0), image, 0.1).shape
+  >>> jitter(jax.random.key(0), image, 0.1).shape
   (8, 8, 3)
 
   Args:
@@ -38,9 +39,10 @@ def jitter(key: PRNGKey, image: Image, strength: Scalar) -> Image:
 def scale(key: PRNGKey, image: Image, strength: Scalar) -> Image:
   """Magnifies the image at random about its centre.
 
-  >>> import jax, jdeepvis
+  >>> import jax
+  >>> from jdeepvis.synthesis.augmentation import scale
   >>> image = jax.numpy.ones((8, 8, 3))
-  >>> jdeepvis.scale(jax.random.key(0), image, 2.0).shape
+  >>> scale(jax.random.key(0), image, 2.0).shape
   (8, 8, 3)
 
   Args:
@@ -55,9 +57,10 @@ def scale(key: PRNGKey, image: Image, strength: Scalar) -> Image:
 def rotate(key: PRNGKey, image: Image, strength: Scalar) -> Image:
   """Turns the image at random about its centre.
 
-  >>> import jax, jdeepvis
+  >>> import jax
+  >>> from jdeepvis.synthesis.augmentation import rotate
   >>> image = jax.numpy.ones((8, 8, 3))
-  >>> jdeepvis.rotate(jax.random.key(0), image, 10.0).shape
+  >>> rotate(jax.random.key(0), image, 10.0).shape
   (8, 8, 3)
 
   Args:

@@ -303,10 +303,11 @@ def _finish(mesh, specs, probability, network: Network, ascents, kept):
     pixels = jnp.nan_to_num(pixels)
     plain = pixels - spec.mean
     asked = [x for x in (ascents.objective, ascents.watched) if x is not None]
-    until, blob = blobs_read(network, *asked), None
+    first = jax.tree.map(lambda leaf: leaf[0], asked)
+    until, blob = blobs_read(network, *first), None
     if probability:
       blob = probability_blob(network) or network.output
-      until = until and (*until, blob)
+      until = (*until, blob)
     blobs = network(plain, until=until)
     values = [
       jax.vmap(functools.partial(evaluate, network))(objective, blobs)

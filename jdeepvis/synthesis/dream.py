@@ -79,6 +79,19 @@ def dream(
 ) -> Dream:
   """The picture after gradient ascent at every size, from small to large.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> import jax
+  >>> from jdeepvis.synthesis.dream import Plan
+  >>> score = jdeepvis.bind(network, jdeepvis.layer_mean_square("output"))
+  >>> photo, key = np.ones((12, 16, 3), np.float32), jax.random.key(0)
+  >>> plan = Plan(octaves=1, steps=1)
+  >>> jdeepvis.dream(score, photo, spec, plan, key=key).image.shape
+  (12, 16, 3)
+
   Args:
     score: as for `render`, of images of any size, and a pytree as `bind` makes
       it of one of this module's objectives, a channel, a class.

@@ -78,6 +78,20 @@ def fool(
 
   Under `vmap` a picture that is done stays as it is while others go on.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> import jax, optax
+  >>> from jdeepvis.synthesis.fooling import certainty
+  >>> key, image = jax.random.key(0), np.zeros(spec.shape, np.float32)
+  >>> fooled = jdeepvis.fool(
+  ...   certainty(network, 2), optax.sgd(1e3), image, key=key, confidence=0.9
+  ... )
+  >>> bool(fooled.confidence > 0.9)
+  True
+
   Args:
     score: as for `render`, recording `probability`; see `certainty`.
     transform: an optax chain; see `assembly.optimizer`.

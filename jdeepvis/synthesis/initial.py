@@ -14,6 +14,11 @@ INITIALS = ("noise", "uniform", "mean")
 def initial_image(key: PRNGKey, spec: InputSpec, kind: str = "noise") -> Image:
   """The image that ascent starts from, within the box.
 
+  >>> import jax, numpy as np, jdeepvis
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.full(3, 128, np.float32))
+  >>> jdeepvis.initial_image(jax.random.key(0), spec, "mean").max().item()
+  0.0
+
   Args:
     key: of the noise.
     spec: the network's input.

@@ -52,6 +52,19 @@ def invert(
 ) -> tuple[State, dict[str, Array]]:
   """An image with the given code, by gradient descent from noise.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> import jax
+  >>> code = np.float32([20, 40, 60])
+  >>> state, history = jdeepvis.invert(
+  ...   network, "output", code, key=jax.random.key(0)
+  ... )
+  >>> bool(history["error"][-1] < history["error"][0])
+  True
+
   Args:
     network: any network.
     layer: the blob that the code is of; `output` stands for the class scores.

@@ -29,6 +29,14 @@ _EDGE = 0.02
 class Parameterisation(NamedTuple):
   """A map from parameters to an image, and back.
 
+  >>> import jax.numpy as jnp, jdeepvis
+  >>> def grey(spec):
+  ...   return jdeepvis.Parameterisation(
+  ...     encode=lambda image: image.mean(-1, keepdims=True),
+  ...     decode=lambda grey: jnp.repeat(grey, spec.shape[-1], axis=-1),
+  ...   )
+  >>> recipe = jdeepvis.recipe("none").replace(parameterisation=grey)
+
   Attributes:
     encode: the parameters of a centred image `[h, w, c]`, or of the nearest
       image that has any.

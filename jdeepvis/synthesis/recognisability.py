@@ -65,6 +65,16 @@ def recognisability(
   count against a picture, as does NaN: a network that gives every class the
   same probability names none.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> red, blue = np.zeros((2, 8, 8, 3), np.uint8)
+  >>> red[..., 0], blue[..., 2] = 255, 255
+  >>> jdeepvis.recognisability([red, blue], [0, 2], network).top1
+  1.0
+
   Args:
     images: uint8 `[h, w, c]` of any sizes, preprocessed as photographs are.
     classes: the class of each.

@@ -41,6 +41,12 @@ class Picture:
   In a notebook it shows itself, with its caption and, where it failed, with
   the failure.
 
+  >>> import jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> picture = jdeepvis.render(network, "fire2/concat:3", progress=False)
+  >>> picture.facts["layer"], picture.history["score"].shape
+  ('fire2/concat', (256,))
+
   Attributes:
     request: which picture it is, see `Request`.
     pixels: uint8 `[h, w, c]`, 0..255, as in a file.
@@ -298,8 +304,8 @@ def render(
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
   >>> picture = jdeepvis.render(network, "fire2/concat:7", progress=False)
-  >>> picture.pixels.shape, picture.status
-  ((15, 15, 3), 'ok')
+  >>> picture.pixels.shape, picture.pixels.dtype
+  ((15, 15, 3), dtype('uint8'))
 
   Args:
     network: any network.
@@ -361,13 +367,10 @@ def render_many(
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
   >>> pictures = jdeepvis.render_many(
-  ...   network,
-  ...   "fire2/concat:0-3",
-  ...   strengths={"decay": (0, 0.1)},
-  ...   progress=False,
+  ...   network, "fire2/concat:7", strengths={"decay": (0, 0.1)}, progress=False
   ... )
-  >>> len(pictures), len({picture.status for picture in pictures})
-  (8, 1)
+  >>> [picture.request.strengths for picture in pictures]
+  [{'decay': 0}, {'decay': 0.1}]
 
   Args:
     network: any network.

@@ -19,6 +19,7 @@ from jdeepvis.synthesis.batch import Ascent, Noise
 from jdeepvis.synthesis.objectives import Objective, as_objective, neuron
 from jdeepvis.synthesis.recipes import RECIPES, Recipe
 from jdeepvis.synthesis.recipes import recipe as find_recipe
+from jdeepvis.synthesis.score import blobs_read
 from jdeepvis.types import Image, JdeepvisError, PRNGKey
 
 Canvas = str | tuple[int, int]
@@ -143,7 +144,9 @@ def asked(network: Network, request: Request) -> Asked:
   """
   layer, position, canvas = request.layer, request.position, request.canvas
   if not isinstance(canvas, str):
-    layers = request.objective.layers if request.objective else (layer,)
+    layers = (layer,)
+    if request.objective is not None:
+      layers = blobs_read(network, request.objective)
     network = with_image_size(network, layers, canvas)
     return Asked(network, position, (0, 0), False)
   classes = layer == network.output

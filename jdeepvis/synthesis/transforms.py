@@ -23,16 +23,15 @@ def project(
 ) -> Transform:
   """A prior as a link: its update leads to `prior(params + updates)`.
 
+  >>> import functools, optax, jdeepvis
+  >>> from jdeepvis.synthesis import priors
+  >>> decay = functools.partial(priors.decay, rate=1e-4)
+  >>> chain = optax.chain(optax.sgd(100.0), jdeepvis.project(decay))
+
   Args:
     prior: from one image to one image.
     extra: names of the extra arguments that the prior takes too, out of
       `value`, `grad` and `step`.
-
-  >>> import functools, optax
-  >>> from jdeepvis.synthesis import priors
-  >>> chain = optax.chain(
-  ...   optax.sgd(100.0), project(functools.partial(priors.decay, rate=1e-4))
-  ... )
   """
 
   def update_fn(updates, state, params=None, **extra_args):
@@ -46,6 +45,9 @@ def precondition(
   function: Callable[..., Image], extra: tuple[str, ...] = ()
 ) -> Transform:
   """A function from gradient to gradient as a link before the step policy.
+
+  >>> import jax.numpy as jnp, optax, jdeepvis
+  >>> chain = optax.chain(jdeepvis.precondition(jnp.sign), optax.sgd(1.0))
 
   Args:
     function: from one gradient to one, see `gradients`.
