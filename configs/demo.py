@@ -1,4 +1,4 @@
-"""The demo: what units of two bundled networks want to see.
+"""The demo: images that maximise units of two bundled networks.
 
   python -m experiments.render_units --config=configs/demo.py:googlenet
   python -m experiments.render_units --config=configs/demo.py:alexnet-conv

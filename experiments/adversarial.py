@@ -1,4 +1,4 @@
-r"""Changes photographs so little that nobody sees it: their class changes.
+r"""Adversarial examples: photographs changed invisibly that change class.
 
   python -m experiments.adversarial --photos=third_party/photos --out=out/moved
   python -m experiments.adversarial --photos=photos --methods=fgsm,iterated \
@@ -12,7 +12,7 @@ the class that the network names first (untargeted) and towards another
 
 What counts is the picture as it is written, in whole grey levels.
 OUT/index.html shows each photograph, what became of it and the difference,
-stretched; attacks.csv and the table at the end tell how many changed class and
+stretched; attacks.csv and the table at the end show how many changed class and
 by how much: the root of the mean squared change and the largest, in grey
 levels, of those that did. A run that was stopped goes on where it was.
 """
@@ -115,7 +115,7 @@ def main() -> None:
     lambda folder, job: _attack(folder, network, job),
     title=f"What changes the mind of {_NET.value}",
   )
-  pictures.tell(folder, "attacks.csv", _table(folder.manifest["records"]))
+  pictures.report(folder, "attacks.csv", _table(folder.manifest["records"]))
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:

@@ -12,22 +12,10 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
-  "jdeepvis.display.filters": ("FILTERS",),
-  "jdeepvis.evolution.archive": ("Archive", "empty_archive"),
-  "jdeepvis.evolution.cppn": ("Cppn",),
-  "jdeepvis.evolution.direct": ("Direct",),
-  "jdeepvis.evolution.map_elites": (
-    "class_probabilities",
-    "evolve",
-    "map_elites",
-  ),
-  "jdeepvis.networks.regions": ("Rectangle",),
-  "jdeepvis.networks.classify": ("activations", "probabilities"),
+  "jdeepvis.atlas": ("write_folder",),
+  "jdeepvis.networks.classify": ("probabilities",),
   "jdeepvis.networks.crop": ("crop",),
-  "jdeepvis.networks.graph": ("with_precision",),
-  "jdeepvis.networks.layer_types": ("LAYER_TYPES", "Kind"),
-  "jdeepvis.networks.network": ("InputSpec", "LayerInfo", "Network"),
-  "jdeepvis.networks.flops": ("count_flops",),
+  "jdeepvis.networks.network": ("InputSpec", "Network"),
   "jdeepvis.networks.own": (
     "from_equinox",
     "from_function",
@@ -39,9 +27,7 @@ _HOMES = {
   "jdeepvis.networks.receptive_field": ("receptive_field",),
   "jdeepvis.networks.zoo": ("load_network",),
   "jdeepvis.probing.backprop": ("backward", "saliency"),
-  "jdeepvis.probing.localisation": ("localise",),
   "jdeepvis.probing.occlusion": ("occlude",),
-  "jdeepvis.probing.scan": ("scan",),
   "jdeepvis.synthesis.adversarial": ("gradient_sign", "smallest_change"),
   "jdeepvis.synthesis.ascend": ("ascend",),
   "jdeepvis.synthesis.assembly": (
@@ -50,7 +36,6 @@ _HOMES = {
     "encode",
     "optimizer",
   ),
-  "jdeepvis.synthesis.augmentation": ("jitter", "rotate", "scale"),
   "jdeepvis.synthesis.dream": ("dream",),
   "jdeepvis.synthesis.fooling": ("fool",),
   "jdeepvis.synthesis.initial": ("initial_image",),
@@ -64,7 +49,7 @@ _HOMES = {
     "neuron",
   ),
   "jdeepvis.synthesis.parameterisations": ("Parameterisation",),
-  "jdeepvis.synthesis.recipes": ("RECIPES", "Recipe", "make_recipe", "recipe"),
+  "jdeepvis.synthesis.recipes": ("Recipe", "make_recipe", "recipe"),
   "jdeepvis.synthesis.recognisability": ("recognisability",),
   "jdeepvis.synthesis.render": ("Picture", "render", "render_many"),
   "jdeepvis.synthesis.score": ("bind",),

@@ -25,7 +25,7 @@ def beside_filters(
       correlation = x . k / |x| |k|
 
   of the centred picture x and the filter k: 1 is the image that excites the
-  unit most of all of its norm. No number where a picture is the mean alone.
+  unit most of all of its norm. NaN where a picture is the mean alone.
 
   Args:
     folder: where the pictures are.

@@ -1,4 +1,4 @@
-"""Marks for pictures in a folder, given by networks that look at them."""
+"""Scores of the pictures in a folder, by networks that classify them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,14 +31,14 @@ def refuse_maker(judge: Network, weights: str, classes: int) -> None:
   """
   if weights_sha256(judge.params) == weights:
     raise JdeepvisError(
-      "This network made the pictures, so it cannot tell whether others "
-      "recognise them; name another."
+      "This network made the pictures, so it is no held-out classifier of "
+      "them; name another."
     )
   known = judge.shapes[class_scores(judge)][-1]
   if known != classes:
     raise JdeepvisError(
-      f"The pictures are of {classes} classes, but this network tells {known} "
-      "apart; name one with the same classes."
+      f"The pictures are of {classes} classes, but this network has {known}; "
+      "name one with the same classes."
     )
 
 
@@ -49,7 +49,7 @@ def judged(
   *,
   stretched: bool = False,
 ) -> list[dict[str, Any]]:
-  """Records of class units with what another network says of the pictures.
+  """Records of class units with another network's answers to the pictures.
 
   Args:
     folder: where the pictures are.
@@ -84,7 +84,7 @@ def judged(
 def under_augmentation(
   folder: Path, records: Sequence[Record], maker: Network
 ) -> list[dict[str, Any]]:
-  """Records of class units with what augmented pictures reach.
+  """Records of class units with the scores of the augmented pictures.
 
   Args:
     folder: where the pictures are.
@@ -112,7 +112,7 @@ def under_augmentation(
 def beside_photos(
   records: Sequence[Record], maker: Network, photos: Pictures
 ) -> list[dict[str, Any]]:
-  """Records of hidden units with what photographs make of these units.
+  """Records of hidden units beside these units' values for photographs.
 
   Args:
     records: of units of any layers.
@@ -179,7 +179,7 @@ def table(
   Args:
     folder: where the pictures are.
     records: what `judged` and `under_augmentation` made of them.
-    judge: the network whose class scores tell how much seeds differ.
+    judge: the network whose class scores measure how much seeds differ.
     photos: real ones to compare with, or none.
 
   Returns:
@@ -235,7 +235,7 @@ def _classes(records: Sequence[Record]) -> list[int]:
 
 
 def _mean(values) -> float:
-  """A picture without a number, one that failed, counts as 0."""
+  """None, of a picture that failed, counts as 0."""
   return float(np.mean([value or 0.0 for value in values]))
 
 

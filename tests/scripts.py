@@ -25,16 +25,27 @@ class Script:
     """The script from its arguments up to its very end."""
 
     def parse_and_run(guarded, flags_parser):
-      with _set_aside():
-        _define(self._flags)
-        with flagsaver.flagsaver():
-          flags.FLAGS.unparse_flags()
-          guarded(flags_parser([self.module.__name__, *map(str, arguments)]))
+      with self._own_flags():
+        guarded(flags_parser([self.module.__name__, *map(str, arguments)]))
 
     monkeypatch.setattr(common, "use_all_cores", lambda: None)
     monkeypatch.setattr(common, "_keep_programs", lambda: None)
     monkeypatch.setattr(common.app, "run", parse_and_run)
     common.run(self.module.main)
+
+  def parse(self, arguments):
+    """Nothing, if they are arguments of the script."""
+    with self._own_flags():
+      left = common._parse([self.module.__name__, *arguments])
+    assert left == [self.module.__name__], left
+
+  @contextlib.contextmanager
+  def _own_flags(self):
+    with _set_aside():
+      _define(self._flags)
+      with flagsaver.flagsaver():
+        flags.FLAGS.unparse_flags()
+        yield
 
 
 def refusal(run, *arguments):

@@ -29,12 +29,12 @@ Evaluate = Callable[[Images], Float[Array, "n k"]]
 LIMIT = 4
 """Most generations between two reports; few, for a lively progress bar."""
 
-# So few at once are made one by one, since a branch under vmap takes all ways.
+# So few are made one by one, since under vmap all branches are computed.
 _FEW = 8
 
 
 def class_probabilities(network: Network) -> Evaluate:
-  """What a network says of images, as `evolve` wants it: a pytree.
+  """A network's class probabilities, as `evolve` takes them: a pytree.
 
   Args:
     network: any network with classes.
@@ -43,7 +43,7 @@ def class_probabilities(network: Network) -> Evaluate:
     JdeepvisError: the network has no class scores.
   """
   class_scores(network)
-  return Partial(_chances, replicate(network))
+  return Partial(_probabilities, replicate(network))
 
 
 def per_device() -> int:
@@ -67,7 +67,7 @@ def map_elites(
       out depend on it, but not on the number of devices.
 
   Returns:
-    The generation. Its key is the same for all, each derives its own; its
+    The generation. All generations take the same key and derive their own; the
     statistics are those of `update`.
   """
   mesh = mesh_for(jax.local_device_count())
@@ -113,7 +113,7 @@ def evolve(
 ) -> tuple[Archive, dict[str, Array]]:
   """Some generations of `map_elites`, as one program.
 
-  Nothing leaves the devices in between, and how generations are parted into
+  Nothing leaves the devices in between, and how generations are split over
   calls changes no bit.
 
   Args:
@@ -144,7 +144,7 @@ def evolve(
   return lax.fori_loop(0, generations, advance, (archive, rows))
 
 
-def _chances(network: Network, images: Images) -> Float[Array, "n k"]:
+def _probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
   return probabilities(network, images - network.input.mean)
 
 

@@ -1,4 +1,4 @@
-"""What a network says of images, in fixed programs that compile once."""
+"""Probabilities and activations of images, by programs that compile once."""
 
 import functools
 
@@ -12,6 +12,15 @@ from jdeepvis.types import Images
 
 def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
   """Each class's probability, as the network itself gives it.
+
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> image = np.zeros((1, 8, 8, 3), np.float32)
+  >>> jdeepvis.probabilities(network, image).shape
+  (1, 3)
 
   Args:
     network: any network with classes.

@@ -1,6 +1,6 @@
-"""What each kind of layer does: the vocabulary of a layer graph.
+"""Layer types: what each layer of a graph computes, and its weights.
 
-A kind of one's own joins by `LAYER_TYPES["mine"] = LayerType(apply, weights)`.
+A type of one's own joins by `LAYER_TYPES["mine"] = LayerType(apply, weights)`.
 """
 
 import math
@@ -25,9 +25,9 @@ class LayerType(NamedTuple):
       `weights` the layer's own, by leaf name; `relu` the rectifier in force.
     weights: `weights(layer, shapes)` gives each leaf's shape from the shapes
       of the inputs, without the batch axis.
-    reach: which cells of a map one output cell reads: `cell`, the one at its
-      own place; `window`, those under the layer's kernel, with what
-      `padding` tells around the map; `map`, all.
+    reach: which positions of a map one output position reads: `cell`, its own;
+      `window`, those under the layer's kernel, of the map padded by `padding`;
+      `map`, all.
   """
 
   apply: Callable
@@ -222,9 +222,9 @@ def padding(
 ) -> ops.Padding:
   """What a windowed layer adds around a map of `size` (height, width).
 
-  The option `padding`, `((top, bottom), (left, right))`, goes before what
-  follows from `pad`; negative numbers take cells away. It is how the layers
-  of a crop know which of their edges are edges of the whole map.
+  The option `padding`, `((top, bottom), (left, right))`, takes precedence over
+  `pad`; negative numbers crop. It is how the layers of a crop know which of
+  their edges are edges of the whole map.
   """
   if explicit := layer.option("padding"):
     return explicit
@@ -270,7 +270,7 @@ LAYER_TYPES: dict[str, LayerType] = {
   "softmax": LayerType(_softmax, reach="cell"),
   "concat": LayerType(_concat, reach="cell"),
   "slice": LayerType(_slice, reach="cell"),
-  # The same along or over other axes than the channels.
+  # The same along other axes than the channels.
   "scale_axes": LayerType(pointwise.scale, pointwise.scale_weights),
   "bias_axes": LayerType(pointwise.bias, pointwise.bias_weights),
   "softmax_axis": LayerType(_softmax),

@@ -42,6 +42,16 @@ def from_function(
 ) -> Network:
   """A network from a pure function.
 
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"scores": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(
+  ...   colours, np.eye(3, dtype=np.float32), spec, output="scores"
+  ... )
+  >>> dict(network.shapes)
+  {'scores': (3,)}
+
   Args:
     function: `function(params, images)` gives a dict from blob name to array
       `[n, h, w, c]` or `[n, c]`; `images` are centred, `[n, h, w, c]`. It may
@@ -73,6 +83,16 @@ def from_linen(
 ) -> Network:
   """A network from a Flax Linen module.
 
+  >>> import flax.linen as nn, jax, numpy as np, jdeepvis
+  >>> class Small(nn.Module):
+  ...   @nn.compact
+  ...   def __call__(self, images):
+  ...     return nn.Conv(4, (3, 3), name="conv1")(images).mean((1, 2))
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> weights = Small().init(jax.random.key(0), np.zeros((1, 8, 8, 3)))
+  >>> dict(jdeepvis.from_linen(Small(), weights, spec).shapes)
+  {'conv1': (8, 8, 4), 'output': (4,)}
+
   Args:
     module: called with images `[n, h, w, c]`.
     variables: what `module.init` returned, after training.
@@ -100,6 +120,18 @@ def from_nnx(
   **settings: Hashable,
 ) -> Network:
   """A network from a Flax NNX module.
+
+  >>> import numpy as np, jdeepvis
+  >>> from flax import nnx
+  >>> class Small(nnx.Module):
+  ...   def __init__(self, rngs):
+  ...     self.conv1 = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+  ...
+  ...   def __call__(self, images):
+  ...     return self.conv1(images).mean((1, 2))
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> dict(jdeepvis.from_nnx(Small(nnx.Rngs(0)), spec).shapes)
+  {'conv1': (8, 8, 4), 'output': (4,)}
 
   Args:
     module: called with images `[n, h, w, c]`; put it in `eval()` mode first.
@@ -132,6 +164,17 @@ def from_equinox(
   Equinox's layers take one image, channels first: images are handed over so,
   and maps come back as `[n, h, w, c]`. Parts that the module calls within
   `vmap` or `scan` of its own are not recorded.
+
+  >>> import equinox as eqx, jax, numpy as np, jdeepvis
+  >>> class Small(eqx.Module):
+  ...   conv1: eqx.nn.Conv2d
+  ...
+  ...   def __call__(self, image):
+  ...     return self.conv1(image).mean((1, 2))
+  >>> model = Small(eqx.nn.Conv2d(3, 4, 3, key=jax.random.key(0)))
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> dict(jdeepvis.from_equinox(model, spec).shapes)
+  {'conv1': (6, 6, 4), 'output': (4,)}
 
   Args:
     module: called with an image `[c, h, w]`; put it through

@@ -1,4 +1,4 @@
-"""Between a picture as in a file and an image as a network sees it."""
+"""Between pictures as in files and images as networks take them."""
 
 import math
 
@@ -17,6 +17,12 @@ def preprocess(
   pixels: Pixels, spec: InputSpec, *, mode: str = "caffe"
 ) -> np.ndarray:
   """A picture as the network wants it: `fit`, then `centre`.
+
+  >>> import numpy as np, jdeepvis
+  >>> spec = jdeepvis.load_network("squeezenet1.1").input
+  >>> photo = np.full((300, 400, 3), 128, np.uint8)
+  >>> jdeepvis.preprocess(photo, spec).shape
+  (227, 227, 3)
 
   Args:
     pixels: uint8 `[h, w, c]`, RGB (or grey with c = 1), 0..255.
@@ -98,7 +104,12 @@ def in_picture(
 def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
   """A centred image as it is written to a file: uint8, mean added back.
 
-  What is no number turns black.
+  NaN turns black.
+
+  >>> import numpy as np, jdeepvis
+  >>> spec = jdeepvis.load_network("squeezenet1.1").input
+  >>> jdeepvis.to_pixels(np.zeros(spec.shape), spec)[0, 0].tolist()
+  [123, 117, 104]
   """
   pixels = np.asarray(image, np.float32) + np.float32(spec.mean)
   pixels = np.nan_to_num(np.clip(pixels, 0, 255))
@@ -121,6 +132,11 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def read_picture(path) -> Pixels:
   """A file's picture, uint8 RGB `[h, w, 3]`, upright.
+
+  >>> import jdeepvis
+  >>> from jdeepvis.networks.zoo import third_party
+  >>> jdeepvis.read_picture(third_party() / "photos" / "chelsea.jpg").dtype
+  dtype('uint8')
 
   Raises:
     JdeepvisError: the file is missing or holds no picture that can be read.

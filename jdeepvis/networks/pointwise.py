@@ -1,4 +1,4 @@
-"""The layers that work cell by cell, as `Kind.apply` functions."""
+"""Pointwise layers, as `LayerType.apply` functions."""
 
 import functools
 import math
@@ -18,7 +18,7 @@ def identity(layer, weights, inputs, relu):
 def rectify(layer, weights, inputs, relu):
   (x,) = inputs
   slope = layer.option("slope", 0.0)
-  # A rule of the caller's, deconvnet's for instance, stands for all of it.
+  # A backward rule, deconvnet's for instance, replaces the slope as well.
   if slope and relu is jax.nn.relu:
     return jnp.where(x > 0, x, slope * x)
   return relu(x)

@@ -1,4 +1,4 @@
-"""Which cells of which blobs a unit depends on, from the layer graph alone."""
+"""Which region of each blob a unit depends on, from the layer graph alone."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ class Rectangle(NamedTuple):
     )
 
   def clip(self, whole: "Rectangle") -> "Rectangle":
-    """The part within `whole`; where there is none, the cell nearest to it."""
+    """The part within `whole`; if empty, the nearest position to it."""
     first = [
       min(max(start, low), high - 1)
       for start, low, high in zip(self[:2], whole[:2], whole[2:], strict=True)
@@ -57,17 +57,17 @@ def needed_regions(
   *,
   clip: bool = True,
 ) -> dict[str, Rectangle]:
-  """Walks a layer graph back from some cells of a blob.
+  """Walks a layer graph back from a region of a blob.
 
   Args:
     layers: the graph, in order of computation.
     shapes: of each blob, `(h, w, c)` or `(c,)`.
     blob: where to begin.
-    cells: which of its cells are wanted.
+    cells: the region of it that is wanted.
     clip: whether what lies beyond a map is left out.
 
   Returns:
-    The cells that are needed of `blob` and of every blob it depends on.
+    The region that is needed of `blob` and of every blob it depends on.
   """
   needed = {blob: cells}
   for layer in reversed(tuple(layers)):
@@ -101,12 +101,12 @@ def region_read(layer: LayerInfo, cells: Rectangle, shape: Shape) -> Rectangle:
 
 
 def whole(shape: Shape) -> Rectangle:
-  """All cells of a blob; a vector counts as one cell."""
+  """All of a blob; a vector counts as a map of 1 x 1."""
   return Rectangle(0, 0, *(shape[:2] if len(shape) == 3 else (1, 1)))
 
 
 def locate(layer: str, shape: Shape, position: Position | None) -> Rectangle:
-  """The one cell of a layer's map that `position` names.
+  """The one position of a layer's map that `position` names.
 
   Raises:
     JdeepvisError: it lies outside the map.

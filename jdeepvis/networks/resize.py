@@ -10,14 +10,14 @@ from jdeepvis.types import JdeepvisError
 
 
 def with_image_size(
-  network: Network, layers: Sequence[str] | None, size: tuple[int, int]
+  network: Network, layers: Sequence[str], size: tuple[int, int]
 ) -> Network:
   """The part of a network that some layers need, for larger or smaller images.
 
   Args:
     network: any network; without a layer graph its function must take images
       of any size.
-    layers: blobs that are wanted; None wants all.
+    layers: blobs that are wanted.
     size: height and width, pixels.
 
   Raises:
@@ -28,8 +28,8 @@ def with_image_size(
   if not network.layers:
     return resized
   shapes = infer_shapes(network.layers, network.input.shape).blobs
-  needed = set(shapes) if layers is None else set()
-  for layer in layers or ():
+  needed = set()
+  for layer in layers:
     blob = find_layer(network, layer)
     needed |= needed_regions(
       network.layers, shapes, blob, whole(shapes[blob])
@@ -39,9 +39,9 @@ def with_image_size(
     infer_shapes(kept, resized.input.shape)
     _check_weights(network, kept, resized.input.shape)
   except JdeepvisError as error:
-    what = ", ".join(layers or ["The whole network"])
     raise JdeepvisError(
-      f"{what} cannot be had of images of {size[0]} x {size[1]} pixels: {error}"
+      f"{', '.join(layers)} cannot be had of images of {size[0]} x {size[1]} "
+      f"pixels: {error}"
     ) from error
   output = network.output if network.output in needed else None
   labels = network.labels if output else ()

@@ -27,7 +27,7 @@ BUNDLED: Mapping[str, str] = MappingProxyType(
     "squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors",
   }
 )
-"""The networks in the box, each with its file in `third_party()`."""
+"""The bundled networks, each with its file in `third_party()`."""
 
 
 def load_network(
@@ -47,6 +47,10 @@ def load_network(
   download=True)` fetches it once; a .safetensors file that
   `experiments.convert_weights` made needs nothing else; the rest is for
   `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
+
+  >>> import jdeepvis
+  >>> jdeepvis.load_network("squeezenet1.1").labels[130]
+  'flamingo'
 
   Args:
     name: a name in `ARCHITECTURES`, a .safetensors file, a .prototxt, or
@@ -183,7 +187,7 @@ def _kept(name: str) -> Path:
 
 
 def _where(name: str) -> str:
-  """How to come by the weights of a network that is not here."""
+  """How to get the weights of a network that is not here."""
   published = ARCHITECTURES[name].published
   if published is None:
     return (

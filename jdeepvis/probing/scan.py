@@ -1,9 +1,9 @@
 """Shows a network a list of images, on all devices of all processes.
 
 The list is cut into rounds; of each, every process takes its part and every
-device its own, always of the same shape. So neither the workers nor the
-devices nor the processes have a say in what comes out, and a run that was
-stopped may go on with others.
+device its own, always of the same shape. So the result does not depend on the
+number of workers, devices or processes, and a stopped run may be resumed with
+others.
 """
 
 import functools
@@ -44,7 +44,7 @@ class Found(NamedTuple):
 
 
 class Progress(NamedTuple):
-  """News after a round.
+  """The progress after a round.
 
   Attributes:
     seen: how many images of the list, from its start.
@@ -102,7 +102,7 @@ def scan(
     images, numbers.ravel(), network.input, batch=mine, workers=workers
   )
   for own, batch in zip(numbers, batches, strict=True):
-    jax.block_until_ready(survey)  # one round at work, one at the door
+    jax.block_until_ready(survey)  # one batch in flight
     survey = _look(placed, layers, mesh, survey, batch.pixels, batch.numbers)
     real = own >= 0
     faults[own[real]] = batch.faults[real]

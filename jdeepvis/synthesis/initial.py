@@ -14,6 +14,11 @@ INITIALS = ("noise", "uniform", "mean")
 def initial_image(key: PRNGKey, spec: InputSpec, kind: str = "noise") -> Image:
   """The image that ascent starts from, within the box.
 
+  >>> import jax, numpy as np, jdeepvis
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.full(3, 128, np.float32))
+  >>> jdeepvis.initial_image(jax.random.key(0), spec, "mean").max().item()
+  0.0
+
   Args:
     key: of the noise.
     spec: the network's input.
@@ -39,10 +44,10 @@ def initial_image(key: PRNGKey, spec: InputSpec, kind: str = "noise") -> Image:
 
 
 def original_noise(seed: int, spec: InputSpec) -> np.ndarray:
-  """The very initial image of the original program for a seed.
+  """The original program's own initial image for a seed.
 
-  Its generator is NumPy's of old, its layout channels first and BGR; seed 0
-  at 227x227 has norm 3921.52.
+  Drawn from NumPy's legacy generator, channels first and BGR; seed 0 at 227x227
+  has norm 3921.52.
 
   Args:
     seed: `rand_seed` of `optimize_image.py`.

@@ -1,4 +1,4 @@
-"""Whether a picture shows its class to somebody who took no part in it."""
+"""Whether a held-out classifier recognises a picture's class."""
 
 import functools
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from jdeepvis.types import (
 )
 
 _BATCH = 8
-# A measure keeps its views, whatever a recipe looks through.
+# Fixed, so that the measure does not depend on a recipe's augmentations.
 _SHIFT, _SCALE = 0.05, 1.3
 
 
 class Recognisability(NamedTuple):
-  """What a network says of pictures whose classes are known.
+  """A network's classification of pictures whose classes are known.
 
   Attributes:
     rank: place of the picture's class among all, 1 for the first.
@@ -45,7 +45,7 @@ class Recognisability(NamedTuple):
 
 
 class UnderAugmentation(NamedTuple):
-  """Means over random views of pictures whose classes are known.
+  """Means over random augmentations of pictures whose classes are known.
 
   Attributes:
     probability: of the picture's class.
@@ -61,13 +61,22 @@ def recognisability(
 ) -> Recognisability:
   """How well a network names the classes that pictures were made for.
 
-  It means something where the network took no part in making them. Ties count
-  against a picture, as does what is no number: a network that says the same of
-  every class names none.
+  The network should be a held-out classifier, one that did not make them. Ties
+  count against a picture, as does NaN: a network that gives every class the
+  same probability names none.
+
+  >>> import numpy as np, jdeepvis
+  >>> def colours(params, images):
+  ...   return {"output": images.mean((1, 2)) @ params}
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
+  >>> red, blue = np.zeros((2, 8, 8, 3), np.uint8)
+  >>> red[..., 0], blue[..., 2] = 255, 255
+  >>> jdeepvis.recognisability([red, blue], [0, 2], network).top1
+  1.0
 
   Args:
-    images: uint8 `[h, w, c]` of any sizes, shown to the network as it wants
-      photographs.
+    images: uint8 `[h, w, c]` of any sizes, preprocessed as photographs are.
     classes: the class of each.
     network: any with these classes.
 
@@ -93,20 +102,20 @@ def under_augmentation(
   classes: Classes,
   key: PRNGKey,
   *,
-  views: int = 16,
+  samples: int = 16,
 ) -> UnderAugmentation:
-  """What a network says of pictures over random shifts and rescalings.
+  """A network's mean answer to pictures under random shifts and rescalings.
 
   A picture that convinces from one exact viewpoint alone scores low. Shifts
   have a standard deviation of 5 % of the side, magnifications lie within a
-  factor of 1.3; all images are seen through the same ones.
+  factor of 1.3; all images get the same ones.
 
   Args:
     network: any network, the one that made the images among them.
     images: uint8 `[h, w, c]` of any sizes, each filling the whole input.
     classes: the class of each.
-    key: of the views.
-    views: how many.
+    key: of the augmentations.
+    samples: how many augmentations.
 
   Raises:
     JdeepvisError: as in `recognisability`.
@@ -117,7 +126,7 @@ def under_augmentation(
     in_axes=(None, 0),
   )
   values, scores = [], []
-  for one in jax.random.split(key, views):
+  for one in jax.random.split(key, samples):
     seen = look(one, centred)
     values.append(_of_classes(_probabilities(network, seen), classes))
     scores.append(_of_classes(_scores(network, seen), classes))

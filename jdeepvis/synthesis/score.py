@@ -1,8 +1,9 @@
-"""An objective asked of a network: the score that synthesis climbs."""
+"""An objective bound to a network: the score that synthesis maximises."""
 
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
@@ -23,7 +24,7 @@ Score = Callable[..., tuple[Scalar, dict[str, Array]]]
 
 
 def bind(network: Network, objective: Objective | Callable) -> Score:
-  """The score of an image: an objective asked of a network.
+  """The score of an image: an objective of the network's activations.
 
   >>> import jax, jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -37,10 +38,10 @@ def bind(network: Network, objective: Objective | Callable) -> Score:
 
   Returns:
     `score(key, image)` for one centred image `[h, w, c]`: the value, float32,
-    and a dict, with `is_largest` where the objective knows it. The score is a
-    pytree whose leaves are the weights and the objective's own: hand it to
-    jit as an argument, and nothing is baked into the program. The key is not
-    used; augmentations use theirs.
+    and a dict, with `is_largest` where the objective defines it. The score is
+    a pytree whose leaves are the weights and the objective's own: pass it to
+    jit as an argument, so that the program holds no weights as constants. The
+    key is not used; augmentations use theirs.
 
   Raises:
     JdeepvisError: the network has no such layer, unit or position.
@@ -51,12 +52,12 @@ def bind(network: Network, objective: Objective | Callable) -> Score:
 
 
 def check(network: Network, objective: Objective) -> None:
-  """Nothing, if the network has what the objective asks for.
+  """Checks that the network has what the objective reads.
 
   Raises:
     JdeepvisError: the network has no such layer, unit or position.
   """
-  for layer in objective.layers or ():
+  for layer in blobs_read(network, objective):
     find_layer(network, layer)
   _check_units(network, objective)
 
@@ -69,14 +70,14 @@ def ask(network: Network, objective: Objective, key: Any, image: Image):
   return evaluate(network, objective, blobs)
 
 
-def blobs_read(
-  network: Network, *objectives: Objective
-) -> tuple[str, ...] | None:
-  """The blobs that objectives read; None where nobody knows."""
-  read = [objective.layers for objective in objectives]
-  if None in read:
-    return None
-  return tuple(_blob(network, layer) for layers in read for layer in layers)
+def blobs_read(network: Network, *objectives: Objective) -> tuple[str, ...]:
+  """The blobs that objectives read; functions of one's own are watched.
+
+  Raises:
+    JdeepvisError: a function reads a blob that there is not.
+  """
+  read = [layer for one in objectives for layer in _read(network, one)]
+  return tuple(dict.fromkeys(_blob(network, layer) for layer in read))
 
 
 def evaluate(network: Network, objective: Objective, blobs: Activations):
@@ -86,6 +87,58 @@ def evaluate(network: Network, objective: Objective, blobs: Activations):
   flag = objective.is_largest(blobs)
   more = {} if flag is None else {"is_largest": flag}
   return jnp.float32(objective(blobs)), more
+
+
+def _read(network: Network, objective: Objective) -> tuple[str, ...]:
+  if objective.layers is not None:
+    return objective.layers
+  if isinstance(objective, WeightedSum):
+    return tuple(x for term in objective.terms for x in _read(network, term))
+
+  def call(image):
+    blobs = {name: x[0] for name, x in network(image).items()}
+    if network.output in blobs:
+      blobs["output"] = blobs[network.output]
+    watched.append(_Watched(network, blobs))
+    return objective(watched[-1])
+
+  watched: list[_Watched] = []
+  jax.eval_shape(
+    call, jax.ShapeDtypeStruct((1, *network.input.shape), jnp.float32)
+  )
+  return tuple(watched[-1].read)
+
+
+class _Watched(dict):
+  """Activations that know which of them were read; all, if walked over."""
+
+  def __init__(self, network: Network, blobs: Activations):
+    super().__init__(blobs)
+    self.network, self.read = network, {}
+
+  def __getitem__(self, name):
+    self.read[name] = None
+    return super().__getitem__(name)
+
+  def __missing__(self, name):
+    find_layer(self.network, name)
+    raise KeyError(name)
+
+  def get(self, name, default=None):
+    return self[name] if name in self else default  # noqa: SIM401
+
+  def __iter__(self):
+    self.read |= dict.fromkeys(super().keys())
+    return super().__iter__()
+
+  def keys(self):
+    return list(self)
+
+  def values(self):
+    return [self[name] for name in self]
+
+  def items(self):
+    return [(name, self[name]) for name in self]
 
 
 def _blob(network: Network, layer: str) -> str:

@@ -3,8 +3,8 @@
 The paper's update is x <- r(x + step). A link that returns `r(x + u) - x` as
 its update makes the next link see `x + u' = r(x + u)`, so `optax.chain` of
 such links is function composition and `optax.apply_updates` gives the final
-image. `render` minimises -score, so any optax optimiser may come first, and
-hands every link `value=`, `grad=` (of -score) and `step=`.
+image. `ascend` minimises -score, so any optax optimiser may come first, and
+passes every link `value=`, `grad=` (of -score) and `step=`.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,15 @@ def project(
 ) -> Transform:
   """A prior as a link: its update leads to `prior(params + updates)`.
 
+  >>> import functools, optax, jdeepvis
+  >>> from jdeepvis.synthesis import priors
+  >>> decay = functools.partial(priors.decay, rate=1e-4)
+  >>> chain = optax.chain(optax.sgd(100.0), jdeepvis.project(decay))
+
   Args:
     prior: from one image to one image.
     extra: names of the extra arguments that the prior takes too, out of
       `value`, `grad` and `step`.
-
-  >>> import functools, optax
-  >>> from jdeepvis.synthesis import priors
-  >>> chain = optax.chain(
-  ...   optax.sgd(100.0), project(functools.partial(priors.decay, rate=1e-4))
-  ... )
   """
 
   def update_fn(updates, state, params=None, **extra_args):
@@ -45,7 +44,10 @@ def project(
 def precondition(
   function: Callable[..., Image], extra: tuple[str, ...] = ()
 ) -> Transform:
-  """A function from gradient to gradient as a link, before the step's policy.
+  """A function from gradient to gradient as a link before the step policy.
+
+  >>> import jax.numpy as jnp, optax, jdeepvis
+  >>> chain = optax.chain(jdeepvis.precondition(jnp.sign), optax.sgd(1.0))
 
   Args:
     function: from one gradient to one, see `gradients`.
@@ -63,8 +65,8 @@ def precondition(
 def every(period: int, transform: optax.GradientTransformation) -> Transform:
   """Applies `transform` at steps 0, period, 2 period, ...
 
-  The step comes from `render`, not from a counter in the state: there it is
-  one number for a whole batch, so that the branch survives `vmap`.
+  The step comes from `ascend`, not from a counter in the state: there it is one
+  number for a whole batch, so that the branch survives `vmap`.
 
   Args:
     period: steps; static.

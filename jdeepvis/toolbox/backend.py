@@ -52,7 +52,7 @@ class RenderedUnit(NamedTuple):
 
   Attributes:
     kind: `rendered`.
-    caption: what there is to say of it.
+    caption: how it was made.
     png: its file.
   """
 

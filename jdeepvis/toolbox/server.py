@@ -168,7 +168,7 @@ def build_app(
 
   about = to_json(_about(backend, title or network.output or "network"))
 
-  async def tell_about(request: Request) -> Response:
+  async def about_page(request: Request) -> Response:
     return Response(about, media_type="application/json")
 
   @contextlib.asynccontextmanager
@@ -180,7 +180,7 @@ def build_app(
   app = Starlette(
     routes=[
       *_static_routes(),
-      Route("/about.json", tell_about),
+      Route("/about.json", about_page),
       Route("/unit/{layer:int}/{unit:int}/{number:int}", picture),
       Route("/sprites/{layer:int}", sprites),
       WebSocketRoute("/live", talk),

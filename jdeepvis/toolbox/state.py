@@ -32,7 +32,7 @@ class Layer(NamedTuple):
 
   @property
   def size(self) -> tuple[int, int]:
-    """Height and width of its maps, cells."""
+    """Height and width of its maps."""
     return self.shape[:2] if len(self.shape) == 3 else (1, 1)
 
   def unit_name(self, unit: int) -> str:
@@ -48,7 +48,7 @@ class Catalogue(NamedTuple):
     images: how many files the server offers.
     recipes: names of what pictures can be rendered by.
     has_graph: whether signals can be followed to layers in between.
-    has_classes: whether the network tells classes apart.
+    has_classes: whether the network has classes.
   """
 
   layers: tuple[Layer, ...]
@@ -89,7 +89,7 @@ class State:
     origin: layer, unit and position that signals go back from, if frozen.
     source: where images come from.
     image: the file's place.
-    frozen: whether frames are let pass by.
+    frozen: whether new frames are ignored.
     fit: how an image becomes square: its middle, all of it squeezed, or by
       way of a larger square as Caffe's classifiers did.
     boost: exponent that lifts dim channels, 0..1.
@@ -109,7 +109,7 @@ class State:
     picture_seed: of their randomness.
     rendering: whether a picture of the unit is wanted now.
     help: whether the keys are explained.
-    debug: how much the status line tells.
+    debug: how much the status line shows.
     aspect: width of the large pane over its height.
     order: the units in the grid, as they were last shown.
     closed: whether the page has been left.
@@ -168,21 +168,21 @@ class State:
 
 
 def share(state: State) -> dict[str, Any]:
-  """What an address must hold to show the same: all that is not as at first.
+  """What an address must hold to show the same: all but the default values.
 
   `reduce(State(catalogue), {"type": "set", "values": share(state)})` has the
   same view, but for an uploaded image.
   """
-  told = {}
+  fields = {}
   for name in _SHARED:
     value = getattr(state, name)
     if value != getattr(State, name):
-      told[name] = value
-  told["layer"] = state.shown.name
+      fields[name] = value
+  fields["layer"] = state.shown.name
   if state.origin:
     layer, *place = state.origin
-    told["origin"] = [state.catalogue.layers[layer].name, *place]
-  return told
+    fields["origin"] = [state.catalogue.layers[layer].name, *place]
+  return fields
 
 
 _SHARED = (

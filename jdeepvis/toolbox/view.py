@@ -49,7 +49,7 @@ class Panels(NamedTuple):
 
 
 def question(state: State) -> tuple[Program, Start]:
-  """What a state wants to know of its image."""
+  """The program that a state needs, and where its signals begin."""
   layer, unit, position = state.sent_from
   rule = None if state.rule == "off" else state.rule
   program = Program(
@@ -63,7 +63,7 @@ def question(state: State) -> tuple[Program, Start]:
 
 
 def selected_cell(state: State, values: Values) -> int:
-  """The cell of the selected unit that is told of, in row-major order."""
+  """The position of the selected unit that is shown, in row-major order."""
   cell = _cell(state.shown, state.position)
   return int(values[..., state.unit].argmax()) if cell < 0 else cell
 
@@ -99,7 +99,7 @@ def scaled(values: Values, boost: float, gamma: float) -> Bytes:
       s = (v - min v) / (max v - min v)
       s max_c(s)^(-boost), to the power of gamma
 
-  A layer that is everywhere alike is black.
+  A constant layer is black.
 
   Args:
     values: `[h, w, c]`.

@@ -177,7 +177,7 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   [
     ([], "a --net would judge"),
     (["--net=small_networks:classifier"], "made the pictures"),
-    (["--net=squeezenet1.1"], "9 classes.*tells 1000"),
+    (["--net=squeezenet1.1"], "9 classes.*has 1000"),
     (["--net=squeezenot"], "'squeezenot'"),
     (["--net=missing.prototxt"], "missing.prototxt"),
     ([JUDGE, "--photos=missing"], "no photographs in 'missing'"),

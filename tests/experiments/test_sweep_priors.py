@@ -175,7 +175,7 @@ def test_the_other_studies_run(script, tmp_path, capsys):
     (["--combinations=2", "--seeds=2"], "seed of its own"),
     (["--vary=decay:0", "--layer=conv2", JUDGE], "'conv2' are none"),
     (["--vary=decay:0", "--judge=small_networks:classifier"], "made the"),
-    (["--vary=decay:0", "--judge=squeezenet1.1"], "9 classes.*tells 1000"),
+    (["--vary=decay:0", "--judge=squeezenet1.1"], "9 classes.*has 1000"),
   ],
 )
 def test_wrong_arguments_are_one_sentence(script, tmp_path, arguments, told):

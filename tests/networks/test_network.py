@@ -9,6 +9,8 @@ import pytest
 import small_networks
 
 import jdeepvis
+from jdeepvis.networks.classify import activations
+from jdeepvis.networks.graph import with_precision
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_what_is_static_tells_programs_apart(network, checkpoints):
     {"labels": ("a",)},
     {"output": None},
     {"layers": network.layers[:3]},
-    {"apply": jdeepvis.with_precision(network, "high").apply},
+    {"apply": with_precision(network, "high").apply},
     {"input": network.input.replace(resize=64)},
   ):
     changed = jax.tree.structure(network.replace(**changes))
@@ -91,7 +93,7 @@ def test_a_network_under_vmap_knows_its_shapes(checkpoints, image):
 
   def shown(network, image):
     assert network.shapes == checkpoints[0].shapes
-    return jdeepvis.activations(network, "prob", image[None])[0]
+    return activations(network, "prob", image[None])[0]
 
   found = jax.vmap(shown, in_axes=(0, None))(stacked, image)
   for one, got in zip(checkpoints, found, strict=True):

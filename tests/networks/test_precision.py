@@ -9,6 +9,7 @@ import pytest
 import small_networks
 
 import jdeepvis
+from jdeepvis.networks.graph import with_precision
 
 
 def programs(network):
@@ -24,7 +25,7 @@ def programs(network):
 
 @pytest.mark.parametrize("precision", ["default", "high", "highest"])
 def test_every_product_has_it(precision):
-  network = jdeepvis.with_precision(small_networks.caffenet(), precision)
+  network = with_precision(small_networks.caffenet(), precision)
   for text in programs(network):
     asked = re.findall(r"precision(?:_config)? = \[([^\]]*)\]", text)
     assert asked or precision == "default"
@@ -38,14 +39,14 @@ def test_every_product_has_it(precision):
 
 def test_highest_is_the_default():
   plain = small_networks.caffenet()
-  asked = jdeepvis.with_precision(plain, "highest")
+  asked = with_precision(plain, "highest")
   for one, other in zip(programs(plain), programs(asked), strict=True):
     assert one == other
 
 
 def test_what_there_is_not_is_refused(squeezenet):
   with pytest.raises(jdeepvis.JdeepvisError, match="no precision 'best'"):
-    jdeepvis.with_precision(squeezenet, "best")
+    with_precision(squeezenet, "best")
   bare = jdeepvis.from_function(
     lambda params, x: {"y": x.sum((1, 2))},
     {},
@@ -53,4 +54,4 @@ def test_what_there_is_not_is_refused(squeezenet):
     output="y",
   )
   with pytest.raises(jdeepvis.JdeepvisError, match="no layer graph"):
-    jdeepvis.with_precision(bare, "high")
+    with_precision(bare, "high")

@@ -94,7 +94,7 @@ def test_parts_hang_together_by_their_sides():
 
 def test_what_shows_no_thing_is_refused():
   pixels = np.zeros((20, 30, 3), np.uint8)
-  with pytest.raises(JdeepvisError, match="shows no thing"):
+  with pytest.raises(JdeepvisError, match="shows no object"):
     localisation.localise(pixels, np.zeros((20, 30)))
   with pytest.raises(JdeepvisError, match=r"\(3, 3\), the picture \(20, 30\)"):
     localisation.localise(pixels, np.zeros((3, 3)))

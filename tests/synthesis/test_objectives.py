@@ -11,13 +11,14 @@ from jdeepvis.networks.squeezenet import SqueezeNet
 from jdeepvis.synthesis.ascend import ascend
 from jdeepvis.synthesis.assembly import optimizer, unit_objective
 from jdeepvis.synthesis.objectives import (
+  as_objective,
   channel,
   direction,
   layer_mean_square,
   log_probability,
   neuron,
 )
-from jdeepvis.synthesis.score import bind
+from jdeepvis.synthesis.score import bind, blobs_read
 from jdeepvis.types import JdeepvisError
 
 
@@ -192,3 +193,29 @@ def test_a_few_steps_raise_every_objective(small, image, objective):
 def test_what_is_not_there_is_named(small, objective, told):
   with pytest.raises(JdeepvisError, match=told):
     bind(small, objective)
+
+
+@pytest.mark.parametrize(
+  ("function", "read"),
+  [
+    (lambda blobs: blobs["conv1"].std() + blobs.get("no", 0), {"conv1"}),
+    (
+      lambda blobs: blobs["output"].max() + blobs["conv1/pre"][0, 0, 0],
+      {"scores", "conv1/pre"},
+    ),
+    (
+      neuron("output", 1) - (lambda blobs: blobs["fire2/concat"].sum()),
+      {"scores", "fire2/concat"},
+    ),
+  ],
+)
+def test_of_a_function_it_is_known_what_it_reads(small, function, read):
+  """So that no more of the network is computed."""
+  assert set(blobs_read(small, as_objective(function))) == read
+
+
+def test_a_function_may_read_everything(small):
+  def everything(blobs):
+    return sum(values.mean() for values in blobs.values())
+
+  assert set(blobs_read(small, as_objective(everything))) >= set(small.shapes)

@@ -86,7 +86,7 @@ def test_any_number_of_pictures_of_any_size():
 def test_views_of_nothing_are_nothing(network):
   """What lies outside is the mean colour, so a mean picture stays one."""
   by_class, scores = under_augmentation(
-    network, [flat(0)] * 3, [0, 1, 4], jax.random.key(0), views=3
+    network, [flat(0)] * 3, [0, 1, 4], jax.random.key(0), samples=3
   )
   np.testing.assert_allclose(by_class, 0.2, rtol=1e-6)
   np.testing.assert_allclose(scores, scores[0], rtol=1e-6)
@@ -96,7 +96,7 @@ def test_views_are_the_mean_over_keys_the_same_for_all(network):
   images = [flat((40, 0, 0)), flat((0, 40, 0)), flat((40, 0, 0))]
   key = jax.random.key(3)
   by_class, scores = under_augmentation(
-    network, images, [0, 1, 0], key, views=4
+    network, images, [0, 1, 0], key, samples=4
   )
   # The classes are alike but for their colours, and so are their pictures.
   np.testing.assert_allclose(by_class, by_class[0], rtol=1e-5)

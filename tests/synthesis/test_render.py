@@ -1,12 +1,12 @@
 """The front door: what people ask for, and the pictures that they get."""
 
-import contextlib
 import io
 
 import jax
 import numpy as np
 import pytest
 import small_networks
+from compilations import compilations
 from PIL import Image
 
 import jdeepvis
@@ -23,22 +23,6 @@ SHORT = jdeepvis.recipe("default").replace(steps=8)
 @pytest.fixture(scope="module")
 def network():
   return small_networks.classifier()
-
-
-@contextlib.contextmanager
-def compilations():
-  """The names of what XLA compiles meanwhile."""
-  names = []
-
-  def listen(event, seconds, **facts):
-    if event == "/jax/core/compile/backend_compile_duration":
-      names.append(facts.get("fun_name"))
-
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
-    yield names
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def test_a_picture_and_its_facts_agree(network):
@@ -149,6 +133,7 @@ def test_targets_are_what_they_say(network):
     ("conv1:0@x", "@ROW,COLUMN"),
     ("conv1:0-1", "names 2 units"),
     (jdeepvis.neuron("conv9", 1), "'conv9'"),
+    (lambda blobs: blobs["conv9"].sum(), "'conv9'"),
   ],
 )
 def test_what_cannot_be_is_refused(network, target, told):
@@ -175,6 +160,10 @@ def test_a_canvas_may_be_larger_than_the_input(network):
     network, jdeepvis.channel("conv2", 1), SHORT, canvas=size, **QUIET
   )
   assert picture.pixels.shape[:2] == size
+  own = jdeepvis.render(
+    network, lambda blobs: blobs["conv2"].std(), SHORT, canvas=size, **QUIET
+  )
+  assert own.pixels.shape[:2] == size
   with pytest.raises(JdeepvisError, match="cannot be had of images of 2 x 2"):
     jdeepvis.render(network, "conv2:1", SHORT, canvas=(2, 2), **QUIET)
 

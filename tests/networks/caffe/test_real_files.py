@@ -8,6 +8,7 @@ import pytest
 import jdeepvis
 from jdeepvis.networks import convert
 from jdeepvis.networks.caffe import arrays
+from jdeepvis.networks.classify import activations
 from jdeepvis.networks.pictures import preprocess, read_picture
 
 _LAYERS = [
@@ -112,5 +113,5 @@ def test_mean_files_agree_and_are_rgb(shared_data):
 def _scores(network, images):
   batches = [images[i : i + 20] for i in range(0, len(images), 20)]
   return np.concatenate(
-    [jdeepvis.activations(network, network.output, batch) for batch in batches]
+    [activations(network, network.output, batch) for batch in batches]
   )

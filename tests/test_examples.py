@@ -1,0 +1,20 @@
+"""The examples in the docstrings of all that is public."""
+
+import doctest
+
+import pytest
+
+import jdeepvis
+
+
+@pytest.mark.parametrize(
+  "name", [name for name in jdeepvis.__all__ if name != "__version__"]
+)
+def test_the_example_runs(name):
+  text = getattr(jdeepvis, name).__doc__
+  example = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+  assert example.examples
+  told = []
+  runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+  runner.run(example, out=told.append)
+  assert not told, "".join(told)
