@@ -22,9 +22,9 @@ from jdeepvis.networks.sharding import (
   sharded,
 )
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import recipes
 from jdeepvis.synthesis.batches import batch_size
 from jdeepvis.synthesis.objectives import Objective, neuron
+from jdeepvis.synthesis.recipes import recipe
 from jdeepvis.synthesis.score import bind
 
 _STEPS = 16
@@ -46,15 +46,15 @@ def rows() -> Iterator[list[str]]:
 
 
 def _default_recipe(network: Network) -> list[str]:
-  recipe = recipes.recipe("default")
+  default = recipe("default")
   each = jax.local_device_count()
-  wanted = rendering.pictures(network, recipe)[:each]
+  wanted = rendering.ascents(network, default)[:each]
   works = {
     "render": rendering.renderer(network, wanted),
     "bare": _gradients(network, wanted[0].objective, each),
   }
   seconds = interleave(works, rounds=5)
-  ours = 1e3 * seconds["render"] / recipe.steps / each
+  ours = 1e3 * seconds["render"] / default.steps / each
   bare = 1e3 * seconds["bare"] / _STEPS / each
   return [
     "a step of the default recipe, ms per image",
@@ -87,16 +87,16 @@ def _of_the_machine(what: str, network: Network) -> list[str]:
 
 def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
   """Whole renders without priors, in the batches that the scripts choose."""
-  small, recipe = crop(network, layer), recipes.recipe("none")
+  small, bare = crop(network, layer), recipe("none")
   fewer = _flops(network, layer) / _flops(small, layer)
 
   def work(network, steps, times):
-    short = recipe.replace(steps=steps)
-    wanted = rendering.pictures(network, short, layer) * times
+    short = bare.replace(steps=steps)
+    wanted = rendering.ascents(network, short, layer) * times
     return rendering.renderer(network, wanted, layer)
 
   # Small pictures go in large batches, and end too soon to be timed.
-  steps, times = (recipe.steps, 8) if fewer > 20 else (4 * _STEPS, 1)
+  steps, times = (bare.steps, 8) if fewer > 20 else (4 * _STEPS, 1)
   works = {
     "small": work(small, steps, times),
     "whole": work(network, _STEPS, 1),

@@ -11,13 +11,15 @@ from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.graph import GraphApply, random_weights
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import assembly, batch, recipes
+from jdeepvis.synthesis import assembly, batch
 from jdeepvis.synthesis.ascend import State
+from jdeepvis.synthesis.batch import Ascent, ascend_batch
 from jdeepvis.synthesis.batches import batch_size
 from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.recipes import Recipe, recipe
 
 UNITS = np.arange(8) * 8
-"""Units that are rendered side by side; every layer measured has them."""
+"""Units that are drawn side by side; every layer measured has them."""
 
 _STEPS = 50
 _DIFFERING_PIXELS = 1e-3
@@ -41,14 +43,14 @@ def rows() -> Iterator[list[str]]:
   yield _row("CaffeNet fc8, random weights", random_caffenet(), "paper_c")
 
 
-def pictures(
-  network: Network, recipe: recipes.Recipe, layer: str = "output"
-) -> list[batch.Ascent]:
+def ascents(
+  network: Network, made: Recipe, layer: str = "output"
+) -> list[Ascent]:
   """One picture of each of `UNITS`."""
   return [
-    batch.Ascent(
-      assembly.unit_objective(recipe, layer, int(unit)),
-      recipe,
+    Ascent(
+      assembly.unit_objective(made, layer, int(unit)),
+      made,
       jax.random.key(unit),
       initial_image(jax.random.key(unit), network.input),
     )
@@ -57,35 +59,34 @@ def pictures(
 
 
 def renderer(
-  network: Network, wanted: Sequence[batch.Ascent], layer: str = "output"
+  network: Network, wanted: Sequence[Ascent], layer: str = "output"
 ) -> Callable[[], list[State]]:
   """Renders all that is wanted, in batches as the scripts choose them."""
   size = batch_size(network, layer, len(wanted))
   placed = batch.place(network, size)
 
   def work():
-    batches = (
+    parts = (
       wanted[first : first + size] for first in range(0, len(wanted), size)
     )
-    ascents = (
-      batch.ascend_batch(network, some, batch=size, placed=placed)
-      for some in batches
+    runs = (
+      ascend_batch(network, part, batch=size, placed=placed) for part in parts
     )
-    return [list(ascent)[-1].states for ascent in ascents]
+    return [list(run)[-1].states for run in runs]
 
   return work
 
 
 def _row(what: str, network: Network, name: str) -> list[str]:
-  recipe = recipes.recipe(name).replace(steps=_STEPS)
-  wanted = pictures(network, recipe)
-  images = np.stack([picture.image for picture in wanted])
+  made = recipe(name).replace(steps=_STEPS)
+  wanted = ascents(network, made)
+  start = np.stack([picture.image for picture in wanted])
   # Neither loop's time includes moving the weights to their layout.
   slopes_of = rival.gradient(network, UNITS)
-  _check_first_step(what, network, slopes_of, recipe, images)
+  _check_first_step(what, network, slopes_of, made, start)
 
   def theirs():
-    seen = list(rival.ascend(slopes_of, network.input, recipe, images))
+    seen = list(rival.ascend(slopes_of, network.input, made, start))
     return seen[-1][1].numpy()
 
   works = {"ours": renderer(network, wanted), "theirs": theirs}
@@ -100,12 +101,12 @@ def _row(what: str, network: Network, name: str) -> list[str]:
   ]
 
 
-def _check_first_step(what, network, slopes_of, recipe, images) -> None:
+def _check_first_step(what, network, slopes_of, made, start) -> None:
   """Later ones diverge: a rounding moves a pixel over a percentile."""
-  recipe = recipe.replace(steps=2)
-  done = renderer(network, pictures(network, recipe))()
+  made = made.replace(steps=2)
+  done = renderer(network, ascents(network, made))()
   ours = np.concatenate([states.last.image for states in done])
-  seen = list(rival.ascend(slopes_of, network.input, recipe, images))
+  seen = list(rival.ascend(slopes_of, network.input, made, start))
   theirs = rival.as_array(seen[-1][0])
   differing = np.mean(np.any(np.abs(ours - theirs) > 0.1, axis=-1))
   if differing > _DIFFERING_PIXELS:

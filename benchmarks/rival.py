@@ -5,7 +5,6 @@ products, percentiles by selection; eager, without `torch.compile`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 
 import jax
 import numpy as np
@@ -17,11 +16,6 @@ from jdeepvis.synthesis import priors, transforms
 from jdeepvis.synthesis.recipes import Recipe
 
 _LAST = torch.channels_last
-_OFF = MappingProxyType(
-  dict.fromkeys(
-    ("decay", "blur", "norm_percentile", "contribution_percentile"), 0.0
-  )
-)
 
 
 def as_tensor(images) -> torch.Tensor:
@@ -74,7 +68,7 @@ def ascend(
     slopes_of: see `gradient`.
     spec: the network's input.
     recipe: the row.
-    images: the initial images.
+    images: the initial ones.
 
   Yields:
     The images that a step looked at and their scores.
@@ -83,8 +77,8 @@ def ascend(
     torch.from_numpy(np.float32(bound)).reshape(1, -1, 1, 1)
     for bound in spec.bounds
   )
-  strengths = {**_OFF, **recipe.strengths}
-  blur = _blur(spec.shape[0], strengths["blur"])
+  strengths, progress = recipe.strengths, transforms.scale_by_progress
+  blur = _blur(spec.shape[0], strengths.get("blur", 0))
   images = as_tensor(images)
   best, best_scores = images, torch.full((len(images),), -torch.inf)
   for step in range(recipe.steps):
@@ -94,16 +88,16 @@ def ascend(
     best_scores = torch.where(better, scores, best_scores)
     yield images, scores
     rate = strengths["rate"]
-    if recipe.step.function is transforms.scale_by_progress:
+    if recipe.step.function is progress:
       square = (slopes**2).sum((1, 2, 3), keepdim=True)
       rate = (rate / square).clamp(max=strengths["max_rate"])
-    images = (images + rate * slopes) * (1 - strengths["decay"])
-    if strengths["blur"] and step % strengths["blur_every"] == 0:
+    images = (images + rate * slopes) * (1 - strengths.get("decay", 0))
+    if "blur" in strengths and step % strengths.get("blur_every", 1) == 0:
       images = (blur @ images @ blur.T).contiguous(memory_format=_LAST)
-    if percentile := strengths["norm_percentile"]:
+    if percentile := strengths.get("norm_percentile"):
       norms = images.norm(dim=1, keepdim=True)
       images = images * (norms >= _percentile(norms, percentile))
-    if percentile := strengths["contribution_percentile"]:
+    if percentile := strengths.get("contribution_percentile"):
       size = (slopes * images).sum(1, keepdim=True).abs()
       images = images * (size >= _percentile(size, percentile))
     images = torch.clamp(images, lower, upper)
