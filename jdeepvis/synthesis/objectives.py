@@ -178,7 +178,7 @@ class LogProbability(Objective):
 
 @_objective
 class WeightedSum(Objective):
-  """Weighted sum; the largest of its layer where all it adds are."""
+  """Weighted sum; the largest where something that it adds is."""
 
   weights: tuple[Leaf, ...]
   terms: tuple[Leaf, ...]
@@ -197,9 +197,13 @@ class WeightedSum(Objective):
   def is_largest(self, blobs):
     pairs = zip(self.weights, self.terms, strict=True)
     flags = [(weight, term.is_largest(blobs)) for weight, term in pairs]
-    # What is subtracted need not be large.
-    flags = [(weight < 0) | flag for weight, flag in flags if flag is not None]
-    return jnp.all(jnp.stack(flags)) if flags else None
+    flags = [(weight > 0, flag) for weight, flag in flags if flag is not None]
+    if not flags:
+      return None
+    added, largest = (jnp.stack(each) for each in zip(*flags, strict=True))
+    # Two units of a layer cannot both be its largest, and what is subtracted
+    # need not be.
+    return jnp.any(added & largest) | ~jnp.any(added)
 
 
 def neuron(

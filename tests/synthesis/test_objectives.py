@@ -115,7 +115,8 @@ def test_is_largest_looks_at_the_whole_layer(small, image):
   assert bind(small, inhibited)(KEY, image)[1]["is_largest"]
   assert not bind(small, log_probability(smallest))(KEY, image)[1]["is_largest"]
   assert bind(small, largest - elsewhere)(KEY, image)[1]["is_largest"]
-  assert not bind(small, largest + elsewhere)(KEY, image)[1]["is_largest"]
+  assert bind(small, largest + elsewhere)(KEY, image)[1]["is_largest"]
+  assert not bind(small, elsewhere - largest)(KEY, image)[1]["is_largest"]
 
 
 def test_a_recipe_adds_the_log_probability_of_classes(small, image):
