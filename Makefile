@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 .PHONY: demo toolbox test lint format bench quality clean
 
 demo: $(VENV)/.installed
-	@$(BIN)/python -m experiments.render_units --config=configs/demo.py
+	@$(BIN)/python -m experiments.render_units --config=configs/demo.py:googlenet
+	@$(BIN)/python -m experiments.render_units \
+	  --config=configs/demo.py:alexnet-conv
 
 toolbox: $(VENV)/.installed-toolbox
 	@$(BIN)/python -m experiments.run_toolbox

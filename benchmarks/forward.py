@@ -13,8 +13,8 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import (
   SPLIT,
   WHOLE,
-  everywhere,
   mesh_for,
+  replicate,
   sharded,
 )
 from jdeepvis.networks.zoo import load_network
@@ -32,7 +32,7 @@ def _row(what: str, network: Network) -> list[str]:
   shape = (_IMAGES, *network.input.shape)
   images = np.random.default_rng(0).normal(0, 30, shape).astype(np.float32)
   mesh = mesh_for(_IMAGES)
-  placed = everywhere(network)
+  placed = replicate(network)
   ours = jax.device_put(images, jax.NamedSharding(mesh, SPLIT))
   forward = jax.jit(sharded(Network.__call__, mesh, WHOLE))
   theirs = rival.as_tensor(images)

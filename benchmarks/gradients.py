@@ -13,14 +13,14 @@ from benchmarks import rendering
 from benchmarks.timing import interleave
 from experiments import common
 from jdeepvis.networks.crop import crop
-from jdeepvis.networks.graph import laid_out
+from jdeepvis.networks.flops import count_flops
+from jdeepvis.networks.graph import with_cpu_layout
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.operations import count_operations
 from jdeepvis.networks.sharding import (
   SPLIT,
   WHOLE,
-  everywhere,
   mesh_for,
+  replicate,
   sharded,
 )
 from jdeepvis.networks.zoo import load_network
@@ -68,7 +68,7 @@ def _default_recipe(network: Network) -> list[str]:
 
 def _of_the_machine(what: str, network: Network) -> list[str]:
   each = common.batch_for(network, "output", 16)
-  operations = 2 * sum(count_operations(network, "output").values())
+  operations = 2 * sum(count_flops(network, "output").values())
   works = {
     "gradient": _gradients(network, neuron("output", 0), each),
     "product": _products(),
@@ -117,13 +117,13 @@ def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
 
 def _operations(network: Network, layer: str) -> int:
   """Of a step: the gradient of one product's unit needs no transpose of it."""
-  counts = list(count_operations(network, layer).values())
+  counts = list(count_flops(network, layer).values())
   return 2 * sum(counts) - counts[-1]
 
 
 def _gradients(network: Network, objective: Objective, count: int) -> Callable:
   """Gradients alone, one step after another, over all devices."""
-  params = everywhere(laid_out(network.layers, network.params))
+  params = replicate(with_cpu_layout(network.layers, network.params))
   score = bind(network.replace(params=params), objective)
 
   def steps(score, images):
@@ -150,7 +150,7 @@ def _over_devices(function: Callable, whole, split) -> Callable:
   mesh = mesh_for(_devices())
   program = jax.jit(sharded(function, mesh, WHOLE))
   whole, split = (
-    everywhere(whole),
+    replicate(whole),
     jax.device_put(split, NamedSharding(mesh, SPLIT)),
   )
   return lambda: program(whole, split)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks import rival
 from benchmarks.timing import interleave
-from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
+from jdeepvis.networks.sharding import WHOLE, mesh_for, replicate, sharded
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
 
@@ -85,7 +85,7 @@ def _bare(network, layers, pixels):
 
   step = _BATCH * jax.local_device_count()
   maxima = jax.jit(sharded(of_device, mesh_for(step), WHOLE))
-  placed = everywhere(network)
+  placed = replicate(network)
 
   def work():
     for first in range(0, len(pixels), step):

@@ -21,7 +21,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.networks.zoo import load_network, third_party
 from jdeepvis.probing.images import list_images
-from jdeepvis.toolbox.desk import Desk
+from jdeepvis.toolbox.backend import Backend
 from jdeepvis.toolbox.events import reduce
 from jdeepvis.toolbox.inputs import decode
 from jdeepvis.toolbox.state import State
@@ -43,16 +43,16 @@ def rows() -> Iterator[list[str]]:
   """Each layer, without classes and with them; then round trips."""
   network = load_network("squeezenet1.1")
   frames = round_trips.frames(network)
-  desk = Desk(network, list_images(third_party() / "photos"))
+  backend = Backend(network, list_images(third_party() / "photos"))
   image = preprocess(decode(frames[0]), network.input, mode="square")
   for layer in _LAYERS:
     for labels in (False, True):
       values = {"layer": layer, "source": "webcam", "show_labels": labels}
       event = {"type": "set", "values": values}
-      state = reduce(State(house=desk.house), event)
+      state = reduce(State(catalogue=backend.catalogue), event)
       seconds = interleave(
         {
-          "ours": _update(desk, state, frames),
+          "ours": _update(backend, state, frames),
           "bare": _bare(network, image, "prob" if labels else layer),
         },
         rounds=_ROUNDS,
@@ -67,14 +67,14 @@ def rows() -> Iterator[list[str]]:
   yield from round_trips.rows()
 
 
-def _update(desk: Desk, state: State, frames: list[bytes]):
+def _update(backend: Backend, state: State, frames: list[bytes]):
   number = 0
   pack = Packer()
 
   def work():
     nonlocal number
     number += 1
-    look = desk.look(state, frames[number % len(frames)], None)
+    look = backend.look(state, frames[number % len(frames)], None)
     return len(pack(look.panels, {}))
 
   return work

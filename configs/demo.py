@@ -1,4 +1,4 @@
-"""The demo: what units of two bundled networks want to see.
+"""The demo: images that maximise units of two bundled networks.
 
   python -m experiments.render_units --config=configs/demo.py:googlenet
   python -m experiments.render_units --config=configs/demo.py:alexnet-conv
@@ -18,10 +18,8 @@ _JOBS = {
     {"units": "flamingo", "recipe": "paper_c", "steps": 120},
   ),
   "alexnet-conv": tuple(
-    {"layer": f"conv{number}", "units": units, "steps": 128}
-    for number, units in enumerate(
-      ("1-4", "10,20,30,40", "10,20,30,40", "10,20,30,40", "10,20,30,40"), 1
-    )
+    {"layer": f"conv{number}", "units": "10,20,30,40", "steps": 128}
+    for number in range(1, 6)
   ),
 }
 

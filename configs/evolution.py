@@ -1,4 +1,4 @@
-"""A fooling image for every class, by graphs that grow (Nguyen et al. 2015).
+"""A fooling image for every class, by evolved CPPNs (Nguyen et al. 2015).
 
   python -m experiments.evolve_fooling --config=configs/evolution.py
   python -m experiments.evolve_fooling --config=configs/evolution.py \

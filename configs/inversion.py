@@ -2,9 +2,9 @@
 
   python -m experiments.invert --config=configs/inversion.py
 
-Expected: of each photograph eight pictures, from one that cannot be told from
-it to one of which nobody would say what it was; errors from 0.1 (conv1) to 0.4
-(fire9). Two minutes on two cores.
+Expected: of each photograph eight pictures, from one that looks the same to one
+that nobody would recognise; errors from 0.1 (conv1) to 0.4 (fire9). Two minutes
+on two cores.
 """
 
 from ml_collections import ConfigDict

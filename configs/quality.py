@@ -1,4 +1,4 @@
-r"""Units that nobody chose, for judging recipes (docs/quality.md).
+r"""Randomly drawn units, for judging recipes (docs/quality.md).
 
   make quality PHOTOS=photos
   make quality NET=googlenet PHOTOS=photos

@@ -1,4 +1,4 @@
-r"""Changes photographs so little that nobody sees it: their class changes.
+r"""Adversarial examples: photographs changed invisibly that change class.
 
   python -m experiments.adversarial --photos=third_party/photos --out=out/moved
   python -m experiments.adversarial --photos=photos --methods=fgsm,iterated \
@@ -12,7 +12,7 @@ the class that the network names first (untargeted) and towards another
 
 What counts is the picture as it is written, in whole grey levels.
 OUT/index.html shows each photograph, what became of it and the difference,
-stretched; attacks.csv and the table at the end tell how many changed class and
+stretched; attacks.csv and the table at the end show how many changed class and
 by how much: the root of the mean squared change and the largest, in grey
 levels, of those that did. A run that was stopped goes on where it was.
 """
@@ -115,16 +115,16 @@ def main() -> None:
     lambda folder, job: _attack(folder, network, job),
     title=f"What changes the mind of {_NET.value}",
   )
-  pictures.tell(folder, "attacks.csv", _table(folder.manifest["records"]))
+  pictures.report(folder, "attacks.csv", _table(folder.manifest["records"]))
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
   for number, (name, photo) in enumerate(photos.items()):
     image = preprocess(photo, network.input)
-    chances = classify.probabilities(network, image[None])[0]
-    first = int(chances.argmax())
+    found = classify.probabilities(network, image[None])[0]
+    first = int(found.argmax())
     away = np.random.default_rng((_SEED.value, number))
-    target = (first + int(away.integers(1, len(chances)))) % len(chances)
+    target = (first + int(away.integers(1, len(found)))) % len(found)
     for method in _CHOSEN.value:
       for targeted in (True,) if method == "lbfgs" else (False, True):
         yield _Job(network.output, name, method, targeted, image, first, target)
@@ -150,8 +150,8 @@ def _attack(folder: PictureFolder, network: Network, job: _Job) -> None:
   changed = np.asarray(_changed(network, job))
   shown = [to_pixels(one, network.input) for one in (job.image, changed)]
   plain = np.stack(shown).astype(np.float32) - network.input.mean
-  chances = np.asarray(classify.probabilities(network, plain))
-  now = int(chances[1].argmax())
+  found = np.asarray(classify.probabilities(network, plain))
+  now = int(found[1].argmax())
   succeeded = now == job.target if job.targeted else now != job.first
   change = plain[1] - plain[0]
   label = network.labels[job.unit] if network.labels else None
@@ -165,11 +165,11 @@ def _attack(folder: PictureFolder, network: Network, job: _Job) -> None:
     "class_before": job.first,
     "class_now": now,
     "label_now": network.labels[now] if network.labels else None,
-    "score_start": float(chances[0, job.unit]),
-    "score_best": float(chances[1, job.unit]),
+    "score_start": float(found[0, job.unit]),
+    "score_best": float(found[1, job.unit]),
     "step_best": 0,
-    "probability": float(chances[1, job.unit]),
-    "activation": float(chances[1, now]),
+    "probability": float(found[1, job.unit]),
+    "activation": float(found[1, now]),
     "rms": float(np.sqrt(np.mean(change**2))),
     "largest": float(np.abs(change).max()),
     "seconds": round(time.perf_counter() - began, 3),

@@ -4,11 +4,11 @@ r"""Checks a network before an hour is rendered with it.
   python -m experiments.check_network --net=deploy.prototxt \
     --weights=net.caffemodel --mean=104,117,123 --photos=photos
 
-What goes wrong most often, a sentence each: weights that are no numbers,
+The most frequent mistakes, a sentence each: weights that are NaN,
 dropout or batch statistics left on, dead layers, labels that do not fit, pixels
 of another scale, another mean, blue for red. The figures stand above. Ends with
 status 1 where something is wrong. The more photographs of what the network
-knows the better, thirty at least; docs/preflight.md tells what is measured.
+knows the better, thirty at least; docs/preflight.md says what is measured.
 """
 
 import sys
@@ -54,7 +54,7 @@ _BGR = flags.DEFINE_bool(
   "bgr", True, "A .prototxt's net was trained on blue, green, red."
 )
 
-_MOST = 100  # photographs; more tell no more, and take their time
+_MOST = 100  # photographs; more add little, and take their time
 
 
 def main() -> None:

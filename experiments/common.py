@@ -2,37 +2,27 @@
 
 import collections
 import contextlib
-import functools
-import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
-import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
-from tqdm import tqdm
 
 import jdeepvis
 from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.download import cache_folder
-from jdeepvis.networks.names import imported, nearest
+from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.synthesis import assembly, parameterisations, recipes
-from jdeepvis.synthesis.ascend import ascend
-from jdeepvis.synthesis.batch import Ascent
-from jdeepvis.synthesis.recipe_records import is_ours, to_plain
-from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.requests import Request, ascent, asked
-from jdeepvis.synthesis.score import bind
-from jdeepvis.types import AnyArray, Climbed, Image, JdeepvisError
-from jdeepvis.upgrade import upgrade_folder
+from jdeepvis.synthesis.render import show_progress
+from jdeepvis.synthesis.requests import Request
+from jdeepvis.types import AnyArray, JdeepvisError
 
 # The flags defined here are those of the script that asks for them.
 flags.disclaim_key_flags()
@@ -54,7 +44,7 @@ def run(main: Callable[[], None]) -> None:
   """
 
   def guarded(argv):
-    # Without this JAX tells of every kind of device it does not find.
+    # Without this JAX reports every kind of device it does not find.
     logging.set_verbosity(logging.WARNING)
     _keep_programs()
     if argv[1:]:
@@ -141,192 +131,6 @@ def as_position(entries: Sequence[str] | None) -> tuple[int, int] | None:
   return row, column
 
 
-class RecipeFlags:
-  """The flags of every script that makes pictures by recipes.
-
-  A function of one's own is `package.module:function@STRENGTH`, and behind it
-  may stand `,every=4`, `,end=0.1` and further numbers that it takes.
-  """
-
-  def __init__(self, default: str | None, more: str = ""):
-    """Defines the flags.
-
-    Args:
-      default: the recipe where none is named.
-      more: to be said of --recipe besides the recipes' names.
-    """
-    names = ", ".join(recipes.RECIPES)
-    self._names = flags.DEFINE_list(
-      "recipe", default, f"One or several of {names}.{more}"
-    )
-    self._priors = flags.DEFINE_multi_string(
-      "prior", [], "A prior of one's own: package.module:function@STRENGTH."
-    )
-    self._augmentations = flags.DEFINE_multi_string(
-      "augment",
-      [],
-      "Likewise a function (key, image, strength).",
-    )
-    self._parameterisation = flags.DEFINE_string(
-      "parameterise", None, "pixels, fourier, maco or package.module:function."
-    )
-    self._steps = flags.DEFINE_integer(
-      "steps", None, "Steps; each recipe has its own.", lower_bound=1
-    )
-    self._keep = flags.DEFINE_enum(
-      "keep", None, ["best", "last"], "Which image; each recipe has its own."
-    )
-
-  @property
-  def names(self) -> list[str]:
-    """The recipes that are asked for."""
-    return self._names.value or []
-
-  @property
-  def steps(self) -> int | None:
-    """Steps that all of them shall have."""
-    return self._steps.value
-
-  @property
-  def changed(self) -> str | None:
-    """A flag, steps apart, that makes the recipes other than they are named."""
-    flags_ = self._priors, self._augmentations, self._parameterisation
-    given = [flag.name for flag in (*flags_, self._keep) if flag.value]
-    return given[0] if given else None
-
-  def made(
-    self, names: Sequence[str] | None = None, steps: int | None = None
-  ) -> dict[str, Recipe]:
-    """The recipes by what they are called in files.
-
-    Args:
-      names: recipes, by default those of the flag.
-      steps: of each, by default those of the flag.
-
-    Raises:
-      JdeepvisError: there is no such recipe or function.
-    """
-    return dict(map(functools.partial(self._make, steps), names or self.names))
-
-  def _make(self, steps: int | None, name: str) -> tuple[str, Recipe]:
-    recipe, called = recipes.recipe(name), name
-    for text in self._priors.value:
-      told = _own_entry(text, "prior")
-      recipe = recipe.with_prior(**told)
-      called += f"+{told['name']}"
-    for text in self._augmentations.value:
-      told = _own_entry(text, "augment")
-      recipe = recipe.with_augmentation(**told)
-      called += f"+{told['name']}"
-    if (function := self._parameterisation.value) is not None:
-      if ":" in function:
-        found = own_function(function, "parameterise", ("spec",))
-      else:
-        found = parameterisations.find_parameterisation(function)
-      recipe = recipe.replace(parameterisation=found)
-      called += f"+{function.rpartition(':')[2]}"
-    changes = {"steps": steps or self._steps.value, "keep": self._keep.value}
-    changes = {name: value for name, value in changes.items() if value}
-    return called, recipe.replace(**changes)
-
-
-def own_function(
-  name: str, flag: str, takes: Sequence[str], options: Iterable[str] = ()
-) -> Callable:
-  """The function that `package.module:function` behind a flag stands for.
-
-  Args:
-    name: a module and a function in it.
-    flag: the flag's name, for the message.
-    takes: what it is called with, in order.
-    options: keywords that it is called with too.
-
-  Raises:
-    JdeepvisError: there is no such function, or it does not take that.
-  """
-  function = imported(name, f"function for --{flag}:")
-  try:
-    signature = inspect.signature(function)
-    handed = assembly.EXTRAS if flag == "prior" else ()
-    handed = [extra for extra in handed if extra in signature.parameters]
-    signature.bind(*takes, **dict.fromkeys([*options, *handed]))
-  except (TypeError, ValueError):
-    raise JdeepvisError(
-      f"--{flag}={name} is no function of ({', '.join([*takes, *options])})."
-    ) from None
-  return function
-
-
-def try_out(network: Network, requests: Iterable[Request]) -> None:
-  """Refuses what cannot be made before there is a folder for it.
-
-  Functions of one's own are traced for a step: what fails in them fails here,
-  before a folder is held to their source.
-
-  Raises:
-    JdeepvisError: the network does not have what is asked, or an objective
-      gives more than one number.
-  """
-  for request in {one.program: one for one in requests}.values():
-    of = asked(network, request)
-    made = ascent(request, of)
-    score = bind(of.network, made.objective)
-    entries = [entry.function for entry in request.recipe.entries]
-    functions = [*entries, request.recipe.parameterisation]
-    if request.objective is None and all(map(is_ours, functions)):
-      continue
-    image = jax.ShapeDtypeStruct(of.network.input.shape, np.float32)
-    value, _ = jax.eval_shape(score, None, image)
-    if value.shape:
-      raise JdeepvisError(
-        f"The objective {request.layer!r} gives an array of shape "
-        f"{list(value.shape)}, not one number."
-      )
-    jax.eval_shape(functools.partial(_step, made, of.network), image)
-
-
-def _step(made: Ascent, network: Network, image: Image) -> Climbed:
-  spec, recipe = network.input, made.recipe
-  state, _ = ascend(
-    made.key,
-    assembly.augmented(recipe, bind(network, made.objective), spec),
-    assembly.optimizer(recipe, spec),
-    assembly.encode(recipe, image, spec),
-    steps=1,
-  )
-  return state.image
-
-
-def _own_entry(text: str, flag: str) -> dict[str, Any]:
-  """What `package.module:function@0.3,every=4` says, as `with_prior` takes it.
-
-  Raises:
-    JdeepvisError: it is not of this form, or there is no such function.
-  """
-  name, _, numbers = text.partition("@")
-  strength, *more = (numbers or "1").split(",")
-  told: dict[str, Any] = {}
-  try:
-    told["strength"] = float(strength)
-    for item in more:
-      key, _, value = item.partition("=")
-      told[key] = int(value) if key == "every" else float(value)
-    fine = told.get("every", 1) >= 1
-  except ValueError:
-    fine = False
-  if not fine:
-    raise JdeepvisError(
-      f"--{flag}={text} is not package.module:function@STRENGTH, behind which "
-      "may stand every=, end= and further numbers, such as @0.3,every=4."
-    )
-  takes, ours = ("key", "image", "strength"), {"strength"}
-  if flag == "prior":
-    takes, ours = takes[1:], {"strength", "every", "end"}
-  own = [key for key in told if key not in ours]
-  told["function"] = own_function(name, flag, takes, own)
-  return {**told, "name": name.rpartition(":")[2]}
-
-
 def render(
   folder: PictureFolder,
   network: Network,
@@ -335,12 +139,9 @@ def render(
 ) -> None:
   """Renders what is missing, behind a progress bar."""
   steps = atlas.count_image_steps(folder, requests)
-  with tqdm(
-    total=steps, unit="step", desc="Rendering", dynamic_ncols=True
-  ) as bar:
-    for news in atlas.render_atlas(folder, network, requests, initial=initial):
-      bar.set_postfix(score=f"{news.score:.1f}", refresh=False)
-      bar.update(news.image_steps)
+  news = atlas.render_atlas(folder, network, requests, initial=initial)
+  for _ in show_progress(news, steps):
+    pass
 
 
 def predict(
@@ -350,39 +151,17 @@ def predict(
   initial: str | AnyArray = "noise",
 ) -> None:
   """Says how long `render` will take, from its first few steps."""
-  told = atlas.forecast(folder, network, requests, initial=initial)
+  left = atlas.forecast(folder, network, requests, initial=initial)
   print(
-    f"Steps to go: {told.image_steps}; programs: {told.programs}; time: about "
-    f"{told.seconds / 60:.1f} minutes.",
+    f"Steps to go: {left.image_steps}; programs: {left.programs}; time: about "
+    f"{left.seconds / 60:.1f} minutes.",
     flush=True,
   )
 
 
-def open_folder(
-  path: str | None,
-  settings: Mapping[str, Any],
-  made: Mapping[str, Recipe] | None = None,
-) -> PictureFolder:
-  """The folder for a script's pictures, begun or gone on with.
-
-  Args:
-    path: from --out.
-    settings: what all its pictures share; plain values.
-    made: the recipes by name, which must be what they were.
-
-  Raises:
-    JdeepvisError: the folder holds something else, or was made otherwise.
-  """
-  upgrade_folder(path)
-  folder = PictureFolder.open(path, settings, versions=versions())
-  for name, recipe in (made or {}).items():
-    folder.pin(f"recipe {name}", to_plain(recipe))
-  return folder
-
-
 @contextlib.contextmanager
 def count_programs() -> Iterator[list[float]]:
-  """Lends a list that grows by one entry for each climb that is compiled."""
+  """Lends a list that grows by one for each ascent program compiled."""
   seconds: list[float] = []
 
   def listen(event: str, duration: float, **facts: Any) -> None:
@@ -412,12 +191,12 @@ def print_results(folder: PictureFolder) -> None:
   """Says how many pictures there are, how many failed, where to look."""
   records = folder.manifest["records"]
   statuses = collections.Counter(record["status"] for record in records)
-  told = ", ".join(
+  counts = ", ".join(
     f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()
   )
   plural = "s" * (len(records) != 1)
   print(
-    f"\n{len(records)} picture{plural} ({told}). Look at\n"
+    f"\n{len(records)} picture{plural} ({counts}). Look at\n"
     f"  {folder.path / 'index.html'}\n"
     f"  {folder.path / 'montage.png'}"
   )
@@ -470,14 +249,14 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _fail(f"There is no flag --{name}; {nearest(name, flags.FLAGS)}.")
   except flags.Error as error:
     # One of several, if several are wrong.
-    told = str(error).splitlines()[0].rstrip(".")
-    _fail(f"{told[0].upper()}{told[1:]}; --help lists the flags.")
+    first = str(error).splitlines()[0].rstrip(".")
+    _fail(f"{first[0].upper()}{first[1:]}; --help lists the flags.")
   except Exception as error:  # a config is code, which can raise anything
     _fail(f"The config cannot be used: {repr(error)[:200]}.")
 
 
 def _rewritten(argument: str) -> str:
-  """A command line's argument in today's words."""
+  """A command line's argument with today's names."""
   if not argument.startswith("--"):
     return argument
   name, equals, value = argument[2:].partition("=")

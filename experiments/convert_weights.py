@@ -6,8 +6,8 @@ docs/weights.md):
 
   python -m experiments.convert_weights --download=caffenet
 
-A file one has, of a network known by name or of any that a Caffe description
-tells:
+A file one has, of a network known by name or of any that has a Caffe
+description:
 
   python -m experiments.convert_weights --net=caffenet \
     --weights=bvlc_reference_caffenet.caffemodel \
@@ -91,7 +91,7 @@ def main() -> None:
     return
   if any(flag.value is None for flag in _FILES):
     raise JdeepvisError(
-      "Give --net, --weights and --out, or --download; --help tells of each."
+      "Give --net, --weights and --out, or --download; --help explains each."
     )
   out, net = Path(_OUT.value), _NET.value
   if out.exists():
@@ -126,7 +126,7 @@ def main() -> None:
     print(*notes, sep="\n", end="\n" * bool(notes))
   network = network.replace(labels=labels)
   weights.check_network(network, _LABELS.value or net)
-  # `random` is no file: there is nothing to tell of its origin.
+  # `random` is no file, so it has no origin.
   made_up = _WEIGHTS.value == convert.RANDOM
   origin = weights.Origin(
     Path(_WEIGHTS.value).name,

@@ -1,4 +1,4 @@
-r"""Lets a network dream: pictures made more of what it sees in them.
+r"""DeepDream: amplifies what a network sees in pictures.
 
   python -m experiments.dream --photos=third_party/photos \
     --layers=inception_3b/output,inception_4c/output --out=out/dreams
@@ -7,10 +7,10 @@ r"""Lets a network dream: pictures made more of what it sees in them.
   python -m experiments.dream --layers=output --units=flamingo,junco \
     --side=320 --frames=60 --out=out/zoom
 
-At several sizes from small to large it climbs the square of all a layer's
+At several sizes from small to large it maximises the square of all a layer's
 values (Mordvintsev, Olah and Tyka 2015); with --guide their match with those of
 another picture, with --units one channel or class. Without --photos it begins
-with noise. A large picture is seen in tiles.
+with noise. A large picture is processed in tiles.
 
 --frames makes each picture the first of a zoom: every next frame is the dream
 of the last one's middle, and zoom.webp beside them shows all. OUT/index.html

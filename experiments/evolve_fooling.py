@@ -12,7 +12,7 @@ Yosinski and Clune 2015). direct: pixels, from noise; cppn: small graphs that
 draw patterns, at any size. Without --generations it goes on as long as theirs
 did, 20000 and 5000, which is for accelerators.
 
-OUT/index.html shows all cells, OUT/history.csv tells each generation's median
+OUT/index.html shows all cells, OUT/history.csv has each generation's median
 and quantiles of confidence and how many cells are above 50, 90 and 99 %,
 OUT/history.png draws it, OUT/archive holds the genomes. A run that was stopped
 goes on where it was, to the same bits; more --generations extend it. A cell

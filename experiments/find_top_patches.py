@@ -1,4 +1,4 @@
-r"""Finds the images, and the places in them, that excite each unit most.
+r"""Finds the images, and the patches in them, that excite each unit most.
 
   python -m experiments.find_top_patches --images=photos --out=out/tree
   python -m experiments.find_top_patches --images=photos --out=out/tree \
@@ -72,7 +72,7 @@ _SECONDS_BETWEEN_STATES = 20
 
 def main() -> None:
   """Flags to a scan, a scan to a tree of files."""
-  # Pillow's limit of pixels shall refuse a file, not only speak of it.
+  # Pillow's limit of pixels shall refuse a file, not only warn.
   warnings.simplefilter("error", Image.DecompressionBombWarning)
   common.use_all_cores()
   images.require_loaders()
@@ -136,7 +136,7 @@ def _scan(
   listing: images.ImageList,
   layers: Sequence[str],
 ) -> scan.Found:
-  # Part of what decides about the last bits: settled once for a tree.
+  # The result's last bits depend on it: chosen once for a tree.
   batch = tree.settle("images per device", scan.per_device) if tree else 0
   batch = int(multihost_utils.broadcast_one_to_all(batch))
   states = ScanStates(Path(_OUT.value) / ".scan")

@@ -1,18 +1,18 @@
-r"""Makes pictures that fool a network, and tells how few steps that takes.
+r"""Makes pictures that fool a network, and counts the steps that takes.
 
   python -m experiments.fool_gradient --units=flamingo,junco --out=out/fooled
   python -m experiments.fool_gradient --units=all --start=noise,mean \
     --out=out/fooled
 
-From noise and from the mean colour it climbs each class's log-probability until
-the network is as certain as --confidence says, of the picture as it is written
-(Nguyen, Yosinski and Clune 2015). --recipe=simonyan adds decay, as they do to
-see more of the class. A run that was stopped goes on where it was; more units,
-starts or recipes are added.
+From noise and from the mean colour it maximises each class's log-probability
+until the network is as certain as --confidence says, of the picture as it is
+written (Nguyen, Yosinski and Clune 2015). --recipe=simonyan adds decay, as they
+do to see more of the class. A run that was stopped goes on where it was; more
+units, initial images or recipes are added.
 
 OUT/index.html shows the pictures, OUT/manifest.json has each one's `steps`;
 OUT/steps.csv and the table at the end sum them up. A picture that did not get
-there within --limit looks has the status `unconvinced`.
+there within --limit evaluations has the status `unconvinced`.
 """
 
 import time
@@ -26,6 +26,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from experiments import common, pictures
+from jdeepvis import atlas
 from jdeepvis.atlas import file_of
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks import classify
@@ -49,10 +50,14 @@ _UNITS = flags.DEFINE_string(
   "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
 )
 _START = flags.DEFINE_list(
-  "start", "noise,mean", f"One or several of {', '.join(INITIALS)}."
+  "start",
+  "noise,mean",
+  f"Initial images: one or several of {', '.join(INITIALS)}.",
 )
 _RECIPE = flags.DEFINE_list(
-  "recipe", "none", "Step and priors, by name; views and rivals do not count."
+  "recipe",
+  "none",
+  "Step and priors, by name; augmentation and log_prob_weight are ignored.",
 )
 _CONFIDENCE = flags.DEFINE_float(
   "confidence",
@@ -62,7 +67,7 @@ _CONFIDENCE = flags.DEFINE_float(
   upper_bound=1,
 )
 _LIMIT = flags.DEFINE_integer(
-  "limit", 200, "Looks at a picture, at most.", lower_bound=1
+  "limit", 200, "Most evaluations of a picture.", lower_bound=1
 )
 _OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
 _CONFIG = config_flags.DEFINE_config_file(
@@ -80,7 +85,9 @@ def main() -> None:
   groups = _requests(network)
   with only_run(_OUT.value):
     made = {name: recipes.recipe(name) for name in _RECIPE.value}
-    folder = common.open_folder(_OUT.value, _settings(network), made)
+    folder = atlas.open_folder(
+      _OUT.value, _settings(network), made, versions=common.versions()
+    )
     total = sum(map(len, groups.values()))
     size = folder.settle(
       "pictures at once",
@@ -95,7 +102,7 @@ def main() -> None:
           _fool(folder, network, start, batch, size)
           bar.update(len(batch))
     folder.finish(f"What fools {_NET.value}")
-  pictures.tell(folder, "steps.csv", _table(folder.manifest["records"]))
+  pictures.report(folder, "steps.csv", _table(folder.manifest["records"]))
 
 
 def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
@@ -105,12 +112,12 @@ def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
   for start in _START.value:
     if start not in INITIALS:
       raise JdeepvisError(
-        f"There is no start {start!r}; use {', '.join(INITIALS)}."
+        f"There is no initial image {start!r}; use {', '.join(INITIALS)}."
       )
     for name in _RECIPE.value:
-      told, recipe = f"{name} from {start}", recipes.recipe(name)
+      called, recipe = f"{name} from {start}", recipes.recipe(name)
       groups[name, start] = [
-        Request(layer, unit, 0, told, recipe) for unit in units
+        Request(layer, unit, 0, called, recipe) for unit in units
       ]
   return groups
 
@@ -141,7 +148,7 @@ def _fool(
   pixels = [to_pixels(image, network.input) for image in made.image]
   plain = np.stack(pixels).astype(np.float32) - network.input.mean
   scores = np.asarray(classify.activations(network, network.output, plain))
-  chances = np.asarray(classify.probabilities(network, plain))
+  found = np.asarray(classify.probabilities(network, plain))
   seconds = (time.perf_counter() - began) / len(requests)
   records, histories = [], []
   for i, request in enumerate(requests):
@@ -150,10 +157,10 @@ def _fool(
     histories.append(history)
     records.append(
       {
-        **_told(network, request, history),
+        **_facts(network, request, history),
         "confidence": float(made.confidence[i]),
         "activation": float(scores[i].reshape(-1)[request.unit]),
-        "probability": float(chances[i, request.unit]),
+        "probability": float(found[i, request.unit]),
         "seconds": round(seconds, 3),
       }
     )
@@ -161,7 +168,7 @@ def _fool(
   folder.add(records, pixels[:count], list(made.image[:count]), histories)
 
 
-def _told(network: Network, request: Request, history) -> dict[str, Any]:
+def _facts(network: Network, request: Request, history) -> dict[str, Any]:
   score = history["score"]
   fooled = history["probability"][-1] >= _CONFIDENCE.value
   failure = status_of(history)
@@ -183,7 +190,7 @@ def _told(network: Network, request: Request, history) -> dict[str, Any]:
 
 
 def _table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-  """A row for each recipe and start; steps are those of the fooled."""
+  """A row for each recipe and initial image; steps are of those that fool."""
   rows = []
   for name in dict.fromkeys(record["recipe"] for record in records):
     group = [record for record in records if record["recipe"] == name]

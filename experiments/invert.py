@@ -1,4 +1,4 @@
-r"""Rebuilds photographs from what a layer says of them.
+r"""Inversion: reconstructs photographs from a layer's activations.
 
   python -m experiments.invert --photos=third_party/photos \
     --layers=conv2/3x3,inception_4c/output,output --out=out/inverted
@@ -7,11 +7,11 @@ r"""Rebuilds photographs from what a layer says of them.
 
 From noise it looks for an image with the same code, smooth and of usual
 brightness (Mahendran and Vedaldi 2014). --units and --side keep only some
-channels, or a square of cells in the middle of the map; --seeds gives several
+channels, or a square in the middle of the map; --seeds gives several
 images with the same code.
 
 OUT/montage.png goes from shallow to deep; errors.csv and the table at the end
-tell the error of each layer: `error` relative to the code's own norm, and
+have the error of each layer: `error` relative to the code's own norm, and
 `error_by_distance`, the paper's, relative to the mean distance of the codes of
 different photographs, those of --reference or else of --photos. A run that was
 stopped goes on where it was; more layers, photographs or seeds are added.
@@ -46,7 +46,7 @@ _PHOTOS = flags.DEFINE_string(
   "photos", None, "A photograph, or a folder of them."
 )
 _REFERENCE = flags.DEFINE_string(
-  "reference", None, "A folder of photographs that the error is told by."
+  "reference", None, "A folder of photographs whose distances scale the error."
 )
 _LAYERS = flags.DEFINE_list(
   "layers", "output", "Layers by their Caffe names; output: the class scores."
@@ -55,7 +55,7 @@ _UNITS = flags.DEFINE_string(
   "units", "all", "The channels that count: numbers, ranges, all."
 )
 _SIDE = flags.DEFINE_integer(
-  "side", None, "Cells across that count, in the middle.", lower_bound=1
+  "side", None, "Side of the square that counts, in the middle.", lower_bound=1
 )
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Images of each code.", lower_bound=1)
 _STEPS = flags.DEFINE_integer(
@@ -107,7 +107,7 @@ def main() -> None:
     make,
     title=f"What layers of {_NET.value} know",
   )
-  pictures.tell(folder, "errors.csv", _table(folder.manifest["records"]))
+  pictures.report(folder, "errors.csv", _table(folder.manifest["records"]))
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:

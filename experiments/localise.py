@@ -1,18 +1,18 @@
-r"""Draws a box around what a network names in each photograph.
+r"""Weakly supervised localisation: a box around each photograph's class.
 
   python -m experiments.localise --photos=third_party/photos --out=out/boxes
   python -m experiments.localise --photos=photos --units=tabby --out=out/cats
 
-Nobody ever told the network where things are: the most salient pixels tell what
-colours the thing has, the least salient ones those of the background, and a
-graph cut tells the two apart (Simonyan, Vedaldi and Zisserman 2013). --units
-=first takes the class that the network names first.
+The network was trained without boxes: the most salient pixels give the object's
+colours, the least salient ones the background's, and a graph cut separates the
+two (Simonyan, Vedaldi and Zisserman 2013). --units=first takes the class that
+the network names first.
 
 OUT/index.html shows each photograph as the network sees it with its box, the
-saliency map and the thing. boxes.json has the boxes in the photographs' own
-pixels. The table at the end tells how much of the image they take, and how many
-photographs keep their class if all outside is covered, or all inside. A run
-that was stopped goes on where it was.
+saliency map and the object. boxes.json has the boxes in the photographs' own
+pixels. The table at the end has the share of the image that they take, and how
+many photographs keep their class if all outside is covered, or all inside. A
+run that was stopped goes on where it was.
 """
 
 import time
@@ -83,10 +83,10 @@ def main() -> None:
     title=f"Where {_NET.value} sees what it names",
   )
   records = folder.manifest["records"]
-  told = ("recipe", "unit", "label", "box")
-  boxes = [{name: record[name] for name in told} for record in records]
+  names = ("recipe", "unit", "label", "box")
+  boxes = [{name: record[name] for name in names} for record in records]
   write_json(folder.path / "boxes.json", boxes)
-  pictures.tell(folder, "boxes.csv", [_summary(records)])
+  pictures.report(folder, "boxes.csv", [_summary(records)])
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
@@ -108,8 +108,8 @@ def _localise(
   inside = np.zeros((*image.shape[:2], 1), bool)
   inside[box.slices] = True
   covered = np.stack([image, image * inside, image * ~inside])
-  chances = np.asarray(classify.probabilities(network, covered))
-  probability, only, without = map(float, chances[:, job.unit])
+  found = np.asarray(classify.probabilities(network, covered))
+  probability, only, without = map(float, found[:, job.unit])
   record: dict[str, Any] = {
     "layer": job.layer,
     "unit": job.unit,
@@ -123,8 +123,8 @@ def _localise(
     "activation": probability,
     "probability_inside": only,
     "probability_outside": without,
-    "named_inside": bool(chances[1].argmax() == job.unit),
-    "named_outside": bool(chances[2].argmax() == job.unit),
+    "named_inside": bool(found[1].argmax() == job.unit),
+    "named_outside": bool(found[2].argmax() == job.unit),
     "share": float(inside.mean()),
     "box": in_picture(box, photo.shape[:2], network.input)._asdict(),
     "seconds": round(time.perf_counter() - began, 3),

@@ -13,12 +13,12 @@ each, at the size of what they see, all layers to one scale; beside them the
 top patches and their deconv, if --tree names a tree of find_top_patches; up to
 ten layers come on one sheet too, all_layers.png, a pixel for a pixel.
 filters: all units of the first layer, each one's own filter and then its
-pictures by `default` and by `none`; filters.csv and the table at the end tell
-how they correlate. Each takes other recipes, up to four:
+pictures by `default` and by `none`; filters.csv and the table at the end have
+their correlation. Each takes other recipes, up to four:
 --recipe=default,fourier.
 
-Nobody chooses units: they are drawn by a fixed seed, the first of a longer lot
-being those of a shorter one. A run that is stopped goes on where it was.
+Units are drawn at random by a fixed seed; a larger sample contains the smaller
+ones. A run that is stopped goes on where it was.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,6 +28,8 @@ import numpy as np
 from absl import flags
 
 from experiments import common, sheets
+from experiments.recipe_flags import RecipeFlags, try_out
+from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks.linear import is_linear, linear_filters
 from jdeepvis.networks.names import class_scores, find_layer, find_units
@@ -48,13 +50,13 @@ _NET = flags.DEFINE_string(
   "A bundled network, a .safetensors file, or package.module:factory.",
 )
 _UNITS = flags.DEFINE_string(
-  "units", None, "As for render_units, in place of a lot."
+  "units", None, "As for render_units, in place of a random sample."
 )
 _DRAWN = flags.DEFINE_integer(
   "drawn",
   None,
-  "How many units of a layer to draw by lot; else 6 of all_layers and of fc8, "
-  "and all of the others.",
+  "How many units of a layer to draw at random; else 6 of all_layers and of "
+  "fc8, and all of the others.",
   lower_bound=1,
 )
 _LAYERS = flags.DEFINE_list(
@@ -62,7 +64,7 @@ _LAYERS = flags.DEFINE_list(
   None,
   "Of all_layers and filters; else all that have a ReLU, and the classes.",
 )
-_RECIPES = common.RecipeFlags(
+_RECIPES = RecipeFlags(
   None, " Up to four; else of fc8 the paper's, of others the default."
 )
 _TREE = flags.DEFINE_string("tree", None, "A tree with patches to show beside.")
@@ -72,7 +74,7 @@ _PAPER = ("paper_a", "paper_b", "paper_c", "paper_d")
 _NAMES = {"fc8": _PAPER, "filters": ("default", "none")}
 _SEEDS = {"fc8": 9, "all_classes": 1, "all_layers": 4, "filters": 1}
 _FEW = 6
-_LOT = 0  # the seed that draws units
+_SEED = 0  # draws the units
 
 
 def main() -> None:
@@ -84,10 +86,12 @@ def main() -> None:
   requests = list(_requests(network))
   settings = common.network_settings(_NET.value, network)
   settings |= {"figure": _FIGURE.value, "steps": _RECIPES.steps}
-  common.try_out(network, requests)
+  try_out(network, requests)
   made = {request.recipe_name: request.recipe for request in requests}
   with only_run(_OUT.value):
-    folder = common.open_folder(_OUT.value, settings, made)
+    folder = atlas.open_folder(
+      _OUT.value, settings, made, versions=common.versions()
+    )
     common.render(folder, network, requests)
     folder.finish(f"{_FIGURE.value} of {_NET.value}")
     for path in _write_sheets(folder, network, requests):
@@ -151,7 +155,7 @@ def _units(network: Network, layer: str) -> Sequence[int]:
   count = network.shapes[layer][-1]
   whole = _FIGURE.value in ("all_classes", "filters")
   drawn = _DRAWN.value or (count if whole else _FEW)
-  drawn = np.random.default_rng(_LOT).permutation(count)[:drawn]
+  drawn = np.random.default_rng(_SEED).permutation(count)[:drawn]
   return sorted(drawn.tolist())
 
 

@@ -1,4 +1,4 @@
-r"""Covers each place of photographs in turn and tells what a unit loses.
+r"""Occlusion sensitivity: a unit's loss where a photograph is covered.
 
   python -m experiments.occlude --photos=third_party/photos --out=out/covered
   python -m experiments.occlude --photos=photos --layer=inception_4c/output \
@@ -6,8 +6,8 @@ r"""Covers each place of photographs in turn and tells what a unit loses.
 
 A grey square slides over each photograph; where the unit's value falls the
 picture is red, where it rises blue (Zeiler and Fergus 2014, figure 7). --units
-=first takes the class that the network names first. Of a hidden layer the sum
-over the unit's map counts, as in the paper, or one cell by --position.
+=first takes the class that the network names first. In a hidden layer the sum
+over the unit's map counts, as in the paper, or one position by --position.
 
 OUT/index.html shows the photographs beside their maps, history.npz has the maps
 (value of the whole photograph minus that of the covered one) and manifest.json

@@ -98,7 +98,7 @@ def asked_units(
   return [int(classify.probabilities(network, image).argmax())]
 
 
-def tell(
+def report(
   folder: PictureFolder, file: str, rows: Sequence[Mapping[str, Any]]
 ) -> None:
   """Writes a table into the folder, prints it, and says where to look."""

@@ -1,4 +1,4 @@
-r"""Renders what units of a network want to see.
+r"""Renders images that maximise units of a network.
 
   python -m experiments.render_units --units=flamingo,junco --out=out/birds
   python -m experiments.render_units --layer=inception_4c/output --units=0-7 \
@@ -18,6 +18,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import common
+from experiments.recipe_flags import RecipeFlags, own_function, try_out
+from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
@@ -46,7 +48,7 @@ _UNITS = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer(
   "seeds", 1, "Pictures of each unit and recipe.", lower_bound=1
 )
-_RECIPES = common.RecipeFlags("default")
+_RECIPES = RecipeFlags("default")
 _OBJECTIVE = flags.DEFINE_string(
   "objective",
   None,
@@ -55,7 +57,7 @@ _OBJECTIVE = flags.DEFINE_string(
 _INITIAL = flags.DEFINE_string(
   "initial",
   "noise",
-  f"{', '.join(INITIALS)}, original (its very noise), or an image's file.",
+  f"{', '.join(INITIALS)}, original (its own noise), or an image's file.",
 )
 _POSITION = flags.DEFINE_list(
   "position", None, "Row,column of the neuron in its map; else the centre."
@@ -92,9 +94,11 @@ def main() -> None:
   ]
   made = {request.recipe_name: request.recipe for request in requests}
   initial = _initial()
-  common.try_out(network, requests)
+  try_out(network, requests)
   with only_run(_OUT.value):
-    folder = common.open_folder(_OUT.value, _settings(network), made)
+    folder = atlas.open_folder(
+      _OUT.value, _settings(network), made, versions=common.versions()
+    )
     common.render(folder, network, requests, initial)
     folder.finish(f"Units of {_NET.value}")
     if _TREE.value:
@@ -167,7 +171,7 @@ def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
 
 
 def _objective() -> Callable:
-  return common.own_function(_OBJECTIVE.value, "objective", ("blobs",))
+  return own_function(_OBJECTIVE.value, "objective", ("blobs",))
 
 
 def _canvas() -> Canvas:
@@ -182,7 +186,7 @@ def _canvas() -> Canvas:
 
 
 def _initial() -> str | Pixels:
-  """What the pictures start from: a kind of noise, or an image's pixels."""
+  """The initial image: a kind of noise, or an image's pixels."""
   if _INITIAL.value in (*INITIALS, "original"):
     return _INITIAL.value
   if not Path(_INITIAL.value).exists():

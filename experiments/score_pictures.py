@@ -1,4 +1,4 @@
-r"""Asks a network that made none of the pictures what they show.
+r"""Asks a held-out classifier what pictures show.
 
   python -m experiments.score_pictures --manifest=out/birds/manifest.json \
     --net=googlenet.prototxt --weights=googlenet.caffemodel --mean=104,117,123
@@ -14,8 +14,8 @@ colours are from those of photographs. scores.json and scores.csv go beside the
 manifest.
 
 Hidden units have no names that a network could give: for each of their layers
-and recipes --photos tells how the activation of the pictures compares with that
-of the best photograph; hidden.json and hidden.csv go beside the manifest.
+and recipes --photos compares the activation of the pictures with that of the
+best photograph; hidden.json and hidden.csv go beside the manifest.
 """
 
 from pathlib import Path
@@ -60,7 +60,7 @@ _PHOTOS = flags.DEFINE_string(
 
 
 def main() -> None:
-  """Manifest to marks, marks to tables."""
+  """Manifest to scores, scores to tables."""
   if not _MANIFEST.value:
     raise JdeepvisError("--manifest is missing; see --help.")
   manifest = read_manifest(_MANIFEST.value)
@@ -90,7 +90,7 @@ def _score_classes(maker: Network, records: list, photos: list) -> None:
   scoring.refuse_maker(
     judge, weights_sha256(maker.params), maker.shapes[maker.output][-1]
   )
-  marked = scoring.under_views(folder, records, maker)
+  marked = scoring.under_augmentation(folder, records, maker)
   marked = scoring.judged(folder, marked, judge, stretched=_STRETCHED.value)
   rows = scoring.table(folder, marked, judge, photos)
   settings = {

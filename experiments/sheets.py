@@ -167,15 +167,15 @@ def _exact(
   tree: Path | None,
 ) -> Pixels:
   """The runs, a pixel for a pixel, and beside them as many top patches."""
-  kinds = [[_picture(root, record) for record in group]]
+  groups = [[_picture(root, record) for record in group]]
   if tree:
     found = unit_files(tree, layer, unit)
     patches = [file.path for file in found if file.kind == "patches"]
-    kinds.append(patches[: len(group)])
+    groups.append(patches[: len(group)])
   columns = math.ceil(math.sqrt(len(group)))
   blocks = [
     tile(np.stack([read_picture(path) for path in paths]), columns, 2, WELL)
-    for paths in kinds
+    for paths in groups
     if paths
   ]
   return _beside(blocks, 4)

@@ -19,7 +19,8 @@ from typing import Any
 from absl import flags
 
 from experiments import common
-from jdeepvis import scoring
+from experiments.recipe_flags import RecipeFlags, try_out
+from jdeepvis import atlas, scoring
 from jdeepvis.display import plots
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder, only_run
@@ -44,7 +45,7 @@ _UNITS = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_integer(
   "seeds", 1, "Pictures of each unit and combination.", lower_bound=1
 )
-_RECIPES = common.RecipeFlags(
+_RECIPES = RecipeFlags(
   "default", " What --vary and --leave_one_out start from."
 )
 _OWN = [name for group in BUILT_IN.values() for name in group]
@@ -68,7 +69,7 @@ _SEARCH_SEED = flags.DEFINE_integer(
   "search_seed", 0, "Of the random search's draws.", lower_bound=0
 )
 _JUDGE = flags.DEFINE_string(
-  "judge", None, "A second network, which tells what it recognises."
+  "judge", None, "A held-out classifier, which scores the pictures."
 )
 _PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
 _OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
@@ -93,11 +94,13 @@ def main() -> None:
   layer = find_layer(network, _LAYER.value)
   requests = list(_requests(network, layer, combinations))
   judge = _judge(network, layer)
-  common.try_out(network, requests)
+  try_out(network, requests)
   settings = {**study, **_settings(network, layer)}
   with only_run(_OUT.value):
     made = {one.name: one.recipe for one in combinations}
-    folder = common.open_folder(_OUT.value, settings, made)
+    folder = atlas.open_folder(
+      _OUT.value, settings, made, versions=common.versions()
+    )
     with common.count_programs() as programs:
       common.predict(folder, network, requests)
       common.render(folder, network, requests)
@@ -119,9 +122,10 @@ def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
       "Choose one study: --vary, --leave_one_out, --figure3 or --combinations."
     )
   (flag,) = chosen
-  if flag in (_FIGURE_3, _COMBINATIONS) and _RECIPES.changed:
+  own_recipes = flag is _FIGURE_3 or flag is _COMBINATIONS
+  if own_recipes and (changed := _RECIPES.changed):
     raise JdeepvisError(
-      f"--{flag.name} has recipes of its own; leave --{_RECIPES.changed} out."
+      f"--{flag.name} has recipes of its own; leave --{changed} out."
     )
   steps = {"steps": _RECIPES.steps} if _RECIPES.steps else {}
   if flag is _FIGURE_3:

@@ -12,6 +12,7 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
+  "jdeepvis.atlas": ("write_folder",),
   "jdeepvis.networks.classify": ("probabilities",),
   "jdeepvis.networks.crop": ("crop",),
   "jdeepvis.networks.network": ("InputSpec", "Network"),

@@ -1,20 +1,27 @@
 """Pictures of many units, rendered into a folder that can be resumed."""
 
+import hashlib
 import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
-from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis import batch
-from jdeepvis.synthesis.render import News, run
+from jdeepvis.synthesis.recipe_records import to_plain
+from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.render import News, Pictures, run, show_progress
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import AnyArray
+from jdeepvis.upgrade import upgrade_folder
 
 _SECONDS_BETWEEN_CHECKPOINTS = 20
 _SETTLED = "pictures per device, {}"
@@ -38,6 +45,78 @@ def count_image_steps(
   return left - len(begun) * done
 
 
+def open_folder(
+  path: Path | str,
+  settings: Mapping[str, Any],
+  recipes: Mapping[str, Recipe],
+  **more: Any,
+) -> PictureFolder:
+  """A folder for pictures, begun or gone on with.
+
+  Args:
+    path: where it is, or shall be.
+    settings: what all its pictures share; plain values.
+    recipes: by the names they have in files; they must be what they were.
+    **more: further entries of a new manifest.
+
+  Raises:
+    JdeepvisError: the folder holds something else, or was made otherwise.
+  """
+  upgrade_folder(path)
+  folder = PictureFolder.open(path, settings, **more)
+  for name, recipe in recipes.items():
+    folder.pin(f"recipe {name}", to_plain(recipe))
+  return folder
+
+
+def write_folder(
+  path: Path | str, pictures: Pictures, *, title: str = "Pictures"
+) -> Path:
+  """Writes pictures into a folder with a page, as they are finished.
+
+  What the folder has already is not made again, so that a call that was
+  interrupted goes on where it was, and other units, seeds, recipes and
+  strengths extend it. It is the same folder as `experiments.render_units`
+  makes: PNG files, arrays, montages and a manifest.
+
+  >>> import tempfile, jdeepvis
+  >>> network = jdeepvis.load_network("squeezenet1.1")
+  >>> recipe = jdeepvis.recipe("default").replace(steps=4)
+  >>> pictures = jdeepvis.render_many(network, "conv1:0-1", recipe)
+  >>> page = jdeepvis.write_folder(tempfile.mkdtemp(), pictures)
+  >>> page.name
+  'index.html'
+
+  Args:
+    path: the folder; made where it is missing.
+    pictures: what `render_many` returned.
+    title: of the page.
+
+  Returns:
+    The page, to be opened in a browser.
+
+  Raises:
+    JdeepvisError: the folder holds something else, or pictures of another
+      network, initial image or recipe.
+  """
+  settings = {
+    "net": pictures.network.name,
+    "weights_sha256": weights_sha256(pictures.network.params),
+    "initial": _digest(pictures.initial),
+  }
+  made = {one.recipe_name: one.recipe for one in pictures.requests}
+  with only_run(path):
+    folder = open_folder(path, settings, made)
+    steps = count_image_steps(folder, pictures.requests)
+    news = render_atlas(
+      folder, pictures.network, pictures.requests, initial=pictures.initial
+    )
+    for _ in show_progress(news, steps, hidden=not pictures.progress):
+      pass
+    folder.finish(title)
+  return folder.path / "index.html"
+
+
 class Forecast(NamedTuple):
   """What a run will take.
 
@@ -59,10 +138,10 @@ def render_atlas(
   *,
   initial: str | AnyArray = "noise",
 ) -> Iterator[News]:
-  """Renders what the folder does not have yet, telling how it goes on.
+  """Renders what the folder does not have yet, yielding its progress.
 
-  Pictures of one layer and of recipes alike in structure share a program. One
-  device's part of a batch is settled once for each layer and kept in the
+  Pictures of one layer and of recipes alike in structure share a program. The
+  batch size of one device is chosen once for each layer and kept in the
   manifest, so that a picture's bits do not depend on when it was made, beside
   which others, or on how many devices.
 
@@ -73,7 +152,7 @@ def render_atlas(
     initial: see `run`.
 
   Yields:
-    What `run` tells, once it is in the folder.
+    The news of `run`, once its pictures are in the folder.
   """
   saved = time.perf_counter()
   for some, resume in _parts(folder, requests):
@@ -96,7 +175,7 @@ def forecast(
   *,
   initial: str | AnyArray = "noise",
 ) -> Forecast:
-  """Predicts `render_atlas` from its first few steps, taken and thrown away.
+  """Predicts `render_atlas` from its first few steps, which are discarded.
 
   The program that is compiled for them serves the run as well.
 
@@ -115,7 +194,7 @@ def forecast(
     news = next(run(network, wanted, initial=initial, each=_settled(folder)))
     return news, time.perf_counter() - began
 
-  (_, compiled), (news, climbing) = time_a_chunk(), time_a_chunk()
+  (_, compiled), (news, ascending) = time_a_chunk(), time_a_chunk()
   _settle(folder, news)
   size = news.each * jax.local_device_count()
   groups = [
@@ -127,9 +206,15 @@ def forecast(
   return Forecast(
     count_image_steps(folder, requests),
     len(groups),
-    (compiled - climbing) * (len(groups) - 1)
-    + climbing * steps / news.progress.step,
+    (compiled - ascending) * (len(groups) - 1)
+    + ascending * steps / news.progress.step,
   )
+
+
+def _digest(initial: str | AnyArray) -> str:
+  if isinstance(initial, str):
+    return initial
+  return hashlib.sha256(np.ascontiguousarray(initial).tobytes()).hexdigest()
 
 
 def _missing(
@@ -148,7 +233,7 @@ def _by_program(requests: Sequence[Request]) -> list[Request]:
 
 
 def _parts(folder: PictureFolder, requests: Sequence[Request]):
-  """What an interrupted run was at, with where it stood, then all else."""
+  """The batch of an interrupted run with its progress, then all others."""
   missing = _missing(folder, requests)
   files, arrays = folder.load_checkpoint()
   begun = [request for request in missing if file_of(request) in files]

@@ -26,11 +26,11 @@ _SECONDS_BETWEEN_CHECKPOINTS = 60
 _SHOWN_AT_ONCE = 8
 
 History = dict[str, np.ndarray]
-"""What `archive.update` tells and `seconds`, arrays `[generations]`."""
+"""The statistics of `archive.update` and `seconds`, arrays `[generations]`."""
 
 
 class Bred(NamedTuple):
-  """Where a run stands.
+  """The progress of a run.
 
   Attributes:
     archive: the elites.
@@ -62,11 +62,11 @@ def breed(
   offspring: int,
   generations: int,
 ) -> Iterator[Bred]:
-  """Breeds until so many generations have been, those of earlier runs included.
+  """Breeds up to so many generations, those of earlier runs included.
 
-  What one device is shown at once is settled once and kept in the manifest, so
-  that the archive's bits do not depend on when the run was stopped, or on how
-  many devices. It is kept now and then, and in the end, in `archive/`.
+  The batch size of one device is chosen once and kept in the manifest, so that
+  the archive's bits do not depend on when the run was stopped, or on how many
+  devices. It is saved now and then, and in the end, in `archive/`.
 
   Args:
     folder: where the archive is kept.
@@ -77,16 +77,16 @@ def breed(
     generations: how many there shall be; where there are more, they stay.
 
   Yields:
-    Where it stands, at the beginning and after every few generations.
+    The progress, at the beginning and after every few generations.
 
   Raises:
-    JdeepvisError: what was kept cannot be read, or no child ever lived, since
-      the network's probabilities are no numbers.
+    JdeepvisError: what was kept cannot be read, or all children are dead, since
+      the network's probabilities are NaN.
   """
   per_device = folder.settle("images per device", map_elites.per_device)
   states = _states(folder)
   archive, history = _load(states, network, encoding)
-  evaluate, key = map_elites.chances(network), jax.random.key(seed)
+  evaluate, key = map_elites.class_probabilities(network), jax.random.key(seed)
   saved, done = time.monotonic(), int(archive.generation)
   yield Bred(archive, history)
   while done < generations:
@@ -118,7 +118,7 @@ def breed(
   states.close()
   if np.all(np.asarray(archive.confidence) == archives.NOBODY):
     raise JdeepvisError(
-      "Nothing lives in any cell: the network's probabilities are no numbers."
+      "All cells are empty: the network's probabilities are NaN."
     )
 
 
@@ -154,9 +154,9 @@ def cells(
 ) -> Iterator[Cell]:
   """The facts and the picture of each cell, as a page wants them.
 
-  The probability is what the network says of the picture, asked anew;
-  `score_best` is the confidence that won the cell. They differ by rounding, as
-  networks do among batches of other shapes.
+  The probability is computed anew for the picture; `score_best` is the
+  confidence that won the cell. They differ by rounding, since the batches have
+  other shapes.
 
   Args:
     network: that of the run.
@@ -175,7 +175,7 @@ def cells(
     images = np.asarray(decode(genomes))
     plain = images - network.input.mean
     scores = np.asarray(classify.activations(network, layer, plain))
-    chances = np.asarray(classify.probabilities(network, plain))
+    found = np.asarray(classify.probabilities(network, plain))
     for i, unit in enumerate(units[: count - first].tolist()):
       confidence = float(archive.confidence[unit])
       record = {
@@ -188,7 +188,7 @@ def cells(
         "score_best": confidence,
         "step_best": int(archive.born[unit]),
         "activation": float(scores[i].reshape(-1)[unit]),
-        "probability": float(chances[i, unit]),
+        "probability": float(found[i, unit]),
         "seconds": None,
         "status": "ok" if confidence >= CONVINCED else "unconvinced",
         "file": picture_file(layer, unit, recipe, seed),
@@ -229,7 +229,7 @@ def _save(
 
 
 def _load(states: Checkpoints, network: Network, encoding: Encoding) -> Bred:
-  """Where the last run stood, or the very beginning."""
+  """The progress of the last run, or an empty archive."""
   classes = network.shapes[class_scores(network)][-1]
   fresh = archives.empty_archive(encoding, classes)
   if states.step is None:

@@ -26,12 +26,12 @@ class Checkpoints:
         max_to_keep=1, enable_async_checkpointing=False
       ),
     )
-    # Nobody saves before everybody has looked what there is.
+    # No process saves before all have looked at what there is.
     multihost_utils.sync_global_devices("checkpoints")
 
   @property
   def step(self) -> int | None:
-    """Where the last run stood, if there was any."""
+    """The step of the last run, if there was any."""
     return self._manager.latest_step()
 
   def load(self) -> Any:
@@ -59,7 +59,7 @@ class Checkpoints:
     self._manager.close()
 
   def damaged(self) -> JdeepvisError:
-    """What to raise where it holds something else than was saved."""
+    """The error where it holds something else than was saved."""
     return JdeepvisError(
       f"{str(self._folder)!r} is damaged; remove it, and the run begins anew."
     )

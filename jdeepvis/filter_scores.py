@@ -25,7 +25,7 @@ def beside_filters(
       correlation = x . k / |x| |k|
 
   of the centred picture x and the filter k: 1 is the image that excites the
-  unit most of all of its norm. No number where a picture is the mean alone.
+  unit most of all of its norm. NaN where a picture is the mean alone.
 
   Args:
     folder: where the pictures are.
@@ -51,7 +51,7 @@ def beside_filters(
       if picture.shape[:2] != spec.shape[:2]:
         raise JdeepvisError(
           f"{record['file']!r} is not of the {spec.shape[0]} x {spec.shape[1]} "
-          f"pixels that units of {layer!r} see; render it on --canvas=feature."
+          f"pixels that units of {layer!r} see; render it on --canvas=field."
         )
       cosine = _cosine(preprocess(picture, spec), kernel)
       marked.append({**record, "filter_correlation": cosine})

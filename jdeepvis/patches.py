@@ -1,4 +1,4 @@
-"""What real images say of a layer's units, written into a tree of files."""
+"""The top patches of a layer's units, written into a tree of files."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,8 +110,8 @@ def write_patches(
         lows,
       )
       views = [name for name in pictures if name != PATCHES]
-      told = {"views": views, "top": facts, "bottom": lows}
-      tree.add_info(layer, unit, _unit_facts(network, unit, survey) | told)
+      found = {"views": views, "top": facts, "bottom": lows}
+      tree.add_info(layer, unit, _unit_facts(network, unit, survey) | found)
     report(len(members))
   return changed
 
@@ -184,13 +184,13 @@ def _facts(
 
 
 def _changes(scanned: float, recomputed: float) -> dict[str, float]:
-  # Put so that what is no number counts as another.
+  # Written so that NaN counts as a change.
   alike = abs(recomputed - scanned) <= _TOLERANCE
   return {} if alike else {"recomputed": recomputed}
 
 
 def _count_changed(facts: Sequence[Mapping[str, Any]]) -> int:
-  return sum("recomputed" in told for told in facts)
+  return sum("recomputed" in one for one in facts)
 
 
 def _unit_facts(network: Network, unit: int, survey: Survey) -> dict[str, Any]:

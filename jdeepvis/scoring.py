@@ -1,4 +1,4 @@
-"""Marks for pictures in a folder, given by networks that look at them."""
+"""Scores of the pictures in a folder, by networks that classify them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,14 +31,14 @@ def refuse_maker(judge: Network, weights: str, classes: int) -> None:
   """
   if weights_sha256(judge.params) == weights:
     raise JdeepvisError(
-      "This network made the pictures, so it cannot tell whether others "
-      "recognise them; name another."
+      "This network made the pictures, so it is no held-out classifier of "
+      "them; name another."
     )
   known = judge.shapes[class_scores(judge)][-1]
   if known != classes:
     raise JdeepvisError(
-      f"The pictures are of {classes} classes, but this network tells {known} "
-      "apart; name one with the same classes."
+      f"The pictures are of {classes} classes, but this network has {known}; "
+      "name one with the same classes."
     )
 
 
@@ -49,7 +49,7 @@ def judged(
   *,
   stretched: bool = False,
 ) -> list[dict[str, Any]]:
-  """Records of class units with what another network says of the pictures.
+  """Records of class units with another network's answers to the pictures.
 
   Args:
     folder: where the pictures are.
@@ -81,25 +81,29 @@ def judged(
   ]
 
 
-def under_views(
+def under_augmentation(
   folder: Path, records: Sequence[Record], maker: Network
 ) -> list[dict[str, Any]]:
-  """Records of class units with `probability_` and `activation_under_views`.
+  """Records of class units with the scores of the augmented pictures.
 
   Args:
     folder: where the pictures are.
     records: of class units.
     maker: the network that made them.
+
+  Returns:
+    The records with `probability_under_augmentation` and
+    `activation_under_augmentation`.
   """
   pictures = [read_picture(folder / record["file"]) for record in records]
-  means = recognisability.under_views(
+  means = recognisability.under_augmentation(
     maker, pictures, _classes(records), jax.random.key(0)
   )
   return [
     {
       **record,
-      "probability_under_views": float(probability),
-      "activation_under_views": float(activation),
+      "probability_under_augmentation": float(probability),
+      "activation_under_augmentation": float(activation),
     }
     for record, probability, activation in zip(records, *means, strict=True)
   ]
@@ -108,7 +112,7 @@ def under_views(
 def beside_photos(
   records: Sequence[Record], maker: Network, photos: Pictures
 ) -> list[dict[str, Any]]:
-  """Records of hidden units with what photographs make of these units.
+  """Records of hidden units beside these units' values for photographs.
 
   Args:
     records: of units of any layers.
@@ -174,8 +178,8 @@ def table(
 
   Args:
     folder: where the pictures are.
-    records: what `judged` and `under_views` made of them.
-    judge: the network whose class scores tell how much seeds differ.
+    records: what `judged` and `under_augmentation` made of them.
+    judge: the network whose class scores measure how much seeds differ.
     photos: real ones to compare with, or none.
 
   Returns:
@@ -194,12 +198,12 @@ def table(
         "recipe": name,
         "pictures": len(group),
         "probability": _mean(record["probability"] for record in group),
-        "under_views": _mean(
-          record["probability_under_views"] for record in group
+        "under_augmentation": _mean(
+          record["probability_under_augmentation"] for record in group
         ),
         "activation": _mean(record["activation"] for record in group),
-        "activation_under_views": _mean(
-          record["activation_under_views"] for record in group
+        "activation_under_augmentation": _mean(
+          record["activation_under_augmentation"] for record in group
         ),
         "top1": _mean(record["top1"] for record in group),
         "top5": _mean(record["top5"] for record in group),
@@ -231,7 +235,7 @@ def _classes(records: Sequence[Record]) -> list[int]:
 
 
 def _mean(values) -> float:
-  """A picture without a number, one that failed, counts as 0."""
+  """None, of a picture that failed, counts as 0."""
   return float(np.mean([value or 0.0 for value in values]))
 
 

@@ -2,7 +2,7 @@
 
 Dimension letters, as used in all annotations:
   n  images in a batch
-  h, w  height and width: pixels of an image, cells of a map
+  h, w  height and width: pixels of an image, positions of a map
   c  channels (3, RGB, for images of the networks bundled here)
   k  classes
   t  steps
@@ -22,8 +22,8 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 AnyArray = Array | np.ndarray | np.generic
 Image = Float[AnyArray, "h w c"]
 Images = Float[AnyArray, "n h w c"]
-Climbed = Float[AnyArray, "..."]
-"""What synthesis climbs: an image, or parameters that decode to one."""
+ImageParams = Float[AnyArray, "..."]
+"""What gradient ascent moves: an image, or parameters that decode to one."""
 Pixels = UInt8[np.ndarray, "_ _ _"]
 """A picture as in a file: RGB, 0..255."""
 Pictures = Sequence[Pixels] | UInt8[np.ndarray, "n _ _ _"]

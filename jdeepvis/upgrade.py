@@ -1,4 +1,4 @@
-"""Folders that version 0.1 made, in today's words."""
+"""Folders that version 0.1 made, under today's names."""
 
 import json
 from pathlib import Path

@@ -180,8 +180,8 @@ def test_records_say_what_the_files_show(network, rendered):
     if wanted.layer == "scores":
       reached = values.ravel()[wanted.unit]
       logits = np.asarray(blobs["pool10"], np.float64).ravel()
-      chances = np.exp(logits - logits.max())
-      chance = chances[wanted.unit] / chances.sum()
+      probabilities = np.exp(logits - logits.max())
+      chance = probabilities[wanted.unit] / probabilities.sum()
       assert record["probability"] == pytest.approx(chance, rel=1e-4)
       assert record["label"] == LABELS[wanted.unit]
     else:
@@ -465,3 +465,24 @@ test_atlas.run(network, pathlib.Path({str(path)!r}), requests)
   )
   files = [file_of(request(3)), file_of(request(1))]
   assert_same_pictures(path, rendered[0], files)
+
+
+def test_a_folder_is_written_from_python_and_extended(network, tmp_path):
+  short = make_recipe(scale_to_rms, 4.0, steps=3)
+
+  def pictures(targets, made=short, **more):
+    return jdeepvis.render_many(
+      network, targets, made, progress=False, each=1, **more
+    )
+
+  page = jdeepvis.write_folder(tmp_path / "out", pictures("scores:0-1"))
+  before = {x: x.read_bytes() for x in page.parent.rglob("seed_*.png")}
+  assert page.name == "index.html" and len(before) == 2
+  jdeepvis.write_folder(page.parent, pictures(["scores:0-2", "conv2:3"]))
+  after = {x: x.read_bytes() for x in page.parent.rglob("seed_*.png")}
+  assert len(after) == 4 and before.items() <= after.items()
+  other = short.replace(rate=5.0)
+  with pytest.raises(jdeepvis.JdeepvisError, match=r"rate=4\.0, not 5\.0"):
+    jdeepvis.write_folder(page.parent, pictures("scores:0", other))
+  with pytest.raises(jdeepvis.JdeepvisError, match="initial='noise'"):
+    jdeepvis.write_folder(page.parent, pictures("scores:0", initial="mean"))

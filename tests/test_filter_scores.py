@@ -5,35 +5,33 @@ import pytest
 import small_networks
 
 from jdeepvis import filter_scores
-from jdeepvis.atlas import Request, render_atlas
+from jdeepvis.atlas import render_atlas
 from jdeepvis.display.files import write_image
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.pictures import to_pixels
-from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.recipes import make_recipe
+from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.transforms import scale_to_rms
 from jdeepvis.types import JdeepvisError
 
 UNITS = range(8)
 # Decay holds the norm down, so that no value comes near its box.
-BALL = Recipe(rate=1.0, decay=0.02, policy="rms", steps=64, keep="last")
+BALL = make_recipe(scale_to_rms, 1.0, decay=0.02, steps=64, keep="last")
 # Steps so large that every value ends at a side of its box.
-BOX = Recipe(rate=1e5, policy="rms", steps=32, keep="last")
+BOX = make_recipe(scale_to_rms, 1e5, steps=32, keep="last")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
   network = small_networks.features()
   folder = PictureFolder.open(tmp_path_factory.mktemp("out") / "pictures", {})
-  render_atlas(
-    folder,
-    network,
-    [
-      Request("conv1", unit, 0, name, recipe)
-      for name, recipe in (("ball", BALL), ("box", BOX))
-      for unit in UNITS
-    ],
-    batch=lambda network, layer: 4,
-    start=lambda request: np.zeros(network.input.shape, np.float32),
-  )
+  requests = [
+    Request("conv1", unit, 0, name, recipe)
+    for name, recipe in (("ball", BALL), ("box", BOX))
+    for unit in UNITS
+  ]
+  for _ in render_atlas(folder, network, requests, initial="mean"):
+    pass
   return folder
 
 
@@ -97,7 +95,7 @@ def test_what_is_no_picture_of_the_field_is_refused(folder, tmp_path):
   network = small_networks.features()
   write_image(tmp_path / "whole.png", np.zeros((33, 33, 3), np.uint8))
   record = {"layer": "conv1", "unit": 0, "recipe": "r", "file": "whole.png"}
-  with pytest.raises(JdeepvisError, match=r"3 x 3 pixels.*canvas=feature"):
+  with pytest.raises(JdeepvisError, match=r"3 x 3 pixels.*canvas=field"):
     filter_scores.beside_filters(tmp_path, [record], network)
   deep = {**record, "layer": "conv2"}
   with pytest.raises(JdeepvisError, match="'conv2' are not linear"):

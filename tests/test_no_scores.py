@@ -10,7 +10,7 @@ import jdeepvis
 from jdeepvis import scoring
 from jdeepvis.atlas import render_atlas
 from jdeepvis.display.folder import PictureFolder
-from jdeepvis.evolution.map_elites import chances
+from jdeepvis.evolution.map_elites import class_probabilities
 from jdeepvis.networks import classify, names, weights
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.own import from_function
@@ -56,12 +56,12 @@ ASK_FOR_CLASSES = {
   ),
   "sign": lambda net: jdeepvis.gradient_sign(net, images()[0], 1, size=1),
   "change": lambda net: jdeepvis.smallest_change(net, images()[0], 1),
-  "evolution": chances,
+  "evolution": class_probabilities,
   "field": lambda net: jdeepvis.receptive_field(net, "output"),
   "crop": lambda net: jdeepvis.crop(net, "output"),
   "recognise": lambda net: jdeepvis.recognisability(pixels(), [1], net),
-  "views": lambda net: recognisability.under_views(
-    net, pixels(), [1], jax.random.key(0), views=1
+  "views": lambda net: recognisability.under_augmentation(
+    net, pixels(), [1], jax.random.key(0), samples=1
   ),
   "judge": lambda net: scoring.refuse_maker(net, "another", 9),
 }

@@ -1,4 +1,4 @@
-"""The tour, executed: with one step a recipe and the smaller of the networks."""
+"""The tour, executed: one step a recipe, and the smaller of the networks."""
 
 import os
 from pathlib import Path

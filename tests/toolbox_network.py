@@ -7,7 +7,7 @@ from small_networks import random_network
 
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.tables import conv, layer, max_pool
-from jdeepvis.toolbox.state import House, Layer, State
+from jdeepvis.toolbox.state import Catalogue, Layer, State
 
 LABELS = (
   *("tench", "goldfish", "white shark", "tiger shark", "hammerhead"),
@@ -33,14 +33,14 @@ def network():
   return made.replace(apply=GraphApply(table), layers=table, labels=LABELS)
 
 
-def house():
+def catalogue():
   names = ("conv1", "pool1", "conv5", "fc6", "fc8", "prob")
   shapes = network().shapes
   layers = tuple(
     Layer(name, shapes[name], LABELS if shapes[name][-1] == 10 else ())
     for name in names
   )
-  return House(
+  return Catalogue(
     layers,
     images=3,
     recipes=("default", "none"),
@@ -50,7 +50,7 @@ def house():
 
 
 def state(**fields):
-  return State(house=house(), **fields)
+  return State(catalogue=catalogue(), **fields)
 
 
 def image(seed=0):

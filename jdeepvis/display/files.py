@@ -121,7 +121,7 @@ def write_csv(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def damaged(path: Path | str) -> JdeepvisError:
-  """What to raise of a file that this package wrote and cannot read."""
+  """The error for a file that this package wrote and cannot read."""
   return JdeepvisError(
     f"{str(path)!r} is damaged; remove it, and what it held is made again."
   )

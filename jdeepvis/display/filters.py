@@ -31,7 +31,7 @@ def grey(signal: Signal) -> View:
 def norm(signal: Signal) -> View:
   """The length over channels, stretched to 0..1; one channel.
 
-  A signal that is everywhere alike is 0.
+  A constant signal becomes 0.
   """
   return _stretched(_lengths(signal))
 

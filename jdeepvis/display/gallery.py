@@ -27,7 +27,7 @@ _FACTS = frozenset(
 )
 
 _MEANINGS = {
-  "majority_failure": "The unit never became the strongest of its layer.",
+  "majority_failure": "Another unit of its layer is stronger in the picture.",
   "no_progress": "The score never rose above where it started.",
   "zero_gradient": "The gradient was exactly zero, so nothing could change.",
   "unconvinced": "The network never became as certain as was asked.",

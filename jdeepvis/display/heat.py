@@ -1,4 +1,4 @@
-"""Maps, masks and boxes laid over the picture that they are about."""
+"""Maps, masks and boxes drawn over a picture."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,7 @@ _INK = 0.75  # how much of a picture the strongest colour covers
 def overlay(pixels: Pixels, values: Float[AnyArray, "rows columns"]) -> Pixels:
   """The picture in grey, red where values are high and blue where below 0.
 
-  The largest size of all values gets the full colour; what is no number gets
-  none.
+  The largest absolute value gets the full colour; NaN gets none.
 
   Args:
     pixels: uint8 `[h, w, 3]` or `[h, w, 1]`.

@@ -1,4 +1,4 @@
-"""A folder's manifest: reading it, holding it to its word, naming its files."""
+"""A folder's manifest: reading it, comparing settings, naming its files."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from jdeepvis.types import JdeepvisError
 
 
 class ManifestFolder:
-  """A folder whose manifest tells with which settings it was made.
+  """A folder whose manifest records the settings it was made with.
 
   Attributes:
     path: where it is.
@@ -61,7 +61,7 @@ class ManifestFolder:
     return folder
 
   def settle(self, name: str, value: Callable[[], Any]) -> Any:
-    """A value that the first run to need it settles on, kept from then on."""
+    """A value that the first run to need it chooses, kept from then on."""
     kept = self.manifest.setdefault("kept", {})
     if name not in kept:
       kept[name] = value()
@@ -69,10 +69,10 @@ class ManifestFolder:
     return kept[name]
 
   def pin(self, name: str, value: Any) -> None:
-    """Settles a value, or refuses one that is not what it was.
+    """Records a value, or refuses one that differs from the recorded one.
 
     Raises:
-      JdeepvisError: an earlier run settled on another.
+      JdeepvisError: an earlier run recorded another.
     """
     value = json.loads(json.dumps(value))
     kept = self.settle(name, lambda: value)
@@ -106,7 +106,7 @@ def read_manifest(file: Path | str) -> dict[str, Any]:
 def refuse_other(
   path: Path, old: Mapping[str, Any], new: Mapping[str, Any], of: str = ""
 ) -> None:
-  """Nothing, if all entries are what they were.
+  """Checks that all entries are what they were.
 
   Args:
     path: the folder.
@@ -136,10 +136,10 @@ def picture_file(layer: str, unit: int, recipe: str, seed: int) -> str:
 
 
 def safe_name(name: str) -> str:
-  """A name as a file's, another for every name: slashes become dashes.
+  """A file name for any name, unique for each: slashes become dashes.
 
-  What is left of letters other than ASCII, of dashes and of a dot in front is
-  spelled as in a URL.
+  Dashes, characters other than ASCII and a dot in front are spelled as in a
+  URL.
   """
   parts = (quote(part, safe=" +,=@") for part in name.split("/"))
   safe = "-".join(part.replace("-", "%2D") for part in parts)

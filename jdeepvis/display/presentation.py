@@ -23,7 +23,7 @@ class Shown(Protocol):
   Attributes:
     pixels: uint8 `[h, w, c]`, 0..255.
     image: the same centred, float32.
-    facts: what is said of it, by name.
+    facts: about it, by name.
   """
 
   pixels: Pixels
@@ -89,7 +89,7 @@ def caption(record: Mapping[str, Any]) -> str:
   reached = ""
   if record.get("probability") is not None:
     reached = f" · p {record['probability']:.3f}"
-  elif record.get("activation") is not None:  # None: it was no number
+  elif record.get("activation") is not None:  # None: it was NaN
     reached = f" · {record['activation']:.4g}"
   elif record.get("score") is not None:
     reached = f" · {record['score']:.4g}"

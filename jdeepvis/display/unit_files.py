@@ -19,7 +19,7 @@ class UnitFile(NamedTuple):
 
   Attributes:
     kind: `rendered`, `patches` or the name of a backward view.
-    caption: what there is to say of it.
+    caption: how it was made.
     path: where it is.
   """
 

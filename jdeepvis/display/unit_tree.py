@@ -100,9 +100,9 @@ class UnitTree(ManifestFolder):
     """
     folder = self.unit_folder(layer, unit)
     files = [
-      (folder / f"{view}_{rank:03d}.png", picture, told)
+      (folder / f"{view}_{rank:03d}.png", picture, own)
       for view, pictures in views.items()
-      for rank, (picture, told) in enumerate(zip(pictures, facts, strict=True))
+      for rank, (picture, own) in enumerate(zip(pictures, facts, strict=True))
     ]
     # Most of the time goes into packing PNGs, which needs no lock of Python's.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -152,19 +152,19 @@ class UnitTree(ManifestFolder):
     """
     folder = self.unit_folder(layer, unit)
     blocks: dict[str, list[Pixels]] = {}
-    told = []
+    rendered = []
     for record in records:
       recipe, seed = record["recipe"], record["seed"]
       picture = thumbnail(root / record.get("view", record["file"]), 512)
       name = f"opt_{safe_name(recipe)}_{seed}.png"
       write_image(folder / name, picture)
       blocks.setdefault(recipe, []).append(picture)
-      told.append({**record, "file": name})
+      rendered.append({**record, "file": name})
     name = safe_name(layer)
     sheet = original_montage(list(blocks.values()))
     file = f"regularized_opt/{name}/{name}_{unit:04d}_montage.jpg"
     write_image(self.path / file, sheet)
-    facts = {"rendered": told}
+    facts = {"rendered": rendered}
     if records[0].get("label"):
       facts["label"] = records[0]["label"]
     self.add_info(layer, unit, facts)

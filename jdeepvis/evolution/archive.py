@@ -1,9 +1,9 @@
-"""An archive with a cell for each class, and what lives in it.
+"""The MAP-Elites archive: a cell with an elite for each class.
 
 MAP-Elites (Mouret and Clune 2015, "Illuminating search spaces by mapping
-elites", arXiv:1504.04909) keeps the best found for each kind of thing. Here the
-kinds are a network's classes and the best is the image most certainly of that
-class (Nguyen, Yosinski and Clune 2015, arXiv:1412.1897).
+elites", arXiv:1504.04909) keeps the best found in each niche. Here the niches
+are a network's classes, and the best image is the one with the highest
+probability of its class (Nguyen, Yosinski and Clune 2015, arXiv:1412.1897).
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 from jdeepvis.types import AnyArray, Image, Index, PRNGKey
 
 NOBODY = -1.0
-"""The confidence of a cell in which nothing lives yet."""
+"""The confidence of an empty cell."""
 
 LEVELS = (0.5, 0.9, 0.99)
 _QUANTILES = (0.1, 0.25, 0.75, 0.9)
@@ -33,7 +33,7 @@ class Encoding:
   """
 
   def random(self, key: PRNGKey) -> Genome:
-    """One of the genomes to begin with."""
+    """A genome of the first generation."""
     raise NotImplementedError
 
   def vary(
@@ -49,7 +49,7 @@ class Encoding:
 
 @dataclasses.dataclass(frozen=True)
 class Unrelated(Encoding):
-  """An encoding whose children resemble nobody: the baseline of evolution."""
+  """An encoding whose children are random genomes: the baseline."""
 
   encoding: Encoding
 
@@ -81,10 +81,10 @@ class Archive(NamedTuple):
 
 
 def empty_archive(encoding: Encoding, cells: int) -> Archive:
-  """An archive in which nothing lives yet.
+  """An empty archive.
 
   Args:
-    encoding: of what will.
+    encoding: of its genomes.
     cells: the number of classes.
   """
   shapes = jax.eval_shape(encoding.random, jax.random.key(0))
@@ -99,28 +99,28 @@ def empty_archive(encoding: Encoding, cells: int) -> Archive:
 
 
 def update(
-  archive: Archive, genomes: Genome, chances: Float[Array, "n k"]
+  archive: Archive, genomes: Genome, probabilities: Float[Array, "n k"]
 ) -> tuple[Archive, dict[str, Array]]:
-  """A generation's children challenge every elite; the surer one stays.
+  """A generation's children replace the elites that they are surer than.
 
-  A tie leaves the elite, or the first of the children. A child of which the
-  network says what is no number is dead, and takes no cell.
+  A tie leaves the elite, or the first of the children. A child whose
+  probabilities are NaN is dead, and takes no cell.
 
   Args:
     archive: the elites.
     genomes: the children's, with a leading axis.
-    chances: each class's probability in each child's image.
+    probabilities: each class's probability in each child's image.
 
   Returns:
-    The archive one generation later and `statistics` of it, with `improved`,
-    how many cells changed hands, and `dead`, how many children were.
+    The archive one generation later and `statistics` of it, with the numbers
+    of elites replaced, `improved`, and of dead children, `dead`.
   """
-  alive = jnp.isfinite(chances).all(axis=1, keepdims=True)
-  chances = jnp.where(alive, chances, NOBODY)
-  child = jnp.argmax(chances, axis=0)
-  reached = jnp.max(chances, axis=0)
+  alive = jnp.isfinite(probabilities).all(axis=1, keepdims=True)
+  probabilities = jnp.where(alive, probabilities, NOBODY)
+  child = jnp.argmax(probabilities, axis=0)
+  reached = jnp.max(probabilities, axis=0)
   better = reached > archive.confidence
-  # Few cells change hands: only those are copied, not the whole archive.
+  # Few elites are replaced: only those are copied, not the whole archive.
   changed = jnp.argsort(~better)
 
   def replace(i, elites):
@@ -135,8 +135,8 @@ def update(
     jnp.where(better, archive.generation, archive.born),
     archive.generation + 1,
   )
-  told = {"improved": jnp.sum(better), "dead": jnp.sum(~alive)}
-  return archive, {**statistics(archive.confidence), **told}
+  counts = {"improved": jnp.sum(better), "dead": jnp.sum(~alive)}
+  return archive, {**statistics(archive.confidence), **counts}
 
 
 def statistics(confidence: Float[Array, " k"]) -> dict[str, Array]:

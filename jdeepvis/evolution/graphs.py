@@ -1,8 +1,8 @@
 """Compositional pattern-producing networks: small graphs that draw pictures.
 
-A graph of simple functions is asked for the colour at each place (Stanley 2007,
-"Compositional pattern producing networks"), so that it draws regular things at
-any size. Functions, inputs and the network to begin with are those of Nguyen,
+A graph of simple functions gives the colour at each place (Stanley 2007,
+"Compositional pattern producing networks"), so that it draws regular patterns
+at any size. Functions, inputs and the first network are those of Nguyen,
 Yosinski and Clune 2015 as published (Evolving-AI-Lab/fooling and its nn2).
 """
 
@@ -23,7 +23,7 @@ NODES = len(INPUTS) + HIDDEN + len(OUTPUTS)
 FIRST_OUTPUT = NODES - len(OUTPUTS)
 LARGEST_WEIGHT = 10.0
 
-# Places at once: the values of all nodes there fit a core's own cache.
+# Places at once: the values of all nodes there fit into a core's own cache.
 _TILE = 4096
 
 

@@ -31,10 +31,10 @@ _FIRST_HIDDEN = len(INPUTS)
 
 
 def mutate(key: PRNGKey, graph: Graph) -> Graph:
-  """Perhaps a link more, one less, one moved, a node more, one less.
+  """Adds, deletes or moves a link, adds or deletes a node, each by chance.
 
-  Then some weights and functions change. What there is no room for, or nothing
-  to do it to, is left out.
+  Then some weights and functions change. Mutations that do not apply, or that
+  there is no room for, are skipped.
   """
   changes = (
     (_ADD_LINK, add_link),
@@ -72,7 +72,7 @@ def mutate_values(key: PRNGKey, graph: Graph) -> Graph:
 
 
 def add_link(key: PRNGKey, graph: Graph) -> Graph:
-  """A link with a random weight between two nodes without one."""
+  """Adds a link with a random weight between two nodes without one."""
   pairs, weights = jax.random.split(key)
   weight = jax.random.uniform(weights, minval=-1.0) * LARGEST_WEIGHT
   slot, room = jnp.argmin(graph.present), ~graph.present.all()
@@ -80,12 +80,12 @@ def add_link(key: PRNGKey, graph: Graph) -> Graph:
 
 
 def delete_link(key: PRNGKey, graph: Graph) -> Graph:
-  """Any link less."""
+  """Deletes a random link."""
   return _without_links(graph, _chosen(key, graph.present))
 
 
 def move_link(key: PRNGKey, graph: Graph) -> Graph:
-  """Some link gets another source or another target, and keeps its weight."""
+  """Moves a random link to another source or target; it keeps its weight."""
   which, pairs = jax.random.split(key)
   slot = _choose(which, graph.present)
   nodes = jnp.arange(NODES)
@@ -97,7 +97,7 @@ def move_link(key: PRNGKey, graph: Graph) -> Graph:
 
 
 def add_node(key: PRNGKey, graph: Graph) -> Graph:
-  """A node amid some link: to it by 1, from it by the weight there was.
+  """Splits a random link by a node: weight 1 into it, the link's own out.
 
   It gets a place between the two in the order, and later nodes move up.
   """
@@ -134,7 +134,7 @@ def add_node(key: PRNGKey, graph: Graph) -> Graph:
 
 
 def delete_node(key: PRNGKey, graph: Graph) -> Graph:
-  """Some hidden node less, with all its links; later nodes move down."""
+  """Deletes a random hidden node and its links; later nodes move down."""
   nodes = jnp.arange(NODES)
   last = _FIRST_HIDDEN + graph.hidden
   node = _choose(key, (nodes >= _FIRST_HIDDEN) & (nodes < last))
@@ -158,11 +158,11 @@ def delete_node(key: PRNGKey, graph: Graph) -> Graph:
 
 
 def cross(key: PRNGKey, parent: Graph, mate: Graph) -> Graph:
-  """The parent's graph, half of what both have as the mate has it.
+  """The parent's graph with half of the shared genes from the mate.
 
-  Nodes are the same where their marks are, links where both their ends are;
-  of those the weight, of the nodes the function comes from either. All that
-  only the mate has is left: the order of the parent holds.
+  Nodes are shared where their marks are equal, links where both their ends are.
+  Each shared link's weight and each shared node's function comes from either
+  parent. What only the mate has is left out, so that the parent's order holds.
   """
   links, nodes = jax.random.split(key)
   same = parent.mark[:, None] == mate.mark
@@ -199,7 +199,7 @@ def _unlinked(graph: Graph) -> Bool[Array, "nodes nodes"]:
 
 
 def _put_link(key, graph, slot, weight, pairs) -> Graph:
-  """A link at `slot` for one of the pairs, if there are any."""
+  """Puts a link at `slot` for one of the pairs, if there are any."""
   source, target = jnp.divmod(_choose(key, pairs.ravel()), NODES)
   put = pairs.any() & (jnp.arange(len(graph.present)) == slot)
   return graph._replace(
@@ -220,11 +220,11 @@ def _without_links(graph: Graph, which: Bool[Array, " links"]) -> Graph:
 
 
 def _choose(key: PRNGKey, among: Bool[Array, " n"]) -> Int[Array, ""]:
-  """The place of one that is true; any place where none is."""
+  """A random index that is true; any index where none is."""
   drawn = jax.random.uniform(key, among.shape)
   return jnp.argmax(jnp.where(among, drawn, -1))
 
 
 def _chosen(key: PRNGKey, among: Bool[Array, " n"]) -> Bool[Array, " n"]:
-  """True at one place that is."""
+  """True at one random index that is."""
   return among & (jnp.arange(len(among)) == _choose(key, among))

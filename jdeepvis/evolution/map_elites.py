@@ -20,7 +20,7 @@ from jdeepvis.evolution.archive import Archive, Encoding, Genome, update
 from jdeepvis.networks.classify import probabilities
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
+from jdeepvis.networks.sharding import WHOLE, mesh_for, replicate, sharded
 from jdeepvis.types import Images, Index, PRNGKey
 
 Evaluate = Callable[[Images], Float[Array, "n k"]]
@@ -29,12 +29,12 @@ Evaluate = Callable[[Images], Float[Array, "n k"]]
 LIMIT = 4
 """Most generations between two reports; few, for a lively progress bar."""
 
-# So few at once are made one by one, since a branch under vmap takes all ways.
+# So few are made one by one, since under vmap all branches are computed.
 _FEW = 8
 
 
-def chances(network: Network) -> Evaluate:
-  """What a network says of images, as `evolve` wants it: a pytree.
+def class_probabilities(network: Network) -> Evaluate:
+  """A network's class probabilities, as `evolve` takes them: a pytree.
 
   Args:
     network: any network with classes.
@@ -43,7 +43,7 @@ def chances(network: Network) -> Evaluate:
     JdeepvisError: the network has no class scores.
   """
   class_scores(network)
-  return Partial(_chances, everywhere(network))
+  return Partial(_probabilities, replicate(network))
 
 
 def per_device() -> int:
@@ -60,14 +60,14 @@ def map_elites(
   generation children have none and are random.
 
   Args:
-    evaluate: each class's probability; a pytree, see `chances`.
+    evaluate: each class's probability; a pytree, see `class_probabilities`.
     encoding: of the images.
     offspring: children.
     per_device: images that one device is shown at once. The bits of what comes
       out depend on it, but not on the number of devices.
 
   Returns:
-    The generation. Its key is the same for all, each derives its own; its
+    The generation. All generations take the same key and derive their own; the
     statistics are those of `update`.
   """
   mesh = mesh_for(jax.local_device_count())
@@ -113,7 +113,7 @@ def evolve(
 ) -> tuple[Archive, dict[str, Array]]:
   """Some generations of `map_elites`, as one program.
 
-  Nothing leaves the devices in between, and how generations are parted into
+  Nothing leaves the devices in between, and how generations are split over
   calls changes no bit.
 
   Args:
@@ -144,7 +144,7 @@ def evolve(
   return lax.fori_loop(0, generations, advance, (archive, rows))
 
 
-def _chances(network: Network, images: Images) -> Float[Array, "n k"]:
+def _probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
   return probabilities(network, images - network.input.mean)
 
 

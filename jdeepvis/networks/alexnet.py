@@ -12,10 +12,10 @@ from jdeepvis.networks.tables import (
 
 
 class _AlexNet(GraphModule):
-  """What all have in common.
+  """What all AlexNets have in common.
 
   Attributes:
-    classes: how many classes fc8 tells apart.
+    classes: how many classes fc8 has.
     width: factor on the number of features of every layer but the last.
   """
 
@@ -42,7 +42,7 @@ class CaffeNet(_AlexNet):
   """
 
   def layers(self) -> Layers:
-    """The released deploy.prototxt, a line for a line."""
+    """The released deploy.prototxt, line by line."""
     features = self._features
     return (
       *conv("conv1", INPUT, features(96), 11, stride=4),
@@ -89,7 +89,7 @@ class TorchvisionAlexNet(_AlexNet):
   """
 
   def layers(self) -> Layers:
-    """`features` and `classifier`, a line for a line, with Caffe's names."""
+    """`features` and `classifier`, line by line, with Caffe's names."""
     return (
       *self._convolutions(),
       *max_pool("pool5", "conv5", ceil=False),

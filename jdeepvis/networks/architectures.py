@@ -1,4 +1,4 @@
-"""The hand-written networks by name, and what each wants to be shown."""
+"""The hand-written networks by name, and the input of each."""
 
 import functools
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What a network says of images, in fixed programs that compile once."""
+"""Probabilities and activations of images, by programs that compile once."""
 
 import functools
 

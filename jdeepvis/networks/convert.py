@@ -201,7 +201,7 @@ def fold_pixels(
 def input_spec(
   shape: tuple[int, int, int], mean: Mean, *, bgr: bool = True
 ) -> InputSpec:
-  """What a network of this input shape wants to be shown.
+  """The input specification of a network of this input shape.
 
   Args:
     shape: height, width, channels.
@@ -236,7 +236,7 @@ def sha256(path: Path | str) -> str:
 
 
 def weights_sha256(params: Params) -> str:
-  """A digest of all weights, by which a run knows its network again."""
+  """A digest of all weights, by which a run recognises its network."""
   digest = hashlib.sha256()
   for path, leaf in jax.tree_util.tree_leaves_with_path(params):
     digest.update(jax.tree_util.keystr(path).encode())

@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from jdeepvis.networks.cells import (
-  Position,
-  Rectangle,
-  cells_read,
-  locate,
-  needed_cells,
-  whole,
-)
 from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
-from jdeepvis.networks.kinds import KINDS, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph
+from jdeepvis.networks.regions import (
+  Position,
+  Rectangle,
+  locate,
+  needed_regions,
+  region_read,
+  whole,
+)
 
 
 def crop(
@@ -32,8 +32,8 @@ def crop(
   map (`inner_product`, `global_average`) the unit sees the whole image, and
   the crop's input is as large as the network's.
 
-  A crop is a layer graph like any other. Positions whose windows are cut
-  alike, as all those are that no padding reaches, give equal `apply`s, which
+  A crop is a layer graph like any other. Positions whose windows are padded
+  alike, such as all those that no padding reaches, give equal `apply`s, which
   share one compiled program.
 
   >>> import jdeepvis
@@ -60,7 +60,7 @@ def crop(
   layer = find_layer(network, layer)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   unit = locate(layer, shapes[layer], position)
-  cells = needed_cells(network.layers, shapes, layer, unit)
+  cells = needed_regions(network.layers, shapes, layer, unit)
   layers = tuple(
     part
     for info in network.layers
@@ -80,7 +80,7 @@ def crop(
 
 
 def _crop_input(spec: InputSpec, field: Rectangle) -> InputSpec:
-  # Without `resize`: no picture is warped to a part of an image.
+  # Without `resize`, since no picture is warped to a part of an image.
   mean = spec.mean[field.slices] if np.ndim(spec.mean) == 3 else spec.mean
   return InputSpec((*field.size, spec.shape[2]), mean)
 
@@ -90,18 +90,18 @@ def _crop_layer(
   cells: Mapping[str, Rectangle],
   shapes: Mapping[str, Shape],
 ) -> Iterator[LayerInfo]:
-  """A layer as it reads and writes the cells that are kept of each blob."""
-  reach = KINDS[layer.kind].reach
+  """The layer, reading and writing the kept region of each blob."""
+  reach = LAYER_TYPES[layer.kind].reach
   made = functools.reduce(
     Rectangle.union, (cells[name] for name in layer.outputs if name in cells)
   )
   inputs, outputs, after = [], [], []
   for name in layer.inputs:
-    read = cells_read(layer, made, shapes[name])
+    read = region_read(layer, made, shapes[name])
     seen = read.clip(whole(shapes[name]))
     part = f"{name}/for/{layer.name}"
-    # Windows could take cells away themselves, by negative padding, but there
-    # XLA's 1x1 pools and convolutions go wrong.
+    # Windows could crop by negative padding themselves, but XLA's 1x1 pools and
+    # convolutions get that wrong.
     if seen != cells[name]:
       yield _trim(name, part, cells[name], seen)
     inputs.append(name if seen == cells[name] else part)
@@ -126,7 +126,7 @@ def _trim(
 def _with_padding(
   layer: LayerInfo, have: Rectangle, want: Rectangle
 ) -> LayerInfo:
-  """Pads what a layer has to what it wants; less than none takes away."""
+  """Pads a layer from the region it has to the one it wants, or crops it."""
   padding = (
     (have.top - want.top, want.bottom - have.bottom),
     (have.left - want.left, want.right - have.right),

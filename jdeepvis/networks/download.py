@@ -1,4 +1,4 @@
-"""Files from the net, whole or not at all."""
+"""Downloads with checksums, whole or not at all."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,7 @@ from jdeepvis.version import __version__
 
 _CHUNK = 1 << 18
 _PATIENCE = 30.0
-"""Seconds without a byte, after which the line counts as broken."""
+"""Seconds without a byte, after which the connection counts as broken."""
 
 
 def fetch(
@@ -24,15 +24,14 @@ def fetch(
 ) -> Path:
   """Downloads a file and checks it.
 
-  What a broken line has brought stays in the folder, as `<name>.part`, and the
-  rest is asked for: at once if something came, else by the next call. A server
-  that does not serve parts begins again. A file with another checksum is
-  removed: nothing could be made of it.
+  A partial download stays in the folder, as `<name>.part`, and is resumed: at
+  once if anything came, else by the next call. From a server that does not
+  serve parts it begins again. A file with another checksum is removed.
 
   Args:
     source: what to fetch. One process at a time (see `alone`).
     folder: where to put it.
-    report: told how many bytes are there, now and then.
+    report: called with the number of bytes that are there, now and then.
 
   Returns:
     The file, with the checksum that was published.
@@ -87,7 +86,7 @@ def alone(path: Path) -> Iterator[None]:
 def _receive(
   source: Published, part: Path, report: Callable[[int], None]
 ) -> None:
-  """Adds to the part what comes before the line breaks."""
+  """Adds to the part what comes before the connection breaks."""
   with _open(source, part.stat().st_size) as response:
     _check(source, response)
     mode = "ab" if response.status == http.HTTPStatus.PARTIAL_CONTENT else "wb"
@@ -147,7 +146,7 @@ def _page(source: Published) -> JdeepvisError:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-  """To any host, but never from an encrypted line to a plain one."""
+  """Follows redirects to any host, but never from https to http."""
 
   def redirect_request(self, req, fp, code, msg, headers, newurl):
     old, new = (url.partition(":")[0].lower() for url in (req.full_url, newurl))

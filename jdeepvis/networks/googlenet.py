@@ -32,7 +32,7 @@ class GoogLeNet(GraphModule):
   Its auxiliary classifiers serve training alone and are left out.
 
   Attributes:
-    classes: how many classes the classifier tells apart.
+    classes: how many classes the classifier has.
     width: factor on the number of features of every layer but the last.
   """
 
@@ -70,7 +70,7 @@ class GoogLeNet(GraphModule):
     )
 
   def _inception(self, name, source, alone, three, five, pooled) -> Layers:
-    """Four views of the same map side by side (figure 2b)."""
+    """Four branches from the same map, concatenated (figure 2b)."""
     alone, pooled = self._features(alone), self._features(pooled)
     (less3, three), (less5, five) = (
       map(self._features, pair) for pair in (three, five)

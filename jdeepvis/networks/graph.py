@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdeepvis.networks.kinds import KINDS, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
 from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.ops import by_group, transposed, windows
 from jdeepvis.types import Activations, Images, JdeepvisError, Params
@@ -24,10 +25,10 @@ _TRANSPOSED = ("convolution", "inner_product")
 _PRODUCTS = (*_TRANSPOSED, "deconvolution")
 
 _TILE, _WORTH_SHARING = 64, 2**22
-"""Columns that parts of a product are made of; cells of a kernel to share."""
+"""Columns in a part of a split product; entries of a kernel worth splitting."""
 
 _MAX_CELLS = 2**28
-"""Cells in a blob or a weight; VGG's largest weight has a third of it."""
+"""Most entries of a blob or a weight; VGG's largest weight has a third."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +48,8 @@ class GraphApply:
   ) -> Activations:
     """Every blob, or those up to the last of `until`.
 
-    Blobs that are `given` are taken as they are, so that one can ask what
-    depends on them.
+    Blobs that are `given` are not computed, so that others can be
+    differentiated by them.
     """
     given = given or {}
     blobs = {INPUT: jnp.asarray(images)}
@@ -64,7 +65,7 @@ class GraphApply:
       values = tuple(blobs[name] for name in steps[0].inputs)
       for step in steps:
         weights = params.get(step.weights_key, {})
-        values = KINDS[step.kind].apply(step, weights, values, relu)
+        values = LAYER_TYPES[step.kind].apply(step, weights, values, relu)
         values = values if isinstance(values, tuple) else (values,)
       blobs.update(zip(layer.outputs, values, strict=True))
       blobs.update({name: given[name] for name in given.keys() & layer.outputs})
@@ -76,8 +77,8 @@ def averaged_products(
 ) -> dict[str, LayerInfo]:
   """Global averages, by name, with the 1 x 1 convolution that each reads.
 
-  The mean of such a convolution is the convolution of the mean, which takes
-  one product instead of one for each cell: a quarter of the arithmetic of
+  The mean of such a convolution is the convolution of the mean, which takes one
+  product instead of one for each position: a quarter of the arithmetic of
   SqueezeNet's class scores.
   """
   writers = {layer.outputs[0]: layer for layer in layers}
@@ -109,9 +110,19 @@ def infer_shapes(layers: tuple[LayerInfo, ...], input: Shape) -> GraphShapes:
 
   Raises:
     JdeepvisError: a layer cannot read the blobs it is given, or a blob or a
-      weight would be beyond all measure; names the layer.
+      weight would be far too large; names the layer.
   """
-  blobs, weights = {INPUT: tuple(input)}, {}
+  # Another type under the same name is another graph.
+  types = tuple(LAYER_TYPES.get(layer.kind) for layer in layers)
+  blobs, weights = _infer_shapes(layers, tuple(input), types)
+  return GraphShapes(dict(blobs), {key: dict(w) for key, w in weights.items()})
+
+
+@functools.lru_cache(maxsize=64)
+def _infer_shapes(layers, input, types) -> GraphShapes:
+  """Cached: a walk takes half a second, and a picture needs several."""
+  del types
+  blobs, weights = {INPUT: input}, {}
   for layer in layers:
     shapes = [blobs[name] for name in layer.inputs]
     try:
@@ -187,13 +198,13 @@ def with_precision(network: Network, precision: str) -> Network:
   return network.replace(apply=GraphApply(layers), layers=layers)
 
 
-def laid_out(layers: tuple[LayerInfo, ...], params: Params) -> Params:
-  """Weights laid out for gradients on a CPU; what is computed is the same.
+def with_cpu_layout(layers: tuple[LayerInfo, ...], params: Params) -> Params:
+  """Weights in a layout with fast gradients on a CPU; values are unchanged.
 
-  Kernels of convolutions are parted by group, see `ops.by_group`, and beside
-  them and those of inner products stands a leaf `transpose`: within loops XLA
-  would see to neither beforehand, and large kernels are read twice as fast so.
-  Weights that layers of other kinds read too, or of other groups, stay alone.
+  Kernels of convolutions are split by group, see `ops.by_group`, and with them
+  and those of inner products a leaf `transpose` is stored: within loops XLA
+  does neither ahead of time, and large kernels are read twice as fast so.
+  Weights shared with layers of another type or other groups stay as they are.
   """
   readers = collections.defaultdict(set)
   for layer in layers:
@@ -217,16 +228,16 @@ def laid_out(layers: tuple[LayerInfo, ...], params: Params) -> Params:
 def with_shared_products(
   layers: tuple[LayerInfo, ...], params: Params, axis: str, parts: int
 ) -> tuple[LayerInfo, ...]:
-  """Layers whose large inner products are shared out over devices.
+  """Layers whose large inner products are column-parallel over devices.
 
-  Those whose parts XLA's CPU rounds as it rounds the whole, where there are
+  Only those whose parts round as the whole product does, with XLA on a CPU and
   two rows or more: parts of 64 columns or a multiple, forward and backward.
   Their option `across` says so, see `ops.inner_product`.
 
   Args:
     layers: a layer graph.
     params: its weights.
-    axis: over which the devices lie.
+    axis: the mesh axis of the devices.
     parts: how many devices.
   """
   whole = {
@@ -281,7 +292,7 @@ class _Weights(nn.Module):
 
 
 def _transposes(kernels):
-  # On the host: compiling a program of them takes longer than they do.
+  # On the host: compiling the transposes takes longer than computing them.
   return jax.tree.map(
     lambda kernel: np.ascontiguousarray(transposed(np.asarray(kernel))), kernels
   )
@@ -294,7 +305,7 @@ def _is_cellwise(layer: LayerInfo) -> bool:
 
 def _infer_layer(layer: LayerInfo, shapes: list[Shape]):
   """Shapes of a layer's weights and outputs, without the batch axis."""
-  kind = KINDS[layer.kind]
+  kind = LAYER_TYPES[layer.kind]
   if any(0 in shape for shape in shapes):
     raise ValueError("there is nothing in them")
   if kind.reach == "window":

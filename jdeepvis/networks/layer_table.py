@@ -1,22 +1,22 @@
 """A layer graph as plain lists, for files, and back with every entry checked.
 
-What comes back may be anyone's: only known kinds and sane numbers pass.
+Files may come from anyone: only known layer types and sane numbers pass.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from jdeepvis.networks.graph import INPUT
-from jdeepvis.networks.kinds import KINDS
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
 MAX_EXTENT = 4096
-"""Cells along a window, a step or a border; more is no network's."""
+"""The largest window, stride or padding; no network has more."""
 
 _MAX_LAYERS = 10_000
 _PAIRS = {"kernel": 1, "stride": 1, "pad": 0, "dilation": 1}
-_BUILT_IN = frozenset(KINDS)
+_BUILT_IN = frozenset(LAYER_TYPES)
 _INPUTS = {
   "bias": (1, 2),
   "concat": (1, None),
@@ -40,7 +40,7 @@ def from_plain(rows: Any, file: str) -> tuple[LayerInfo, ...]:
     file: its name, for messages.
 
   Raises:
-    JdeepvisError: the rows are no layers, or a layer is of an unknown kind,
+    JdeepvisError: the rows are no layers, or a layer is of an unknown type,
       has impossible numbers, or reads a blob that none before it writes.
   """
   if not isinstance(rows, list) or not 0 < len(rows) <= _MAX_LAYERS:
@@ -67,15 +67,15 @@ def from_plain(rows: Any, file: str) -> tuple[LayerInfo, ...]:
 
 
 def check_layer(layer: LayerInfo) -> None:
-  """Holds a layer's numbers against what is possible.
+  """Checks that a layer's numbers are possible.
 
   Raises:
     ValueError: says what is wrong with it.
   """
-  if layer.kind not in KINDS:
+  if layer.kind not in LAYER_TYPES:
     raise ValueError(
-      f"its kind {layer.kind!r} is unknown; register it as KINDS[kind] = "
-      "Kind(apply, weights)"
+      f"its kind {layer.kind!r} is unknown; register it as LAYER_TYPES[kind] = "
+      "LayerType(apply, weights)"
     )
   for name, least in _PAIRS.items():
     pair = getattr(layer, name)
@@ -91,7 +91,7 @@ def check_layer(layer: LayerInfo) -> None:
     raise ValueError("its padding must be smaller than its window")
   features, groups = layer.option("features", 1), layer.option("groups", 1)
   if features < 1 or groups < 1 or features % groups:
-    raise ValueError(f"{features} outputs are not to be had in {groups} groups")
+    raise ValueError(f"{features} outputs cannot be in {groups} groups")
   if layer.kind in _BUILT_IN:
     _check_ends(layer)
 

@@ -1,4 +1,4 @@
-"""Layers that are linear in the image, whose best image is known."""
+"""Layers that are linear in the image, whose optimum has a closed form."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def is_linear(network: Network, layer: str) -> bool:
   """Whether a layer's values, before their ReLU, are linear in the image.
 
   Args:
-    network: any network; without a layer graph nobody knows, and it is False.
+    network: any network; without a layer graph the answer is False.
     layer: a blob of it.
   """
   if not network.layers:
@@ -33,11 +33,11 @@ def is_linear(network: Network, layer: str) -> bool:
 def linear_filters(
   network: Network, layer: str, units: Sequence[int]
 ) -> Float[np.ndarray, "units h w c"]:
-  """The filters of units that are linear in the image, as the first ones are.
+  """The filters of units that are linear in the image, as first layers' are.
 
   Before its ReLU such a unit is `k . x + b` for the centred image x that it
-  sees. Of all x of one norm, `|x| k / |k|` excites it most; of all in the box
-  of 0..255, the one with each value at the side that k's sign says.
+  sees. Of all x of one norm, `|x| k / |k|` maximises it; of all in the box of
+  0..255, the one with each value at the end that k's sign selects.
 
   Args:
     network: a network with a layer graph.

@@ -1,4 +1,4 @@
-"""What people type, a layer's or a unit's name, to what the network has."""
+"""Finds the layers and units that people name."""
 
 import difflib
 import importlib

@@ -17,7 +17,7 @@ _STATIC = {"static": True}
 
 
 class _Replaceable:
-  """A frozen dataclass that can be had with other values."""
+  """A frozen dataclass with a method `replace`."""
 
   def replace(self, **changes: Any):
     """The same with some of its attributes changed."""
@@ -27,7 +27,7 @@ class _Replaceable:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class InputSpec(_Replaceable):
-  """What a network wants to be shown; a pytree whose leaf is the mean.
+  """The images that a network takes; a pytree whose leaf is the mean.
 
   >>> import numpy as np, jdeepvis
   >>> spec = jdeepvis.InputSpec((28, 28, 1), np.float32([33]))
@@ -53,7 +53,7 @@ class InputSpec(_Replaceable):
   def of_size(self, size: tuple[int, int]) -> "InputSpec":
     """The same for images of another height and width, not cropped.
 
-    A mean that is an image counts by its mean colour.
+    A mean that is an image is replaced by its mean colour.
     """
     colour = self.mean.mean(axis=tuple(range(self.mean.ndim - 1)))
     return InputSpec((*size, self.shape[-1]), colour.astype(np.float32))
@@ -64,13 +64,13 @@ class LayerInfo(NamedTuple):
 
   Attributes:
     name: the layer's name, under which its weights are kept.
-    kind: which operation, a key of `kinds.KINDS`.
+    kind: which operation, a key of `layer_types.LAYER_TYPES`.
     inputs: names of the blobs it reads.
     outputs: names of the blobs it writes.
-    kernel: window height and width, blob cells.
+    kernel: window height and width.
     stride: window step, vertical and horizontal.
-    pad: cells added on each side: zeros, or -inf for max pooling.
-    dilation: distance between the cells of a window.
+    pad: rows and columns added on each side: zeros, or -inf for max pooling.
+    dilation: distance between the taps of a window.
     options: the operation's other settings, sorted by name, hashable.
     weights: the key of its weights, where it shares another layer's.
   """
@@ -143,13 +143,13 @@ class Network(_Replaceable):
   ) -> Activations:
     """The activations of `images`, a dict from blob name to array.
 
-    A rectified layer stands there twice: `conv1` after its ReLU and
-    `conv1/pre` before it.
+    A rectified layer is there twice: `conv1` after its ReLU and `conv1/pre`
+    before it.
 
     Args:
       images: centred, `[n, h, w, c]`.
       until: the blob, or several, after which nothing more is computed.
-      relu: the rectifier, which is how other backward rules get in.
+      relu: the rectifier, which other backward rules replace.
       **more: for layer graphs, see `GraphApply`.
     """
     return self.apply(self.params, images, until=until, relu=relu, **more)
@@ -182,9 +182,9 @@ class Network(_Replaceable):
 
 @dataclasses.dataclass(frozen=True)
 class _Static:
-  """What of a network is no leaf; names tell no two programs apart."""
+  """The static part of a network; networks of any name share a program."""
 
-  # Nobody wants to read these in an error about two that differ.
+  # Left out of JAX's messages about two pytrees that differ.
   apply: Callable[..., Activations] = dataclasses.field(repr=False)
   layers: tuple[LayerInfo, ...] = dataclasses.field(repr=False)
   labels: tuple[str, ...] = dataclasses.field(repr=False)
@@ -212,7 +212,7 @@ jax.tree_util.register_pytree_with_keys(Network, _flatten, _unflatten)
 
 @functools.lru_cache(maxsize=32)
 def _shapes(apply, structure, leaves, shape):
-  """Cached: a trace of a network takes long for what is asked so often."""
+  """Cached: shapes are needed often, and tracing a network is slow."""
   params = jax.tree.unflatten(structure, leaves)
   image = jax.ShapeDtypeStruct((1, *shape), np.float32)
   blobs = computed_in_order(apply, params, image)

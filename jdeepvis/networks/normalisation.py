@@ -35,11 +35,11 @@ def lrn_within_channel(
 ) -> Map:
   """`x / (1 + alpha * mean of x**2 over a size x size window) ** beta`.
 
-  Cells beyond the border count as zeros of the mean. Caffe has no `k` here.
+  Positions beyond the border count as zeros. Caffe has no `k` here.
   """
   cells = np.full((1, 1, 1), size * size, np.float32)
   mean = average_pool(x * x, (size, size), (1, 1), padding, cells)
-  # In a crop the windows reach over cells that no output stands for.
+  # In a crop the windows reach over positions that have no output.
   half = (size - 1) // 2
   own = [(0, 0, 0), *((a - half, b - half, 0) for a, b in padding), (0, 0, 0)]
   centres = lax.pad(x, jnp.zeros((), x.dtype), own)

@@ -24,7 +24,7 @@ Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
 _FEW = 2
-"""Images whose windows are spread out at once, where they are."""
+"""Images in a block, where XLA writes their windows out (im2col)."""
 
 
 class Windows(NamedTuple):
@@ -67,12 +67,14 @@ def windows(
   return Windows(count, pad, max(after, 0))
 
 
-def apart(function: Callable, *arrays: AnyArray | float, **static: Any) -> Any:
-  """`function(*arrays, **static)`, which a CPU's XLA compiles on its own.
+def no_fusion(
+  function: Callable, *arrays: AnyArray | float, **static: Any
+) -> Any:
+  """`function(*arrays, **static)`, which XLA on a CPU does not fuse.
 
-  Fused into its readers it would be worked out anew for each of them: for a
-  pooling's derivative ten times the whole of it. Nor do they have a say in how
-  it is rounded then.
+  Fused into its readers it would be recomputed for each of them: for a
+  pooling's derivative ten times over. Unfused, its rounding does not depend on
+  them either.
 
   Args:
     function: jitted, the names of `static` among its static ones.
@@ -95,7 +97,7 @@ def transposed(kernel: AnyArray) -> AnyArray:
     kernel: of a convolution, HWIO, or of an inner product, `[i, o]`.
 
   Returns:
-    Inputs and outputs exchanged; a convolution's is turned round as well.
+    Inputs and outputs exchanged; a convolution's is flipped as well.
   """
   if kernel.ndim == 2:
     return kernel.T
@@ -105,10 +107,10 @@ def transposed(kernel: AnyArray) -> AnyArray:
 def by_group(
   kernel: Float[AnyArray, "kh kw i o"], groups: int
 ) -> tuple[AnyArray, ...]:
-  """A convolution's kernel as it is multiplied with, a part for each group.
+  """A convolution's kernel split into a part for each group.
 
   XLA's grouped convolution is slow on CPU: one convolution a group is about
-  2.5 times faster there, while groups are few. Many stay together.
+  2.5 times faster there, while groups are few. Many groups are not split.
   """
   return tuple(jnp.split(kernel, groups, 3)) if 1 < groups <= 8 else (kernel,)
 
@@ -195,7 +197,7 @@ def _convolve_jvp(*args):
 def _conv(x, kernel, order, stride, padding, dilation, groups, precision):
   alone = kernel.shape[:2] == stride == (1, 1) and groups == 1
   if alone and not any(map(any, padding)):
-    # Each cell by itself: a matrix product, which is faster.
+    # Each position by itself: a matrix product, which is faster.
     inputs = order.index("I")
     return lax.dot_general(
       x, kernel[0, 0], (((3,), (inputs - 2,)), ((), ())), precision=precision
@@ -213,11 +215,11 @@ def _conv(x, kernel, order, stride, padding, dilation, groups, precision):
 
 
 def _are_spread(kernel):
-  """Whether XLA writes a map's windows out before it multiplies, on a CPU.
+  """Whether XLA on a CPU writes a map's windows out (im2col) and multiplies.
 
   It does for CaffeNet's 11 x 11 of three colours, not for a 7 x 7. A batch of
   eight takes more memory than malloc keeps from call to call, and half of the
-  layer's time went into getting that anew.
+  layer's time went into allocating it again.
   """
   return kernel.shape[2] <= 4 and math.prod(kernel.shape[:3]) > 256
 
@@ -235,9 +237,9 @@ def _in_blocks(kernel, stride, _padding, dilation, groups, _precision):
 def _conv_of_blocks(x, kernel, stride, padding, dilation, groups, precision):
   """`_conv` of an HWOI kernel, as one of stride 1 over blocks of pixels.
 
-  A block of `stride` pixels becomes one cell, its pixels channels. Where these
-  are few, as colours are, the transpose is faster so: on CPU that of
-  CaffeNet's first layer twice.
+  Space to depth: a block of `stride` pixels becomes one position, its pixels
+  channels. For few channels, as colours are, the transpose is faster so: twice
+  as fast for CaffeNet's first layer on a CPU.
   """
   axes = list(zip(x.shape[1:3], kernel.shape, stride, padding, strict=False))
   reach = [-(-window // step) for _, window, step, _ in axes]
@@ -329,19 +331,19 @@ def inner_product(
     bias: one for each output.
     transpose: `transposed(kernel)`, where that has been made beforehand; to
       derivatives it is a constant.
-    across: an axis of devices that each hold an equal part of the columns of
-      the kernel and of its transpose, which must be there. All meet at each
-      other's columns with their rows, so that weights are read once instead of
-      once a device. Differentiable in reverse; to derivatives weights are
-      constants.
+    across: a mesh axis over whose devices the columns of the kernel and of its
+      transpose, which must be there, are split evenly. Column-parallel matmul:
+      all-gather of the rows, multiply, all-to-all, so that weights are read
+      once instead of once a device. Reverse-mode differentiable; to derivatives
+      weights are constants.
     precision: as `jax.lax.Precision` names it.
 
   Raises:
-    ValueError: products are shared out, but there is no transpose.
+    ValueError: `across` is given, but no transpose.
   """
   x = x.reshape(x.shape[0], -1)
   if across is not None and transpose is None:
-    raise ValueError(f"Products shared out across {across} need a transpose.")
+    raise ValueError(f"Products split across {across} need a transpose.")
   if across is None:
     out = _product(x, kernel, transpose, precision)
   else:

@@ -14,9 +14,9 @@ def computed_in_order(
   """The shapes of what a function returns, in order of computation.
 
   The place of an array is that of the equation of the function's jaxpr which
-  writes it; functions that are called, such as jitted ones, count as if they
-  stood there. Arguments and constants come first. Of names of one array the
-  deeper comes first, `block/conv` before `block`, and `output` last.
+  writes it; functions that are called, such as jitted ones, count as inlined.
+  Arguments and constants come first. Of several names of one array the deeper
+  comes first, `block/conv` before `block`, and `output` last.
 
   Args:
     function: returns a dict from name to array.

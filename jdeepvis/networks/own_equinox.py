@@ -50,7 +50,7 @@ class EquinoxFunction:
 
 
 class _Recorded(eqx.Module):
-  """Stands in for a part of a module and tells what it returned."""
+  """Wraps a part of a module and records what it returned."""
 
   module: Any
   name: str = eqx.field(static=True)
@@ -66,7 +66,7 @@ class _Recorded(eqx.Module):
 
 
 def _recorded(module: Any, path: str, keep: Callable[[str, Any], None]) -> Any:
-  """The module with every part of it that can be called made to tell."""
+  """The module with every callable part wrapped to record what it returns."""
 
   def is_part(value):
     return isinstance(value, eqx.Module) and value is not module

@@ -1,4 +1,4 @@
-"""Between a picture as in a file and an image as a network sees it."""
+"""Between pictures as in files and images as networks take them."""
 
 import math
 
@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
-from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.types import JdeepvisError, Pixels
 
 _MODES = ("caffe", "square")
@@ -104,7 +104,7 @@ def in_picture(
 def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
   """A centred image as it is written to a file: uint8, mean added back.
 
-  What is no number turns black.
+  NaN turns black.
 
   >>> import numpy as np, jdeepvis
   >>> spec = jdeepvis.load_network("squeezenet1.1").input

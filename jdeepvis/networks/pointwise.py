@@ -1,4 +1,4 @@
-"""The layers that work cell by cell, as `Kind.apply` functions."""
+"""Pointwise layers, as `LayerType.apply` functions."""
 
 import functools
 import math
@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jdeepvis.networks import axes
+from jdeepvis.networks import caffe_axes
 
 # ruff: noqa: D103  (each is the one-line formula of the layer it is named for)
 
@@ -18,7 +18,7 @@ def identity(layer, weights, inputs, relu):
 def rectify(layer, weights, inputs, relu):
   (x,) = inputs
   slope = layer.option("slope", 0.0)
-  # A rule of the caller's, deconvnet's for instance, stands for all of it.
+  # A backward rule, deconvnet's for instance, replaces the slope as well.
   if slope and relu is jax.nn.relu:
     return jnp.where(x > 0, x, slope * x)
   return relu(x)
@@ -84,7 +84,7 @@ def batch_norm_weights(layer, shapes):
 def scale(layer, weights, inputs, relu):
   if len(inputs) == 2:
     x, factor = _aligned(inputs, layer.option("axis", 1))
-    return axes.from_caffe(x * factor) + weights.get("bias", 0)
+    return caffe_axes.from_caffe(x * factor) + weights.get("bias", 0)
   return inputs[0] * weights["scale"] + weights.get("bias", 0)
 
 
@@ -98,7 +98,7 @@ def scale_weights(layer, shapes):
 def bias(layer, weights, inputs, relu):
   if len(inputs) == 2:
     x, term = _aligned(inputs, layer.option("axis", 1))
-    return axes.from_caffe(x + term)
+    return caffe_axes.from_caffe(x + term)
   return inputs[0] + weights["bias"]
 
 
@@ -142,7 +142,7 @@ def _log_base(base: float) -> float:
 
 def _aligned(inputs, axis: int):
   """Both in Caffe's order; the second with the axes it lacks added behind."""
-  x, other = map(axes.to_caffe, inputs)
+  x, other = map(caffe_axes.to_caffe, inputs)
   before = axis + x.ndim if axis < 0 else axis
   after = x.ndim - before - other.ndim
   return x, other.reshape((1,) * before + other.shape + (1,) * after)
@@ -153,15 +153,15 @@ def _spanned(layer, shapes):
 
   Axes in front that it is not spanned over are left out, those behind are 1.
   """
-  shape = axes.caffe_shape(shapes[0])
-  span = axes.spanned_axes(
+  shape = caffe_axes.caffe_shape(shapes[0])
+  span = caffe_axes.spanned_axes(
     layer.option("axis", 1), layer.option("axes", 1), len(shape) + 1
   )
   spanned = [
     size if span.start <= place < span.stop else 1
     for place, size in enumerate(shape)
   ]
-  own = list(axes.own_shape(spanned))
+  own = list(caffe_axes.own_shape(spanned))
   while len(own) > 1 and own[0] == 1:
     del own[0]
   return tuple(own)

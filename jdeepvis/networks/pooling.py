@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from jdeepvis.networks.ops import Map, Padding, Pair, apart
+from jdeepvis.networks.ops import Map, Padding, Pair, no_fusion
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
@@ -30,8 +30,8 @@ def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
 @max_pool.defjvp
 def _max_pool_jvp(kernel, stride, padding, primals, tangents):
   (x,), (dx,) = primals, tangents
-  y, place = apart(_max_and_place, x, windows=(kernel, stride, padding))
-  dy = apart(_values_at, place, dx, windows=(kernel, stride, padding))
+  y, place = no_fusion(_max_and_place, x, windows=(kernel, stride, padding))
+  dy = no_fusion(_values_at, place, dx, windows=(kernel, stride, padding))
   return y, dy
 
 
@@ -48,7 +48,7 @@ def _max_and_place(x, windows):
 
 @functools.partial(jax.jit, static_argnames="windows")
 def _values_at(place, x, windows):
-  """The cell of each window that stands at its place; linear in x."""
+  """The cell of each window at its `place`; linear in x."""
   cells = enumerate(_window_planes(x, *windows))
   return sum(jnp.where(place == number, cell, 0) for number, cell in cells)
 
@@ -127,10 +127,10 @@ def _window_cells(x, kernel, stride, padding):
 
 
 def _window_planes(x, kernel, stride, padding):
-  """The same cells, with zeros as padding, by a way that transposes well.
+  """The same cells, with zeros as padding, in a form with a fast transpose.
 
-  The map is first dealt out into `stride` planes an axis, of which the cells
-  are plain slices: a strided slice's transpose would scatter.
+  The map is first split into `stride` planes an axis, of which the cells are
+  plain slices: a strided slice's transpose would scatter.
   """
   count = [
     (size + sum(edges) - window) // step + 1

@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdeepvis.networks.cells import (
-  Position,
-  Rectangle,
-  locate,
-  needed_cells,
-)
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import (
+  Position,
+  Rectangle,
+  locate,
+  needed_regions,
+)
 from jdeepvis.types import JdeepvisError
 
 
@@ -42,9 +42,9 @@ def receptive_field(
 ) -> Rectangle:
   """The pixels that one unit sees.
 
-  The layer graph is walked back from the unit; at every blob on the way the
-  cells that are needed are the smallest rectangle around what its readers
-  need, clipped to the map, as in the original toolbox's `find_maxes`. A layer
+  The layer graph is walked back from the unit; the region needed of every blob
+  on the way is the smallest rectangle around what its readers need, clipped to
+  the map, as in the original toolbox's `find_maxes`. A layer
   that reads a whole map, such as an inner product, sees the whole image. A
   unit in a rim of padding that sees nothing is given the nearest pixel.
 
@@ -71,7 +71,7 @@ def receptive_field(
   layer = find_layer(network, layer)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   unit = locate(layer, shapes[layer], position)
-  return needed_cells(network.layers, shapes, layer, unit)[INPUT]
+  return needed_regions(network.layers, shapes, layer, unit)[INPUT]
 
 
 def field_geometry(network: Network, layer: str) -> FieldGeometry:
@@ -89,7 +89,7 @@ def field_geometry(network: Network, layer: str) -> FieldGeometry:
   layer = find_layer(network, layer)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   first, second = (
-    needed_cells(
+    needed_regions(
       network.layers, shapes, layer, Rectangle(i, i, i + 1, i + 1), clip=False
     )[INPUT]
     for i in (0, 1)
@@ -103,16 +103,15 @@ def numerical_receptive_field(
 ) -> Rectangle:
   """The pixels that one unit sees, found by running the network.
 
-  A pixel that is not a number makes everything that depends on it not a
-  number, whatever the weights are: also where a ReLU is off or another cell
-  wins the pooling, where the derivative is zero and says nothing. So
-  each edge of the field is found by painting ever smaller parts of the image,
-  in `4 log2(size)` runs.
+  A pixel that is NaN makes everything that depends on it NaN, whatever the
+  weights are: also where a ReLU is off or another position wins the pooling, so
+  that the derivative is zero. Each edge of the field is found by bisection, by
+  painting parts of the image with NaN, in `4 log2(size)` runs.
 
-  It cannot see through what takes NaN away: `jnp.where(x > 0, x, 0)` in place
-  of `jax.nn.relu` or `jnp.maximum`, `nan_to_num`, integers, comparisons. A
-  unit that stays a number whatever is painted is reported; one that does so
-  along some of its paths has a field that is too small.
+  It fails where NaN is removed: `jnp.where(x > 0, x, 0)` in place of
+  `jax.nn.relu` or `jnp.maximum`, `nan_to_num`, integers, comparisons. A unit
+  that never becomes NaN is an error; one whose paths remove it in part gets a
+  field that is too small.
 
   Args:
     network: any network; its weights must be free of NaN.
@@ -152,7 +151,7 @@ def numerical_receptive_field(
 
 
 def require_graph(network: Network) -> None:
-  """Refuses a network that does not tell its layers.
+  """Refuses a network without a layer graph.
 
   Raises:
     JdeepvisError: there is no layer graph.

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from jdeepvis.networks.cells import needed_cells, whole
 from jdeepvis.networks.graph import GraphApply, infer_shapes
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import needed_regions, whole
 from jdeepvis.types import JdeepvisError
 
 
@@ -31,7 +31,7 @@ def with_image_size(
   needed = set()
   for layer in layers:
     blob = find_layer(network, layer)
-    needed |= needed_cells(
+    needed |= needed_regions(
       network.layers, shapes, blob, whole(shapes[blob])
     ).keys()
   kept = tuple(x for x in network.layers if needed & set(x.outputs))

@@ -13,7 +13,7 @@ AXIS = "images"
 """The one axis of a mesh, over which a batch is split."""
 
 WHOLE, SPLIT = PartitionSpec(), PartitionSpec(AXIS)
-"""What every device gets entire; what is split along its leading axis."""
+"""Replicated on every device; split along the leading axis."""
 
 
 def mesh_for(batch: int) -> Mesh:
@@ -30,17 +30,17 @@ def mesh_for(batch: int) -> Mesh:
   )
 
 
-def everywhere(tree: Any) -> Any:
+def replicate(tree: Any) -> Any:
   """A pytree of numbers on all local devices; CPUs share one copy of it."""
   devices = jax.local_devices()
   if devices[0].platform == "cpu":
-    # What JAX has allocated, other CPUs take as it lies.
+    # Other CPU devices share a buffer that JAX has allocated.
     tree = jax.tree.map(np.asarray, jax.device_put(tree, devices[0]))
   return jax.device_put(tree, NamedSharding(mesh_for(len(devices)), WHOLE))
 
 
-def dealt_out(matrix: AnyArray) -> jax.Array:
-  """A matrix of which every local device holds an equal share of columns."""
+def shard_columns(matrix: AnyArray) -> jax.Array:
+  """A matrix whose columns are split evenly over the local devices."""
   spec = PartitionSpec(None, AXIS)
   mesh = mesh_for(len(jax.local_devices()))
   return jax.device_put(np.asarray(matrix), NamedSharding(mesh, spec))
@@ -52,9 +52,9 @@ def sharded(function: Callable, mesh: Mesh, *specs: Any) -> Callable:
   Args:
     function: of positional arguments.
     mesh: see `mesh_for`.
-    *specs: of its first arguments, for each or for each of its leaves how it
-      lies; `WHOLE` is given to every device entire. All other arguments are
-      `SPLIT`, as is what it returns.
+    *specs: partitioning of its first arguments, of each or of each of its
+      leaves; `WHOLE` is replicated. All other arguments are `SPLIT`, as is what
+      it returns.
   """
 
   def call(*args):

@@ -15,13 +15,13 @@ class SqueezeNet(GraphModule):
   """SqueezeNet as its authors released it for Caffe.
 
   The class scores are `scores`, the spatial mean of conv10 *before* its ReLU:
-  Caffe's own `pool10` averages after it, where a class that loses everywhere
-  has no gradient at all.
+  Caffe's own `pool10` averages after it, where a class that is negative at
+  every position has no gradient.
 
   Attributes:
     version: `1.0` or `1.1`, which needs less than half the arithmetic for the
       same accuracy.
-    classes: how many classes conv10 tells apart.
+    classes: how many classes conv10 has.
     width: factor on the number of features of every layer but the last.
   """
 
@@ -30,7 +30,7 @@ class SqueezeNet(GraphModule):
   width: float = 1.0
 
   def layers(self) -> Layers:
-    """The released deploy.prototxt, a line for a line."""
+    """The released deploy.prototxt, line by line."""
     if self.version not in ("1.0", "1.1"):
       raise JdeepvisError(
         f"There is no SqueezeNet {self.version!r}; there are 1.0 and 1.1."

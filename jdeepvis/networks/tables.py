@@ -1,4 +1,4 @@
-"""Words for writing a network down as the papers' tables do."""
+"""Functions for writing networks as the papers' tables do."""
 
 from jdeepvis.networks.network import LayerInfo
 

@@ -55,7 +55,7 @@ class RefusedError(Exception):
 
 
 class Storage(NamedTuple):
-  """The values that tensors look at.
+  """The values that tensors are views of.
 
   Attributes:
     key: its name in the file.
@@ -70,13 +70,13 @@ class Storage(NamedTuple):
 
 @dataclasses.dataclass
 class Tensor:
-  """A look at a storage, within its bounds.
+  """A view of a storage, within its bounds.
 
   Attributes:
     storage: where the values are; None before the pickle says so.
     offset: the first value's place.
     shape: extents.
-    strides: how many values apart two neighbours along each axis are.
+    strides: distance of two neighbours along each axis, values.
   """
 
   storage: Storage | None = None
@@ -86,7 +86,7 @@ class Tensor:
 
 
 class Unpickled(NamedTuple):
-  """An object, and the storages that its tensors look at, by key."""
+  """An object, and the storages of its tensors, by key."""
 
   value: Any
   storages: Mapping[str, Storage]

@@ -38,17 +38,17 @@ class VGG16(VGG16Convolutions):
   """VGG16: thirteen 3 x 3 convolutions and three fully connected layers.
 
   The authors' release for Caffe and torchvision's own training share this
-  table: at 224 pixels each pooling halves without a rest. torchvision's
+  table: at 224 pixels each pooling halves without remainder. torchvision's
   division of pixels by their deviation is part of conv1_1's weights here.
 
   Attributes:
-    classes: how many classes fc8 tells apart.
+    classes: how many classes fc8 has.
   """
 
   classes: int = 1000
 
   def layers(self) -> Layers:
-    """The released deploy.prototxt, a line for a line."""
+    """The released deploy.prototxt, line by line."""
     return (
       *super().layers(),
       *max_pool("pool5", "conv5_3", kernel=2),

@@ -210,8 +210,7 @@ def check_network(
   labels, classes = len(network.labels), blobs[network.output][-1]
   if labels not in (0, classes):
     raise JdeepvisError(
-      f"{file}: {name} tells {classes} classes apart, but there are {labels} "
-      "labels."
+      f"{file}: {name} has {classes} classes, but there are {labels} labels."
     )
   return network
 

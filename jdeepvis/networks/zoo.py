@@ -27,7 +27,7 @@ BUNDLED: Mapping[str, str] = MappingProxyType(
     "squeezenet1.1": "squeezenet_v1.1/squeezenet_v1.1.safetensors",
   }
 )
-"""The networks in the box, each with its file in `third_party()`."""
+"""The bundled networks, each with its file in `third_party()`."""
 
 
 def load_network(
@@ -187,7 +187,7 @@ def _kept(name: str) -> Path:
 
 
 def _where(name: str) -> str:
-  """How to come by the weights of a network that is not here."""
+  """How to get the weights of a network that is not here."""
   published = ARCHITECTURES[name].published
   if published is None:
     return (

@@ -1,16 +1,16 @@
 """Backward views of a unit: gradient, deconvnet, guided backpropagation.
 
-One function, `backward`; what a ReLU does to the signal that comes back is an
-argument, handed to the network as its rectifier. With x what the ReLU was
-given, and d the signal from above:
+One function, `backward`; what a ReLU does to the backward signal is an
+argument, passed to the network as its rectifier. With x the ReLU's input, and d
+the signal from above:
 
     gradient   d where x > 0
     deconv     d where d > 0                (Zeiler and Fergus 2014, §2.1)
     guided     d where x > 0 and d > 0      (Springenberg et al. 2015, §3.4)
 
-All else is the plain derivative: a max pooling sends everything to the cell
-that won, the first of those alike. Since a deconvnet has no forward mask, a
-window of zeros sends its signal to its first cell, as in the original.
+All else is the plain derivative: a max pooling sends everything to the
+maximum's position, the first of equals. Since a deconvnet has no forward mask,
+a window of zeros sends its signal to its first position, as in the original.
 """
 
 import functools
@@ -39,7 +39,7 @@ def backward(
   *,
   rule: str = "gradient",
 ) -> Float[Array, "n h w c"]:
-  """What a layer's signal becomes on its way back to the images.
+  """A layer's signal propagated back to the images by a backward rule.
 
   The layer's own ReLU is left out, as in the original: the signal starts at
   `conv1/pre` where there is one, so that a unit at 0 has a view too.
@@ -125,13 +125,13 @@ def saliency(
 def point_seed(
   values: Maps, units: Units, positions: Positions | None = None
 ) -> Float[Array, "n *cells f"]:
-  """1 at one cell of one unit of each image, 0 elsewhere.
+  """1 at one position of one unit for each image, 0 elsewhere.
 
   Args:
     values: anything of the layer's shape, `[n, h, w, c]` or `[n, c]`.
     units: the channel for each image.
-    positions: row and column for each image, cells; None is the centre, and
-      vectors have none.
+    positions: row and column in the map for each image; None is the centre,
+      and vectors have none.
   """
   n, *size, _ = values.shape
   if positions is None:
@@ -155,13 +155,13 @@ def map_seed(values: Maps, units: Units) -> Float[Array, "n *cells f"]:
 
 
 def pass_normalisation(network: Network) -> Network:
-  """The network whose LRN hands signals back as they come.
+  """The network whose LRN passes signals back unchanged.
 
   Forward nothing changes. This is the original's `deconv_ignore`; without it
-  LRN hands back its derivative under every rule.
+  LRN applies its derivative under every rule.
 
   Args:
-    network: one with a layer graph; another comes back as it is.
+    network: one with a layer graph; another is returned as it is.
   """
   if not network.layers:
     return network
@@ -180,7 +180,7 @@ def origin(network: Network, layer: str) -> str:
 
 @functools.partial(jax.jit, static_argnames=("blob", "rule"))
 def pull_back(network, images, seed, *, blob, rule):
-  """`backward` from a blob that is there, by a rule that is there.
+  """`backward`, for a blob and a rule that are known to exist.
 
   Returns:
     The signal, and the blob's values that were computed on the way.

@@ -1,4 +1,4 @@
-"""A folder or a list of image files, read ahead of whoever looks at them."""
+"""A folder or a list of image files, read in batches in the background."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ class ImageList(NamedTuple):
 
   @property
   def sha256(self) -> str:
-    """A digest of the names, by which a run knows its list again."""
+    """A digest of the names, by which a run recognises its list."""
     names = "\n".join(self.names)
     return hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()
 
@@ -103,7 +103,7 @@ def list_images(path: Path | str) -> ImageList:
 
 
 def spell(name: str) -> str:
-  """A file's name as text, of one line and in UTF-8, whatever it is made of."""
+  """A file's name as one line of valid UTF-8, whatever bytes it has."""
   name = name.encode(errors="backslashreplace").decode()
   return _BREAKS.sub(lambda found: ascii(found[0])[1:-1], name)
 
@@ -123,7 +123,7 @@ def read_image(
   """
   path = images.root / images.names[number]
   zeros = np.zeros(spec.shape, np.float32)
-  # Unlike Path's, os's questions never raise. A pipe would keep us waiting.
+  # Unlike Path's, os.path's never raise. Opening a pipe would block.
   if not os.path.isfile(path):
     return zeros, _UNREADABLE if os.path.exists(path) else _MISSING
   try:
@@ -133,7 +133,7 @@ def read_image(
   except JdeepvisError as error:
     bomb = isinstance(error.__cause__, PILImage.DecompressionBombError)
     fault = _HUGE if bomb else _UNREADABLE
-  except Exception:  # a broken file makes its decoder raise anything
+  except Exception:  # a damaged file can raise anything
     fault = _UNREADABLE
   return zeros, fault if os.path.exists(path) else _MISSING
 
@@ -146,10 +146,10 @@ def read_batches(
   batch: int,
   workers: int,
 ) -> Iterator[Batch]:
-  """Reads images in order, some batches ahead of where they are needed.
+  """Reads images in order, some batches ahead.
 
   By grain, in threads: Pillow decodes and resizes outside Python's lock, so
-  that processes would add their start and a copy of each image, no speed.
+  that processes would cost their start and a copy of each image for no speed.
 
   Args:
     images: the list.

@@ -1,16 +1,16 @@
-"""Where a thing is, by a network that was only ever told what it is.
+"""Weakly supervised localisation: a class's box from its saliency map.
 
 Simonyan, Vedaldi and Zisserman 2013 ("Deep Inside Convolutional Networks",
 arXiv:1312.6034, §3.2) take the pixels above the 95 % quantile of a class's
-saliency map as samples of the thing's colours, those below the 30 % quantile as
-samples of the background's, tell the two apart by GraphCut (Boykov and Jolly
+saliency map as samples of the object's colours, those below the 30 % quantile
+as samples of the background's, separate the two by GraphCut (Boykov and Jolly
 2001), and draw a box around the largest connected part.
 
 They do not say how many Gaussians a colour model has nor how neighbours are
 weighted: both are GrabCut's here (Rother, Kolmogorov and Blake 2004), its five
 components and its contrast term, without its iterations. The samples stay on
-their side of the cut, as Boykov and Jolly's do. A map of one view, not the mean
-of ten, is grainy, so it is blurred first.
+their side of the cut, as Boykov and Jolly's do. The map of one crop, where
+theirs is the mean of ten, is grainy, so it is blurred first.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from scipy import ndimage
 from scipy.cluster import vq
 from scipy.sparse import coo_array, csgraph
 
-from jdeepvis.networks.cells import Rectangle
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.types import AnyArray, JdeepvisError, Pixels
 
 Mask = Bool[np.ndarray, "h w"]
@@ -39,8 +39,8 @@ class Found(NamedTuple):
   """What `localise` found.
 
   Attributes:
-    box: around the thing, pixels.
-    mask: which pixels are the thing's.
+    box: around the object, pixels.
+    mask: which pixels are the object's.
   """
 
   box: Rectangle
@@ -48,14 +48,14 @@ class Found(NamedTuple):
 
 
 def localise(pixels: Pixels, saliency: Float[AnyArray, "h w"]) -> Found:
-  """The thing that a saliency map is about.
+  """The object that a saliency map shows.
 
   Args:
     pixels: what the network was shown, uint8 `[h, w, c]`.
     saliency: of the class in it, at least 0; see `backprop.saliency`.
 
   Raises:
-    JdeepvisError: the map is the same everywhere or of another size.
+    JdeepvisError: the map is constant or of another size.
   """
   saliency = np.asarray(saliency, np.float64)
   if saliency.shape != pixels.shape[:2]:
@@ -67,7 +67,7 @@ def localise(pixels: Pixels, saliency: Float[AnyArray, "h w"]) -> Found:
   low, high = np.quantile(smooth, (_BACKGROUND, _THING))
   if not low < high:
     raise JdeepvisError(
-      "The saliency map is the same nearly everywhere, so it shows no thing; "
+      "The saliency map is nearly constant, so it shows no object; "
       "ask for a class that the network sees."
     )
   colours = pixels.astype(np.float64)
@@ -82,16 +82,16 @@ def localise(pixels: Pixels, saliency: Float[AnyArray, "h w"]) -> Found:
 def cut(
   colours: Float[np.ndarray, "h w c"], evidence: Float[np.ndarray, "h w"]
 ) -> Mask:
-  """Thing or background for each pixel, by the smallest cut of a graph.
+  """Object or background for each pixel, by a minimum cut.
 
-  Minimises the sum of `-evidence` over the thing, plus for each pair of
-  neighbours told apart, eight to a pixel, `50 exp(-d^2 / 2 mean(d^2)) / r`, d
+  Minimises the sum of `-evidence` over the object, plus for each pair of
+  neighbours that is cut, eight to a pixel, `50 exp(-d^2 / 2 mean(d^2)) / r`, d
   the distance of their colours and r that of their places.
 
   Args:
     colours: grey levels.
-    evidence: log of how much likelier each pixel is the thing's, nats; where it
-      is infinite the pixel stays on its side.
+    evidence: log-likelihood ratio of object to background, nats; where it is
+      infinite the pixel stays on its side.
   """
   height, width = evidence.shape
   pixel = np.arange(height * width).reshape(height, width)
@@ -121,7 +121,7 @@ def cut(
 
 
 def largest_part(mask: Mask) -> Mask:
-  """The largest part of a mask that hangs together, by sides; or none."""
+  """The largest connected part of a mask, by sides; empty if there is none."""
   parts, count = ndimage.label(mask)
   if not count:
     return mask

@@ -1,4 +1,4 @@
-"""Which parts of an image a unit depends on: cover them and ask again.
+"""Occlusion sensitivity: which parts of an image a unit depends on.
 
 Zeiler and Fergus 2014 ("Visualizing and Understanding Convolutional Networks",
 arXiv:1311.2901, §4.2 and figure 7) slide a grey square over a photograph and
@@ -14,9 +14,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jdeepvis.networks.cells import locate
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import locate
 from jdeepvis.types import Image, Index, JdeepvisError
 
 
@@ -31,7 +31,7 @@ def occlude(
   stride: int = 12,
   batch: int = 16,
 ) -> Float[Array, "rows columns"]:
-  """What a unit says of an image with each place of it covered in turn.
+  """A unit's value for an image with each place of it covered in turn.
 
   The square has the mean colour and is clipped at the borders; its middle is
   at row `i * stride + stride // 2` of the image for row i of the map, and so
@@ -52,8 +52,8 @@ def occlude(
     layer: a blob of it; `output` stands for the class scores, and a softmax's
       blob gives probabilities, as in the paper. Static.
     unit: the channel.
-    position: row and column in the map, cells; None sums the unit over its
-      whole map, as the paper does.
+    position: row and column in the map; None sums the unit over its whole map,
+      as the paper does.
     size: side of the square, pixels; at least 1.
     stride: from one place to the next, pixels; at least 1. Static.
     batch: covered images shown to the network at once. Static.
@@ -99,7 +99,7 @@ def value(
   *,
   position: tuple[int, int] | None = None,
 ) -> Float[Array, ""]:
-  """What the unit says of the whole image; arguments are those of `occlude`."""
+  """The unit's value for the whole image; arguments are those of `occlude`."""
   blob = _check(network, layer, unit, position)
   return _value(network, blob, image, unit, position)
 

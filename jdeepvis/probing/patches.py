@@ -1,10 +1,10 @@
 """The part of an image that a unit sees, and what a backward rule makes of it.
 
 A patch is the unit's receptive field, on a canvas as large as the layer's
-fields are within the image. A field that the image's edge cuts off is pushed
-to the side that it lacks: where it begins at row 0 it ends at the canvas's
-last row, so that a unit's patches can be compared. After the original's
-`crop_max_patches.py`.
+fields are within the image. A field that is cut off by the image's edge is
+aligned with the opposite side of the canvas: where it begins at row 0 it ends
+at the canvas's last row, so that a unit's patches can be compared. After the
+original's `crop_max_patches.py`.
 """
 
 import functools
@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from jdeepvis.networks.cells import Rectangle, locate, needed_cells, whole
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.receptive_field import field_geometry
+from jdeepvis.networks.regions import Rectangle, locate, needed_regions, whole
 from jdeepvis.probing.backprop import origin, point_seed, pull_back
 from jdeepvis.types import Images
 
@@ -36,7 +36,7 @@ class Patch(NamedTuple):
 
 
 def find_patches(network: Network, layer: str) -> Callable[[int], Patch]:
-  """From a cell of a layer's map, in row-major order, to its patch.
+  """From a position of a layer's map, in row-major order, to its patch.
 
   Without a layer graph the whole image is each unit's patch.
 
@@ -55,7 +55,7 @@ def find_patches(network: Network, layer: str) -> Callable[[int], Patch]:
   def find(cell: int) -> Patch:
     position = to_position(shapes[layer], cell)
     unit = locate(layer, shapes[layer], position)
-    field = needed_cells(network.layers, shapes, layer, unit)[INPUT]
+    field = needed_regions(network.layers, shapes, layer, unit)[INPUT]
     return Patch(field, canvas)
 
   return find
@@ -90,7 +90,7 @@ def cut(
 
 
 class View(NamedTuple):
-  """What some images look like from one cell of one unit each.
+  """Backward signals of some images, each from one position of one unit.
 
   Attributes:
     signal: the backward signal, of the images' size.
@@ -121,7 +121,7 @@ class Viewer:
     units: Int[np.ndarray, " n"],
     cells: Int[np.ndarray, " n"],
   ) -> View:
-    """What each image looks like from one cell of one unit, seeded with 1.
+    """The signal of each image from one position of one unit, seeded with 1.
 
     Args:
       rule: a key of `backprop.RULES`.

@@ -1,9 +1,9 @@
 """Shows a network a list of images, on all devices of all processes.
 
 The list is cut into rounds; of each, every process takes its part and every
-device its own, always of the same shape. So neither the workers nor the
-devices nor the processes have a say in what comes out, and a run that was
-stopped may go on with others.
+device its own, always of the same shape. So the result does not depend on the
+number of workers, devices or processes, and a stopped run may be resumed with
+others.
 """
 
 import functools
@@ -20,8 +20,8 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import (
   SPLIT,
   WHOLE,
-  everywhere,
   mesh_for,
+  replicate,
   sharded,
 )
 from jdeepvis.probing import top_patches
@@ -44,7 +44,7 @@ class Found(NamedTuple):
 
 
 class Progress(NamedTuple):
-  """News after a round.
+  """The progress after a round.
 
   Attributes:
     seen: how many images of the list, from its start.
@@ -92,7 +92,7 @@ def scan(
   surveys = [first] + [fresh] * (len(devices) - 1)
   stacked = jax.tree.map(lambda *parts: np.stack(parts), *surveys)
   survey = jax.device_put(stacked, NamedSharding(mesh, SPLIT))
-  placed, layers = everywhere(network), tuple(layers)
+  placed, layers = replicate(network), tuple(layers)
 
   seen = resume.seen if resume else 0
   faults = np.zeros(len(images.names), np.uint8)
@@ -102,7 +102,7 @@ def scan(
     images, numbers.ravel(), network.input, batch=mine, workers=workers
   )
   for own, batch in zip(numbers, batches, strict=True):
-    jax.block_until_ready(survey)  # one round at work, one at the door
+    jax.block_until_ready(survey)  # one batch in flight
     survey = _look(placed, layers, mesh, survey, batch.pixels, batch.numbers)
     real = own >= 0
     faults[own[real]] = batch.faults[real]

@@ -2,11 +2,11 @@
 
 A running top-k over a stream of batches, all units of all layers at once.
 
-Of each image a unit is asked for one number, the largest in its map; it stands
-at the first such cell in row-major order. Images are ranked by that number,
-the earlier one first where two are alike. So the ranking does not depend on
-how a stream is cut into batches, or dealt out to devices and put together
-again. After the original's `find_max_acts.py`.
+Each image counts once for a unit: by the largest value in its map, at the first
+such position in row-major order. Images are ranked by that value, the earlier
+one first of equals. So the ranking does not depend on how a stream is cut into
+batches, or split over devices and merged. After the original's
+`find_max_acts.py`.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Extremes(NamedTuple):
   Attributes:
     score: the value, -inf where there is no image yet.
     image: the image's number, -1 where there is none.
-    cell: where in the unit's map, in row-major order.
+    cell: the position in the unit's map, in row-major order.
   """
 
   score: Float[AnyArray, "u k"]
@@ -44,14 +44,14 @@ class Extremes(NamedTuple):
 
 
 class Peaks(NamedTuple):
-  """For each of n images and u units the largest value and its first cell."""
+  """For n images and u units the largest value and its first position."""
 
   score: Float[AnyArray, "n u"]
   cell: Int[AnyArray, "n u"]
 
 
 class Survey(NamedTuple):
-  """What a stream of images has said so far of u units.
+  """The extremes and histograms of u units over a stream of images so far.
 
   Attributes:
     top: where each unit's value is largest.
@@ -67,7 +67,7 @@ class Survey(NamedTuple):
 
 
 def probed_layers(network: Network) -> tuple[str, ...]:
-  """Every blob but the images, in order; of rectified ones the side after."""
+  """Every blob but the images, in order; rectified ones after their ReLU."""
   return tuple(
     name
     for name in network.order
@@ -104,12 +104,12 @@ def look(
   pixels: Images,
   images: Numbers,
 ) -> Survey:
-  """Shows the network one batch and notes what its units say.
+  """Runs one batch through the network and updates the survey.
 
   Args:
     network: any network.
     layers: whose units, in the order in which the survey has them. Static.
-    survey: what is known so far.
+    survey: of the images so far.
     pixels: centred images.
     images: their numbers, growing, and larger than all seen before; -1 marks
       padding, which is left out.
@@ -125,7 +125,7 @@ def look(
 
 
 def peaks(blobs: Activations, layers: Sequence[str], sign: int = 1) -> Peaks:
-  """Each unit's largest value in each image, and the first cell that has it.
+  """Each unit's largest value in each image, and the first position of it.
 
   Args:
     blobs: activations, `[n, h, w, f]` or `[n, f]`.
@@ -141,7 +141,7 @@ def update(
 ) -> Survey:
   """Adds one batch, see `look`; `lows` may lack where none are kept.
 
-  Values that are no numbers count for nothing.
+  NaN is ignored.
   """
   bottom = survey.bottom
   if lows is not None:
@@ -221,7 +221,7 @@ def _peak(values) -> Peaks:
 
 
 def _first(which: Bool[AnyArray, "n cells f"]) -> Int[AnyArray, "n f"]:
-  """The first cell that is true; the last where none is."""
+  """The first position that is true; the last where none is."""
   last = which.shape[1] - 1
   cells = jnp.arange(last + 1, dtype=jnp.int32)[:, None]
   return jnp.where(which, cells, last).min(axis=1)

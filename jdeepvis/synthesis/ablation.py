@@ -1,8 +1,8 @@
 """Studies of the priors: which recipes to compare.
 
-Within a study every entry is present in every recipe, where it is off at the
-strength that does nothing, so that one program serves all that agree in `steps`
-and in how often entries are used.
+Within a study all recipes have the same entries: one that a recipe does without
+is there at the strength of the identity. So recipes with equal `steps` and
+`every` share one compiled program.
 """
 
 import itertools
@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jdeepvis.synthesis import transforms
-from jdeepvis.synthesis.recipes import RENAMED, STEP, Entry, Recipe
+from jdeepvis.synthesis.recipes import STEP, Entry, Recipe, current_name
 from jdeepvis.types import JdeepvisError
 
-# The rise wanted when no rise is too large: what is left of policy `progress`
-# is its largest rate, so constant rates run in the same program.
+# With so large a target policy `progress` always takes its largest rate, so
+# that constant rates run in the same program.
 _ANY_RISE = 1e30
 
 _PERCENTILES = (0, 10, 20, 30, 50, 80, 90)
@@ -51,7 +51,7 @@ class Combination(NamedTuple):
   Attributes:
     name: what it is called in files and records.
     recipe: how to make the pictures.
-    strengths: what the study says of it, by name.
+    strengths: the strengths that the study varies, by name.
     seed: of its one picture of each unit; None leaves it to the study.
   """
 
@@ -64,10 +64,10 @@ class Combination(NamedTuple):
 def parse_factors(
   texts: Iterable[str], base: Recipe
 ) -> dict[str, tuple[float, ...]]:
-  """What `decay:0,1e-4,1e-2` and its like say: values by strength.
+  """Parses `decay:0,1e-4,1e-2` and the like: values by strength.
 
   Args:
-    texts: one a strength, as `Recipe.replace` names them.
+    texts: one for each strength, as `Recipe.replace` names them.
     base: the recipe that is to be varied.
 
   Raises:
@@ -76,7 +76,7 @@ def parse_factors(
   factors: dict[str, tuple[float, ...]] = {}
   for text in texts:
     name, _, values = text.partition(":")
-    name = RENAMED.get(name, name)
+    name = current_name(name)
     if name in factors:
       raise JdeepvisError(f"{name!r} is varied twice; list all values at once.")
     factors[name] = _parse_values(text, name, values)
@@ -90,7 +90,7 @@ def grid(
   """Every combination of the factors' values, the last factor fastest.
 
   Args:
-    base: the recipe that says all else.
+    base: the recipe with all other settings.
     factors: values by strength, as `Recipe.replace` names them.
   """
   combinations = []
@@ -208,7 +208,7 @@ def _progress(rate: float, max_rate: float) -> Recipe:
 
 
 def _draw(number: int, seed: int, steps: int | None) -> Combination:
-  # A generator for each: what one draws moves none of the others.
+  # A generator for each, so that one's draws do not shift the others'.
   generator = np.random.default_rng((seed, number))
 
   def choose(values, weights):

@@ -1,4 +1,4 @@
-"""Changes too small to see that change what a network says.
+"""Adversarial examples: changes too small to see that change the class.
 
 Szegedy et al. 2013 ("Intriguing properties of neural networks",
 arXiv:1312.6199, §4.1) look for the smallest change that leads to a class, by
@@ -24,8 +24,8 @@ from jdeepvis.synthesis.score import bind
 from jdeepvis.types import AnyArray, Flag, Image, Index, Scalar
 
 _KEY = 0  # no score here is random
-# Strengths of the norm, per squared grey level of mean change: from the first,
-# nearly free, to the last, where nothing moves, in equal ratios.
+# Bounds of the norm's weight c, per squared grey level of mean change: at the
+# lower a change is nearly free, at the upper nothing moves.
 _WEAKEST, _STRONGEST = 1e-4, 1e2
 _ROUND, _MARGIN = 10, 1e-3
 
@@ -82,12 +82,11 @@ def smallest_change(
   steps: int = 20,
   trials: int = 8,
 ) -> tuple[Float[Array, "h w c"], Flag]:
-  """The nearest image found that the network takes for `unit`.
+  """The nearest image found that the network classifies as `unit`.
 
-  Minimises `c mean(r^2) - log p(unit | x + r)` within the box, for the largest
-  c whose image, rounded to whole grey levels, the network itself still takes
-  for `unit` (as `classify.probabilities` tells): c is halved in on by its
-  logarithm.
+  Minimises `c mean(r^2) - log p(unit | x + r)` within the box. Bisection in
+  log c finds the largest c whose image, rounded to whole grey levels, the
+  network still classifies as `unit` (see `classify.probabilities`).
 
   >>> import numpy as np, jdeepvis
   >>> def colours(params, images):
@@ -127,9 +126,9 @@ def minimise_in_box(
 ) -> Float[Array, "..."]:
   """L-BFGS on w, where `x = lower + (upper - lower) sigmoid(w)`.
 
-  Far out w has no gradient left, so that a value thrown against the wrong side
-  of the box would stay there: every ten steps begin afresh from a thousandth
-  within it. x never reaches a side, only comes as near as one likes.
+  The sigmoid saturates, so that a value pushed against the wrong side of the
+  box would stay there: every ten steps L-BFGS restarts from x clipped to a
+  thousandth of the span within the box.
 
   Args:
     function: from x to a scalar, differentiable.

@@ -8,30 +8,30 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from jdeepvis.types import Climbed, PRNGKey, Scalar
+from jdeepvis.types import ImageParams, PRNGKey, Scalar
 
 
 class Snapshot(NamedTuple):
   """An image with the score it reached and the step it was seen at."""
 
-  image: Climbed
+  image: ImageParams
   score: Scalar
   step: Int[Array, ""]
 
 
 class State(NamedTuple):
-  """What one step hands to the next.
+  """The state carried from step to step.
 
   Attributes:
     key: the picture's own; a step uses `fold_in(key, step)`.
-    image: what the next step will look at.
+    image: the image that the next step evaluates.
     opt_state: the transformation's state.
-    last: what the last step looked at.
-    best: what scored highest so far, the earliest of equals.
+    last: the image that the last step evaluated.
+    best: the one with the highest score so far, the earliest of equals.
   """
 
   key: PRNGKey
-  image: Climbed
+  image: ImageParams
   opt_state: optax.OptState
   last: Snapshot
   best: Snapshot
@@ -41,15 +41,15 @@ def ascend(
   key: PRNGKey,
   score: Callable,
   optimizer: optax.GradientTransformation,
-  image: Climbed,
+  image: ImageParams,
   *,
   steps: int,
 ) -> tuple[State, dict[str, Array]]:
   """Gradient ascent on `score` from `image` (Yosinski et al. 2015, §3).
 
-  Each step looks at the image, notes its score, and takes
-  `image <- apply_updates(image, optimizer(-gradient))`. Pure: it may stand
-  within `jit`, under `vmap` over any argument, and be differentiated.
+  Each step evaluates the score and its gradient and takes
+  `image <- apply_updates(image, optimizer(-gradient))`. Pure: it works within
+  `jit`, under `vmap` over any argument, and can be differentiated.
 
   >>> import jax, optax, jdeepvis
   >>> towards = lambda key, image: -((image - 1) ** 2).sum()
@@ -66,19 +66,19 @@ def ascend(
     optimizer: any optax transformation. It is given `value=` and `grad=` of
       -score and `step=`, which a recipe's links use; see `optimizer`.
     image: the initial image, or parameters that decode to one.
-    steps: how often to look; static.
+    steps: how many; static.
 
   Returns:
-    The state, with the `last` image looked at and the `best`, and for each
-    step `score`, `gradient_norm`, `image_norm` and what else the score
-    records, arrays `[steps]`.
+    The state, with the `last` image evaluated and the `best`, and the history:
+    for each step `score`, `gradient_norm`, `image_norm` and what else the
+    score records, arrays `[steps]`.
   """
   state = init(optimizer, image, key)
   return advance(score, optimizer, state, jnp.arange(steps))
 
 
 def init(
-  optimizer: optax.GradientTransformation, image: Climbed, key: PRNGKey
+  optimizer: optax.GradientTransformation, image: ImageParams, key: PRNGKey
 ) -> State:
   """The state before the first step."""
   nothing = Snapshot(image, jnp.float32(-jnp.inf), jnp.int32(-1))
@@ -91,7 +91,7 @@ def advance(
   state: State,
   steps: Int[Array, " t"],
 ) -> tuple[State, dict[str, Array]]:
-  """Takes the steps numbered `steps`; in pieces or at once is the same.
+  """Takes the steps numbered `steps`; splitting them over calls is the same.
 
   Returns:
     The state after them and the history of them.

@@ -66,13 +66,13 @@ def unit_objective(
   *,
   direction: Scalar = 1.0,
 ) -> Objective:
-  """What the recipe asks of a unit: its value; of a class, to win as well.
+  """The recipe's objective for a unit: its value; for a class plus its log p.
 
   Args:
     recipe: any recipe.
     layer: a blob's name; the class scores must be called `output`.
     unit: the channel.
-    position: row and column, cells; None is the centre.
+    position: row and column in the map; None is the centre.
     direction: 1 looks for what excites the unit, -1 for what inhibits it.
   """
   asked = neuron(layer, unit, position, direction=direction)
@@ -83,7 +83,7 @@ def unit_objective(
 
 
 def encode(recipe: Recipe, image, spec: InputSpec):
-  """A centred image `[h, w, c]` as what the recipe moves.
+  """A centred image `[h, w, c]` as the recipe's parameters.
 
   >>> import numpy as np, jdeepvis
   >>> spec = jdeepvis.InputSpec((8, 8, 3), np.full(3, 128, np.float32))
@@ -95,7 +95,7 @@ def encode(recipe: Recipe, image, spec: InputSpec):
 
 
 def decode(recipe: Recipe, parameters, spec: InputSpec):
-  """The centred image `[h, w, c]` of what the recipe moves.
+  """The centred image `[h, w, c]` of the recipe's parameters.
 
   >>> import numpy as np, jdeepvis
   >>> spec = jdeepvis.InputSpec((8, 8, 3), np.full(3, 128, np.float32))
@@ -107,7 +107,7 @@ def decode(recipe: Recipe, parameters, spec: InputSpec):
 
 
 def augmented(recipe: Recipe, score: Callable, spec: InputSpec) -> Callable:
-  """A score of what the recipe moves: decoded, and augmented.
+  """A score of the recipe's parameters: decoded, then augmented.
 
   >>> import jax, numpy as np, jdeepvis
   >>> from jax.tree_util import Partial
@@ -163,7 +163,7 @@ def _link(entry: Entry, steps: int) -> tuple[Callable, tuple[str, ...]]:
     strength = entry.strength
     if entry.end is not None:
       done = step / max(steps - 1, 1)
-      # Off is off: a strength of 0 has no ratio to its end.
+      # A strength of 0 has no ratio to its end; it stays 0.
       ratio = (entry.end / jnp.maximum(strength, 1e-6)) ** done
       strength = strength * ratio
     return entry.function(image, strength, **extra, **entry.options)

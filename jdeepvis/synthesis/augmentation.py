@@ -1,10 +1,10 @@
-"""Random augmentation: the network sees the image moved, scaled and turned.
+"""Random augmentation: jitter, scale and rotation of the image.
 
-What only raises the score from one exact viewpoint is no feature of the unit;
-the expectation over shifts, sizes and rotations is what a person can recognise
-(Olah, Mordvintsev and Schubert 2017, "Feature visualization", transformation
-robustness). An augmentation is a function `(key, image, strength) -> image`;
-`jitter`, `scale` and `rotate` in a row are one resampling.
+Transformation robustness (Olah, Mordvintsev and Schubert 2017, "Feature
+visualization"): maximising the expected score over shifts, scales and rotations
+removes what raises it from one exact viewpoint alone. An augmentation is a
+function `(key, image, strength) -> image`; `jitter`, `scale` and `rotate` in a
+row are one resampling.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from jdeepvis.networks.ops import apart
+from jdeepvis.networks.ops import no_fusion
 from jdeepvis.types import AnyArray, Image, PRNGKey, Scalar
 
 
@@ -74,7 +74,7 @@ def rotate(key: PRNGKey, image: Image, strength: Scalar) -> Image:
 GEOMETRIC: Mapping[Callable, str] = MappingProxyType(
   {jitter: "shift", scale: "scale", rotate: "rotation"}
 )
-"""Augmentations that are one resampling, by their words in `random_affine`."""
+"""Augmentations that fuse into one resampling: keywords of `random_affine`."""
 
 
 def random_affine(
@@ -85,7 +85,7 @@ def random_affine(
   scale: Scalar = 1.0,
   rotation: Scalar = 0.0,
 ) -> Image:
-  """The image moved, magnified and turned at random, in one resampling.
+  """The image shifted, magnified and rotated at random, in one resampling.
 
   Args:
     key: of the draw.
@@ -94,8 +94,8 @@ def random_affine(
     scale: as `scale`'s strength.
     rotation: as `rotate`'s strength.
   """
-  # Apart, so that no other program rounds a draw in another way.
-  moved, magnified, turned = apart(_draw, key, shift, scale, rotation)
+  # Not fused, so that every program rounds a draw in the same way.
+  moved, magnified, turned = no_fusion(_draw, key, shift, scale, rotation)
   sides = jnp.array(image.shape[:2], jnp.float32)
   return affine(image, shift=moved * sides, scale=magnified, rotation=turned)
 
@@ -109,8 +109,8 @@ def affine(
 ) -> Image:
   """The image magnified and rotated about its centre, then moved; bilinear.
 
-  What lies outside is the mean colour, zero. Differentiable in the image, in
-  reverse; the move counts as a constant.
+  Outside the image is zero, the mean colour. Reverse-mode differentiable in the
+  image; shift, scale and rotation count as constants.
 
   Args:
     image: centred, `[h, w, c]`.
@@ -127,7 +127,7 @@ def _resample(image, move):
   rows, columns = _sources((height, width), *move)
   top, left = jnp.floor(rows), jnp.floor(columns)
   down, right = (rows - top)[..., None], (columns - left)[..., None]
-  # A border of two zeros takes up all that lies outside.
+  # A border of two zeros stands for everything outside.
   padded = jnp.pad(image, ((2, 2), (2, 2), (0, 0))).reshape(-1, channels)
   top = jnp.clip(top, -2, height).astype(jnp.int32) + 2
   left = jnp.clip(left, -2, width).astype(jnp.int32) + 2
@@ -148,10 +148,10 @@ def _resample_forward(image, move):
 
 @jax.custom_batching.sequential_vmap
 def _transpose(move, seen):
-  """Each pixel gathers from the pixels it went to.
+  """Each pixel gathers from the pixels that it contributed to.
 
-  Autodiff would scatter instead, one pixel after another on a CPU. Images go
-  one after another too: each has its own number of pixels to gather.
+  Autodiff would scatter instead, which is sequential on a CPU. Images are
+  processed one by one, since each has its own number of pixels to gather.
   """
   height, width, channels = seen.shape
   shift, scale, rotation = move
@@ -162,13 +162,13 @@ def _transpose(move, seen):
   )
   angle = jnp.deg2rad(rotation)
   cosine, sine = jnp.cos(angle), jnp.sin(angle)
-  # Within one pixel's reach of a source lies a turned square of the view.
+  # Outputs within one pixel of a source form a rotated square.
   reach = jnp.abs(scale) * (jnp.abs(cosine) + jnp.abs(sine))
   across = jnp.floor(2 * reach).astype(jnp.int32) + 1
   to = middle + shift
   first = jnp.ceil(scale * (cosine * rows - sine * columns) + to[0] - reach)
   left = jnp.ceil(scale * (sine * rows + cosine * columns) + to[1] - reach)
-  # How far from the source its first pixel lies; the rest follow by steps.
+  # Distance of its first pixel from the source; the rest follow in steps.
   cosine, sine = cosine / scale, sine / scale
   down, right = first - to[0], left - to[1]
   below = cosine * down + sine * right - rows
@@ -201,7 +201,7 @@ _resample.defvjp(_resample_forward, _resample_backward)
 
 @jax.jit
 def _draw(key, shift, scale, rotation):
-  """How an image is moved, magnified and turned."""
+  """How an image is shifted, magnified and rotated."""
   shift_key, scale_key, turn_key, _ = jax.random.split(key, 4)
   moved = shift * jax.random.normal(shift_key, (2,))
   exponent = jax.random.uniform(scale_key, minval=-1.0, maxval=1.0)
@@ -210,7 +210,7 @@ def _draw(key, shift, scale, rotation):
 
 
 def _sources(size, shift, scale, rotation):
-  """Where in the image each pixel of the view comes from."""
+  """Where in the image each output pixel is sampled."""
   centre = (jnp.array(size) - 1) / 2
   rows, columns = (
     grid - middle - moved

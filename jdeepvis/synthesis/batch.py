@@ -1,8 +1,8 @@
 """Many ascents as one compiled program, sharded over the local devices.
 
-What a picture is depends on its own objective, recipe, key and initial image,
-and on the batch shape of one device, never on its neighbours, its place among
-them or the number of devices: those change no bit of it.
+A picture depends on its own objective, recipe, key and initial image and on the
+batch shape of one device. The other pictures, its place among them and the
+number of devices change no bit of it.
 """
 
 import functools
@@ -19,16 +19,16 @@ from jaxtyping import Array
 from jdeepvis.networks.classify import as_probabilities, probability_blob
 from jdeepvis.networks.graph import (
   GraphApply,
-  laid_out,
+  with_cpu_layout,
   with_shared_products,
 )
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.sharding import (
   AXIS,
   WHOLE,
-  dealt_out,
-  everywhere,
   mesh_for,
+  replicate,
+  shard_columns,
   sharded,
 )
 from jdeepvis.synthesis import ascend as loop
@@ -43,19 +43,19 @@ _CHUNK = 16
 """Most steps between two reports; few enough for a lively progress bar."""
 
 _CHUNK_SMALL, _SMALL = 64, 128 * 128
-"""The same for images of so few pixels, whose steps a report would outlast."""
+"""The same for small images, whose steps take less time than a report."""
 
 
 class Ascent(NamedTuple):
   """What one picture is made of.
 
   Attributes:
-    objective: what is asked.
+    objective: what is maximised.
     recipe: how.
-    key: all its randomness.
+    key: of all its randomness.
     image: the initial image, centred `[h, w, c]`, which is clipped to the box;
       None draws noise.
-    watched: what is reported of the picture beside its score.
+    watched: another objective, whose value is reported beside the score.
   """
 
   objective: Objective
@@ -66,7 +66,7 @@ class Ascent(NamedTuple):
 
 
 class Noise(NamedTuple):
-  """What noise is drawn for, so that a unit's is a part of the image's.
+  """Noise drawn for the whole image, of which a crop takes its part.
 
   Attributes:
     spec: of the whole image.
@@ -80,7 +80,7 @@ class Noise(NamedTuple):
 
 
 class Progress(NamedTuple):
-  """Where a batch stands; enough to go on from.
+  """The progress of a batch; enough to resume it.
 
   Attributes:
     step: steps taken.
@@ -94,15 +94,15 @@ class Progress(NamedTuple):
 
 
 class Finished(NamedTuple):
-  """A batch's pictures, as they are written.
+  """The pictures of a finished batch.
 
   Attributes:
     images: float32 `[n, h, w, c]`, centred.
     pixels: the same as in a file, uint8, 0..255.
     score: the objective's value of the pixels, without augmentation, `[n]`.
-    watched: the value of what was watched, `[n]`, or None.
+    watched: the value of the watched objective, `[n]`, or None.
     largest: whether they make the unit the largest of its layer, `[n]`; None
-      where the objective does not know.
+      where the objective does not define that.
     probability: of each class, `[n, k]`; None unless it was asked for.
   """
 
@@ -123,10 +123,10 @@ def ascend_batch(
   resume: Mapping[str, np.ndarray] | None = None,
   placed: Network | None = None,
 ) -> Iterator[Progress]:
-  """Gradient ascent side by side, reporting as it goes.
+  """Gradient ascent on a batch of pictures, yielding its progress.
 
-  One program serves all batches whose objectives and recipes differ in their
-  leaves alone.
+  Batches whose objectives and recipes differ in their leaves alone share one
+  compiled program.
 
   Args:
     network: any network.
@@ -134,17 +134,16 @@ def ascend_batch(
     batch: how many the program holds, a multiple of the number of devices.
     noise: for ascents without an initial image; the network's own input by
       default.
-    resume: where an interrupted run of the same ascents stood, as `pack` gave
-      it.
-    placed: what `place` made of the network for such a batch, where several
-      follow each other.
+    resume: the progress of an interrupted run of the same ascents, from
+      `pack`.
+    placed: the network from `place`, to reuse it over several batches.
 
   Yields:
     The progress after every few steps; the last has all of them. Only the
     first `len(ascents)` rows count.
 
   Raises:
-    ValueError: the ascents are none or more than `batch`, or `batch` is no
+    ValueError: there are no ascents or more than `batch`, or `batch` is not a
       multiple of the number of devices.
     JdeepvisError: an objective asks for what the network does not have.
   """
@@ -166,7 +165,7 @@ def ascend_batch(
     yield progress
   chunk = _chunk(total, network.input.shape)
   while progress.step < total:
-    # A checkpoint of another chunk need not end where ours do.
+    # A checkpoint with other chunks need not end at one of ours.
     numbers = np.arange(progress.step, min(progress.step + chunk, total))
     states, history = _advance(
       mesh, specs, placed, stacked, progress.states, numbers
@@ -188,16 +187,16 @@ def finish(
   *,
   probability: bool = False,
 ) -> Finished:
-  """What came of a batch, judged as it is written: in whole grey levels.
+  """A batch's pictures, evaluated as they are written: in whole grey levels.
 
   Args:
-    placed: the network that was asked, as `place` laid it out.
+    placed: the network of the ascents, from `place`.
     ascents: those of the batch.
-    progress: the last that `ascend_batch` gave.
+    progress: the last that `ascend_batch` yielded.
     probability: whether the classes' probabilities are wanted.
 
   Returns:
-    Arrays with a row for each place of the batch, padding and all.
+    Arrays with a row for each place of the batch, padding included.
   """
   stacked = stack(ascents, len(progress.history["score"]))
   kept = jax.tree.map(
@@ -210,10 +209,10 @@ def finish(
 
 
 def stack(ascents: Sequence[Ascent], batch: int) -> Ascent:
-  """Ascents as one, their leaves with a batch axis; padded with the last.
+  """Stacks ascents along a new batch axis, padded with the last.
 
   Raises:
-    ValueError: they are none, or more than the batch holds.
+    ValueError: there are none, or more than the batch holds.
   """
   if not 0 < len(ascents) <= batch:
     raise ValueError(f"A batch of {batch} cannot hold {len(ascents)} pictures.")
@@ -222,23 +221,23 @@ def stack(ascents: Sequence[Ascent], batch: int) -> Ascent:
 
 
 def place(network: Network, batch: int) -> Network:
-  """The network with its weights on the local devices, for such a batch.
+  """The network with its weights on the local devices, for this batch size.
 
-  CPUs read kernels by group and transposed, see `graph.laid_out`, and share
-  the large ones out, see `graph.with_shared_products`, unless a device has but
-  one picture.
+  On CPUs kernels are stored by group and transposed, see
+  `graph.with_cpu_layout`, and large ones are split over the devices, see
+  `graph.with_shared_products`, unless each device has only one picture.
   """
   devices, layers = jax.local_devices(), network.layers
   ours = isinstance(network.apply, GraphApply)
   if devices[0].platform != "cpu" or not ours:
-    return network.replace(params=everywhere(network.params))
-  params = everywhere(laid_out(layers, network.params))
+    return network.replace(params=replicate(network.params))
+  params = replicate(with_cpu_layout(layers, network.params))
   if batch >= 2 * len(devices) > 2:
     layers = with_shared_products(layers, params, AXIS, len(devices))
   shared = {info.weights_key for info in layers if info.option("across")}
   for key in shared:
     params[key] = {
-      name: dealt_out(leaf) if leaf.ndim == 2 else leaf
+      name: shard_columns(leaf) if leaf.ndim == 2 else leaf
       for name, leaf in params[key].items()
     }
   apply = GraphApply(layers) if shared else network.apply
@@ -314,7 +313,7 @@ def _finish(mesh, specs, probability, network: Network, ascents, kept):
       jax.vmap(functools.partial(evaluate, network))(objective, blobs)
       for objective in asked
     ]
-    chances = as_probabilities(network, blobs[blob]) if probability else None
+    by_class = as_probabilities(network, blobs[blob]) if probability else None
     (score, more), watched = values[0], values[1:]
     return Finished(
       images,
@@ -322,7 +321,7 @@ def _finish(mesh, specs, probability, network: Network, ascents, kept):
       score,
       watched[0][0] if watched else None,
       more.get("is_largest"),
-      chances,
+      by_class,
     )
 
   specs = jax.tree.unflatten(jax.tree.structure(network), specs)
@@ -337,7 +336,7 @@ def _stack(*leaves):
 
 
 def _specs(network: Network):
-  """How each leaf lies on the devices; the input's mean is on none yet."""
+  """How each leaf is sharded; the input's mean is on no device yet."""
   return tuple(
     getattr(getattr(leaf, "sharding", None), "spec", WHOLE)
     for leaf in jax.tree.leaves(network)
@@ -361,6 +360,6 @@ def _unpack(arrays: Mapping[str, np.ndarray], like: loop.State) -> Progress:
 
 
 def _chunk(total: int, shape: tuple[int, int, int]) -> int:
-  """A divisor of `total`, as large as may be: one program fits all."""
+  """The largest suitable divisor of `total`: one program for all chunks."""
   most = _CHUNK_SMALL if math.prod(shape[:2]) <= _SMALL else _CHUNK
   return max(size for size in range(1, most + 1) if total % size == 0)

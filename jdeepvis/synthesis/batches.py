@@ -1,4 +1,4 @@
-"""How many pictures to render at once: what fills a device, and fits."""
+"""Batch sizes that keep a device busy and fit into its memory."""
 
 import math
 import os
@@ -6,34 +6,34 @@ from pathlib import Path
 
 import jax
 
+from jdeepvis.networks.flops import count_flops
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.operations import count_operations
 
-# Operations while a byte is read: 165 Gflop/s and 18 GB/s of a CPU's core,
-# measured; half an H100's 67 Tflop/s and its 3.3 TB/s come to the same.
-_OPERATIONS_A_BYTE = 9
+# FLOPs while a byte is read: 165 Gflop/s and 18 GB/s of a CPU's core, measured;
+# half an H100's 67 Tflop/s and its 3.3 TB/s come to the same.
+_FLOPS_A_BYTE = 9
 
-_OPERATIONS_UNKNOWN = 800_000_000
-"""Of a network without a layer graph: what SqueezeNet's forward pass takes."""
+_FLOPS_UNKNOWN = 800_000_000
+"""Assumed without a layer graph: a forward pass of SqueezeNet."""
 
 _MANY = 64
-"""Small pictures a device; more of them only share less of the chunk's end."""
+"""Most small pictures on a device; more bring no speed."""
 
 _SHARE_OF_READING = 0.2
-"""Of the time of the products; less takes too large a batch."""
+"""Time of reading weights by that of products; less needs huge batches."""
 
 _BUSY_CORE, _BUSY_ACCELERATOR = 20_000_000, 100_000_000_000
-"""Operations of a step that keep one device busy. A core is with a few small
+"""FLOPs of a step that keep one device busy. A core is with a few small
 pictures, measured; a GPU would be with about 64 gradients of SqueezeNet."""
 
 
 def batch_size(network: Network, layer: str, wanted: int) -> int:
-  """How many of the `wanted` pictures to render at once here and now.
+  """How many of the `wanted` pictures to render at once on this machine.
 
   Args:
     network: any network.
-    layer: the blob that is asked.
-    wanted: pictures in all that share a program.
+    layer: the blob that is maximised.
+    wanted: how many pictures share a program.
 
   Returns:
     A multiple of the number of local devices.
@@ -63,12 +63,12 @@ def choose_batch(
 
   Args:
     network: any network.
-    layer: the blob that is asked.
-    wanted: pictures in all that share a program.
+    layer: the blob that is maximised.
+    wanted: how many pictures share a program.
     free_bytes: memory free on all devices together.
     devices: how many there are.
-    busy: operations of one step that keep one device busy; more gain
-      nothing, but where pictures share the reading of large weights.
+    busy: FLOPs of one step that keep one device busy; more gain nothing,
+      except where pictures share the reading of large weights.
 
   Returns:
     A multiple of `devices`, at least that.
@@ -79,11 +79,11 @@ def choose_batch(
     blobs += math.prod(shapes[name])
     if name == layer:
       break
-  # Forward values, their gradients, and what pooling and views keep.
+  # Forward values, their gradients, and what pooling and augmentation keep.
   picture = 4 * 3 * (blobs + 12 * math.prod(network.input.shape))
   fitting = max(1, int(free_bytes / 2 / devices / picture))
   useful = _useful(network, layer, busy)
-  # Equal batches, half as large again if need be: empty places are a waste.
+  # Equal batches, up to half as large again, rather than padded ones.
   each = max(1, math.ceil(wanted / devices))
   batches = max(1, round(each / useful), math.ceil(each / fitting))
   return devices * math.ceil(each / batches)
@@ -92,16 +92,16 @@ def choose_batch(
 def _useful(network: Network, layer: str, busy: int) -> int:
   """Pictures that keep a device busy and share the reading of weights."""
   if not network.layers:
-    return min(math.ceil(busy / (2 * _OPERATIONS_UNKNOWN)), _MANY)
-  operations = count_operations(network, layer)
-  one = max(sum(operations.values()), 1)
+    return min(math.ceil(busy / (2 * _FLOPS_UNKNOWN)), _MANY)
+  flops = count_flops(network, layer)
+  one = max(sum(flops.values()), 1)
   filling = min(math.ceil(busy / (2 * one)), _MANY)
   read = sum(
     network.params[info.weights_key]["kernel"].nbytes
     for info in network.layers
-    if info.name in operations
+    if info.name in flops
   )
-  reading = read * _OPERATIONS_A_BYTE / one
+  reading = read * _FLOPS_A_BYTE / one
   return max(filling, math.ceil(reading / _SHARE_OF_READING))
 
 

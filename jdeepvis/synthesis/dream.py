@@ -1,16 +1,16 @@
 """DeepDream: a picture made more of what a network sees in it.
 
 Mordvintsev, Olah and Tyka 2015 ("Inceptionism: Going Deeper into Neural
-Networks", and the notebook published with it) climb half the square of a
+Networks", and the notebook published with it) maximise half the square of a
 layer's values, from a photograph, at several sizes from small to large
 (octaves): what one size added is enlarged and put on the next. Between steps
-the picture is rolled about (jitter); a step's mean change is always the same.
-Guided dreams climb the match with another picture's values.
+the picture is rolled at random (jitter); every step has the same mean change.
+Guided dreams maximise the match with another picture's values.
 
-Larger pictures are seen in tiles, and rolled by any amount so that no seams
-grow (Mordvintsev 2016, "DeepDreaming with TensorFlow"): neither memory nor what
-is compiled grows with the picture. Small sizes are made with antialiasing,
-which the notebook does without.
+Larger pictures are processed in tiles, and rolled by any amount so that no
+seams form (Mordvintsev 2016, "DeepDreaming with TensorFlow"): neither memory
+nor the compiled program grows with the picture. Resizing is antialiased, unlike
+the notebook's.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ from jdeepvis.types import Image, JdeepvisError, Leaf, PRNGKey, Scalar
 
 
 class Plan(NamedTuple):
-  """How a dream is climbed; the notebook's numbers.
+  """Settings of a dream; the defaults are the notebook's.
 
   Attributes:
     octaves: sizes, at least 1.
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     steps: at each size.
     rate: mean change of a value in a step, grey levels.
     jitter: largest roll of the picture between steps, pixels.
-    tile: longest side that the network is shown at once, pixels.
+    tile: longest side that the network sees at once, pixels.
   """
 
   octaves: int = 4
@@ -77,7 +77,7 @@ def dream(
   *,
   key: PRNGKey,
 ) -> Dream:
-  """The picture after a climb at every size, from small to large.
+  """The picture after gradient ascent at every size, from small to large.
 
   >>> import numpy as np, jdeepvis
   >>> def colours(params, images):
@@ -101,7 +101,7 @@ def dream(
     key: of the jitter, and for scores that are random.
 
   Raises:
-    JdeepvisError: the score cannot be had of a tile of some octave.
+    JdeepvisError: the network does not take tiles of some octave's size.
   """
   *_, last = octaves(score, image, spec, plan, key=key)
   return last
@@ -116,34 +116,34 @@ def octaves(
   key: PRNGKey,
   since: Dream | None = None,
 ) -> Iterator[Dream]:
-  """`dream`, told after each octave.
+  """`dream`, yielding after each octave.
 
   Args:
-    score: as for `dream`, with all that follows.
+    score: as for `dream`, as are the other arguments.
     image: the picture.
     spec: of it.
     plan: sizes and steps.
     key: an octave's own is `fold_in(key, number)`.
-    since: what was told last, to go on from there.
+    since: the last octave of an interrupted run, to resume from.
   """
   check(score, image.shape, plan)
   sizes = octave_sizes(image.shape[:2], plan)
   made = since and since.image
   for number in range(since.octave if since else 0, plan.octaves):
-    start = _resized(image, sizes[number])
+    initial = _resized(image, sizes[number])
     if number:
       detail = made - _resized(image, sizes[number - 1])
-      start = start + _resized(detail, sizes[number])
+      initial = initial + _resized(detail, sizes[number])
     bounds = spec.of_size(sizes[number]).bounds
     own = jax.random.fold_in(key, number)
-    made, history = _climb(score, start, bounds, plan, key=own)
+    made, history = _ascend_octave(score, initial, bounds, plan, key=own)
     yield Dream(made, number + 1, history)
 
 
 def check(
   score: Callable, shape: tuple[int, int, int], plan: Plan = NOTEBOOK
 ) -> None:
-  """Nothing, if the score can be had of the tiles of every octave.
+  """Checks that the network takes the tiles of every octave.
 
   Args:
     score: as for `dream`.
@@ -151,7 +151,7 @@ def check(
     plan: its sizes and tiles count.
 
   Raises:
-    JdeepvisError: it cannot; the first size that is refused is named.
+    JdeepvisError: it does not; names the first size that it refuses.
   """
   for size in octave_sizes(shape[:2], plan):
     tall, wide = tile_size(size, plan.tile)
@@ -176,10 +176,10 @@ def octave_sizes(size: tuple[int, int], plan: Plan) -> list[tuple[int, int]]:
 
 
 def guided(network: Network, layer: str, image: Image) -> "Guided":
-  """The match of each place with the place of a guide that matches it best.
+  """Guided dreaming: the match of each position with the guide's best one.
 
-  `mean_p max_q <x_p, y_q>` over the places p of the picture's map and q of the
-  guide's.
+  `mean_p max_q <x_p, y_q>` over the positions p of the picture's map and q of
+  the guide's.
 
   Args:
     network: any network.
@@ -212,27 +212,27 @@ class Guided(Objective):
   guide: Leaf
 
   def __call__(self, blobs):
-    # After the ReLU, as in the notebook: what is off stays off.
+    # After the ReLU, as in the notebook: units at 0 get no gradient.
     values = blobs[self.layer]
     matches = values.reshape(-1, values.shape[-1]) @ self.guide.T
     return jnp.mean(jnp.max(matches, axis=1))
 
 
-def _climb(score, image, bounds, plan, *, key):
+def _ascend_octave(score, image, bounds, plan, *, key):
   """The image after an octave's steps, and their history."""
   tile = tile_size(image.shape[:2], plan.tile)
   reach = [
     side if side > within else plan.jitter
     for side, within in zip(image.shape[:2], tile, strict=True)
   ]
-  told = []
+  history = []
   for number in range(plan.steps):
     own = jax.random.fold_in(key, number)
     rolled, shift = _roll(own, image, jnp.array(reach))
     value, grad = tiled_gradient(score, rolled, key=own, tile=plan.tile)
     image, norm = _step(rolled, grad, shift, plan.rate, bounds)
-    told.append({"score": value, "gradient_norm": norm})
-  return image, jax.tree.map(lambda *rows: jnp.stack(rows), *told)
+    history.append({"score": value, "gradient_norm": norm})
+  return image, jax.tree.map(lambda *rows: jnp.stack(rows), *history)
 
 
 @jax.jit

@@ -1,11 +1,11 @@
 """Fooling images by gradient: noise that a network is certain of.
 
 Nguyen, Yosinski and Clune 2015 ("Deep Neural Networks are Easily Fooled",
-arXiv:1412.1897, the section on gradient ascent) climb a class's softmax
+arXiv:1412.1897, the section on gradient ascent) maximise a class's softmax
 probability from the mean image with a little noise until it is 99.99 %. Here
-its logarithm is climbed, which points the same way and does not vanish where
-the probability is small, in steps of a fixed size. The network is always shown
-whole grey levels: what is reached holds for the picture in a file.
+its logarithm is maximised, whose gradient has the same direction and does not
+vanish where the probability is small, in steps of a fixed size. The network
+always sees whole grey levels: what is reached holds for the picture in a file.
 """
 
 import functools
@@ -22,7 +22,7 @@ from jaxtyping import Array
 from jdeepvis.networks.classify import probability_blob
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.sharding import WHOLE, everywhere, mesh_for, sharded
+from jdeepvis.networks.sharding import WHOLE, mesh_for, replicate, sharded
 from jdeepvis.synthesis import ascend, assembly, priors
 from jdeepvis.synthesis.objectives import log_probability
 from jdeepvis.synthesis.recipes import Recipe
@@ -31,13 +31,13 @@ from jdeepvis.types import Image, Images, Index, PRNGKey, Scalar
 
 
 class Fooling(NamedTuple):
-  """What became of a picture, or of several with a leading axis.
+  """A fooling image, or several with a leading axis.
 
   Attributes:
-    image: what the network was shown last, before rounding; centred.
+    image: the last image evaluated, before rounding; centred.
     confidence: the probability of the class in it, 0..1.
     steps: how many were taken to get there.
-    history: what each look recorded, arrays `[limit]`; only the first
+    history: what each evaluation recorded, arrays `[limit]`; only the first
       `steps + 1` entries count.
   """
 
@@ -51,7 +51,7 @@ def certainty(network: Network, unit: Index) -> Score:
   """The score of an image rounded to whole grey levels: `log p(unit)`.
 
   It is the log-softmax of the class scores, and records `probability` as the
-  network itself gives it, which differs where a ReLU lies between the two.
+  network itself gives it; the two differ where a ReLU lies before the softmax.
   The gradient is that at the rounded image.
 
   Args:
@@ -74,9 +74,9 @@ def fool(
   confidence: Scalar = 0.996,
   limit: int = 200,
 ) -> Fooling:
-  """Climbs `score` until its `probability` is high enough.
+  """Maximises `score` until its `probability` is high enough.
 
-  Under `vmap` a picture that is done stands still while others go on.
+  Under `vmap` a picture that is done stays as it is while others go on.
 
   >>> import numpy as np, jdeepvis
   >>> def colours(params, images):
@@ -94,21 +94,21 @@ def fool(
 
   Args:
     score: as for `render`, recording `probability`; see `certainty`.
-    transform: an optax chain; see `assembly.transform`.
-    image: the start, centred.
+    transform: an optax chain; see `assembly.optimizer`.
+    image: the initial image, centred.
     key: for scores that are random.
     confidence: the probability to reach, 0..1.
-    limit: looks at most, at least 1; static.
+    limit: most evaluations, at least 1; static.
   """
 
   def look(carry):
     state, _, history = carry
     number = state.last.step + 1
-    state, told = ascend.advance(score, transform, state, number[None])
+    state, seen = ascend.advance(score, transform, state, number[None])
     history = jax.tree.map(
-      lambda rows, row: rows.at[number].set(row[0]), history, told
+      lambda rows, row: rows.at[number].set(row[0]), history, seen
     )
-    return state, told["probability"][0], history
+    return state, seen["probability"][0], history
 
   def goes_on(carry):
     state, probability, _ = carry
@@ -137,17 +137,17 @@ def fool_many(
 ) -> Fooling:
   """`fool` for several classes side by side, split over the local devices.
 
-  Each device goes on until its own pictures are done. Other units, starts,
-  strengths and confidences are other arguments of the same program.
+  Each device goes on until its own pictures are done. Units, initial images,
+  strengths and confidences are arguments of one compiled program.
 
   Args:
     network: any network with classes.
     recipe: step policy and priors; its augmentations, log_prob_weight and steps
-      do not count.
+      are ignored.
     units: the class of each picture, a multiple of the number of devices.
-    images: the starts, centred; clipped to the box.
+    images: the initial images, centred; clipped to the box.
     confidence: the probability to reach, 0..1.
-    limit: looks at most, at least 1; static.
+    limit: most evaluations, at least 1; static.
 
   Raises:
     JdeepvisError: the network has no such class.
@@ -155,7 +155,7 @@ def fool_many(
   for unit in units:
     bind(network, log_probability(unit))
   return _fool_many(
-    everywhere(network),
+    replicate(network),
     recipe,
     confidence,
     jnp.array(units),
@@ -172,8 +172,8 @@ def _certainty(network, unit, key, image):
   image = image + lax.stop_gradient(jnp.round(image + mean) - mean - image)
   blobs = network(image[None], until=(scores, blob or scores))
   value = log_probability(unit)({"output": blobs[scores][0]})
-  chance = blobs[blob].reshape(-1)[unit] if blob else jnp.exp(value)
-  return value, {"probability": chance}
+  probability = blobs[blob].reshape(-1)[unit] if blob else jnp.exp(value)
+  return value, {"probability": probability}
 
 
 @functools.partial(jax.jit, static_argnames=("limit", "mesh"))

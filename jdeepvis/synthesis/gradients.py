@@ -1,9 +1,9 @@
-"""What a gradient is turned into before it becomes a step.
+"""Gradient preferences: preconditioners applied before the step.
 
-Pure functions from one gradient `[h, w, c]` to one: each prefers some changes
-of the image to others that would raise the score as much, as photographs do.
-Strengths may be traced and a strength of 0 is the identity. `precondition` in
-`transforms` makes any of them a link of an `optax.chain`.
+Pure functions from gradient `[h, w, c]` to gradient: each favours some changes
+of the image, by the statistics of photographs, over others that would raise the
+score as much. Strengths may be traced and a strength of 0 is the identity.
+`precondition` in `transforms` makes any of them a link of an `optax.chain`.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jdeepvis.networks.ops import apart
+from jdeepvis.networks.ops import no_fusion
 from jdeepvis.types import AnyArray, Image, Scalar
 
 _OCTAVES = 5
@@ -27,7 +27,7 @@ hundred of ImageNet's. Light varies about ten times as much as colour does."""
 
 
 def mix_colours(grad: Image, strength: Scalar) -> Image:
-  """Prefers changes of light to changes of hue, as they are in photographs.
+  """Colour decorrelation: favours changes of lightness over changes of hue.
 
   `(1 - strength) g + strength g C` with C the covariance of the colours of
   photographs. Ascent along it is ascent in decorrelated colours (Olah,
@@ -39,11 +39,11 @@ def mix_colours(grad: Image, strength: Scalar) -> Image:
   """
   if grad.shape[-1] != 3:
     return grad
-  return apart(_mixed, grad, strength)
+  return no_fusion(_mixed, grad, strength)
 
 
 def centre_bias(grad: Image, narrowness: Scalar) -> Image:
-  """A Gaussian centre bias: one thing grows rather than copies of it.
+  """Gaussian centre bias: one object grows rather than several copies.
 
   Multiplies by `exp(-(n d)**2 / 2)`, d the distance from the middle as a share
   of each side (the centre bias of Nguyen, Yosinski and Clune 2016,
@@ -51,7 +51,7 @@ def centre_bias(grad: Image, narrowness: Scalar) -> Image:
 
   Args:
     grad: a gradient.
-    narrowness: 1 over the Gaussian's standard deviation, which is told as a
+    narrowness: 1 over the Gaussian's standard deviation, which is given as a
       share of the side.
   """
   height, width, _ = grad.shape
@@ -63,11 +63,11 @@ def centre_bias(grad: Image, narrowness: Scalar) -> Image:
 
 
 def balance_octaves(grad: Image, sigma: Scalar) -> Image:
-  """Brings coarse and fine structure to equal strength.
+  """Equalises the gradient's coarse and fine structure, by octaves.
 
   The mean over five octaves of the gradient, each blurred half as wide as the
   one before, the last not at all, each with the root mean square of the whole
-  gradient. A network's gradient is nearly all fine, a photograph nearly all
+  gradient. A network's gradient is mostly fine structure, a photograph mostly
   coarse (Mordvintsev 2016, "DeepDreaming with TensorFlow", normalises the
   levels of a Laplacian pyramid in the same way).
 
@@ -76,10 +76,10 @@ def balance_octaves(grad: Image, sigma: Scalar) -> Image:
     sigma: standard deviation of the widest blur, as a share of the shorter
       side.
   """
-  # Blurs mirrored at the edges are products in a cosine basis: once there and
-  # once back serve all octaves, and their sizes are the same there (Parseval).
+  # Blurs mirrored at the edges are products in a cosine basis: one transform
+  # and its inverse serve all octaves, and norms are equal there (Parseval).
   height, width, _ = grad.shape
-  # Rows as they lie, columns with the channels in front: so nothing is turned.
+  # Rows first, then columns with the channels in front: no further transposes.
   spectrum = _analyse(jnp.moveaxis(_analyse(grad, axis=0), -1, 0), axis=-1)
   power = sum(plane**2 for plane in spectrum)  # XLA's own sum is slow here.
   octaves = jnp.arange(_OCTAVES - 1)
@@ -106,21 +106,21 @@ def _mixed(grad, strength):
 def _analyse(values: AnyArray, *, axis: int) -> Array:
   """The first or last axis in a cosine basis, even frequencies first.
 
-  Even cosines are their own mirror images and odd ones are minus theirs, so
-  that half the places tell all, in half the products.
+  Even cosines are symmetric and odd ones antisymmetric, so that half the
+  positions suffice, in half the products.
   """
   even, odd = _cosines(values.shape[axis])
   turned = jnp.flip(values, axis)
   sums = lax.slice_in_dim(values + turned, 0, even.shape[1], axis=axis)
   differences = lax.slice_in_dim(values - turned, 0, odd.shape[1], axis=axis)
-  even[:, odd.shape[1] :] /= 2  # A middle is its own mirror image.
+  even[:, odd.shape[1] :] /= 2  # The sums count a middle position twice.
   formula = "fx,x...->f..." if axis == 0 else "fx,...x->...f"
   found = _product(formula, even, sums), _product(formula, odd, differences)
   return jnp.concatenate(found, axis)
 
 
 def _synthesise(spectrum: Array, *, axis: int) -> Array:
-  """The way back from `_analyse`."""
+  """The inverse of `_analyse`."""
   even, odd = _cosines(spectrum.shape[axis])
   formula = "fx,f...->x..." if axis == 0 else "fx,...f->...x"
   parts = jnp.split(spectrum, [len(even)], axis)
@@ -134,8 +134,8 @@ def _cosines(size: int) -> tuple[np.ndarray, np.ndarray]:
   """The orthonormal cosine basis (DCT-II), a row for each frequency.
 
   Returns:
-    The even frequencies and the odd ones, over the first half of the places;
-    a place in the middle counts to the even ones alone.
+    The even frequencies and the odd ones, over the first half of the positions;
+    a middle position belongs to the even ones alone.
   """
   frequency, place = np.mgrid[:size, : (size + 1) // 2]
   basis = np.cos(np.pi / size * frequency * (place + 0.5))
@@ -145,7 +145,7 @@ def _cosines(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _passed(size: int, sigma: Float[Array, " n"]) -> Float[Array, "n size"]:
-  """What the blurs of `priors.blur` leave of each of `_analyse`'s cosines."""
+  """The frequency response of `priors.blur` at each of `_analyse`'s cosines."""
   frequency, distance = np.mgrid[:size, : size + 1]
   frequency = np.concatenate([frequency[::2], frequency[1::2]])
   waves = np.float32(np.cos(np.pi / size * frequency * distance))

@@ -44,10 +44,10 @@ def initial_image(key: PRNGKey, spec: InputSpec, kind: str = "noise") -> Image:
 
 
 def original_noise(seed: int, spec: InputSpec) -> np.ndarray:
-  """The very initial image of the original program for a seed.
+  """The original program's own initial image for a seed.
 
-  Its generator is NumPy's of old, its layout channels first and BGR; seed 0
-  at 227x227 has norm 3921.52.
+  Drawn from NumPy's legacy generator, channels first and BGR; seed 0 at 227x227
+  has norm 3921.52.
 
   Args:
     seed: `rand_seed` of `optimize_image.py`.

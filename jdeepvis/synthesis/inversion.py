@@ -1,4 +1,4 @@
-"""Images from codes: what a layer still knows of a photograph.
+"""Inversion: photographs reconstructed from a layer's activations.
 
 Mahendran and Vedaldi 2014 ("Understanding Deep Image Representations by
 Inverting Them", arXiv:1412.0035, §2 and §3) look for an image x whose code
@@ -9,8 +9,8 @@ Phi(x) is a given one, from noise, by gradient descent with momentum on
 with V the total variation at beta = 2, the sum of squared differences of
 neighbours, and sigma the norm of a typical image. Strengths, rates and restarts
 are those of the authors' published experiment on CaffeNet; the noise is of
-another generator, and each step ends within the box of what a file can hold:
-without it some descents blow up at these rates.
+another generator, and each step is clipped to the box of what a file can hold:
+without it some descents diverge at these rates.
 """
 
 import functools
@@ -50,7 +50,7 @@ def invert(
   total_variation: Scalar | None = None,
   steps: int = 400,
 ) -> tuple[State, dict[str, Array]]:
-  """An image that has the code, from noise.
+  """An image with the given code, by gradient descent from noise.
 
   >>> import numpy as np, jdeepvis
   >>> def colours(params, images):
@@ -76,9 +76,8 @@ def invert(
       hundredth; the authors take 400. Static.
 
   Returns:
-    What `ascend` does: the state, whose `last` is the reconstruction, and the
-    history, whose `error` is `|Phi(x) - Phi0| / |Phi0|` over what the mask lets
-    count.
+    As `ascend`: the state, whose `last` is the reconstruction, and the history,
+    whose `error` is `|Phi(x) - Phi0| / |Phi0|` where the mask is 1.
 
   Raises:
     JdeepvisError: there is no such layer, or the code is not of its shape or
@@ -120,7 +119,7 @@ def code_mask(
   Args:
     shape: of the code.
     units: channels that count; None is all.
-    side: cells across of the square in the middle that counts; None is all.
+    side: of the central square of positions that counts; None is all.
 
   Raises:
     JdeepvisError: there is no such unit.
@@ -141,12 +140,12 @@ def code_mask(
 
 
 def usual_variation(network: Network, layer: str) -> float:
-  """The lV of a depth: 1, 10, 100 for the first 30 %, the next, the rest.
+  """The usual lV: 1 in the first 30 % of the depth, 10 in the next, then 100.
 
-  So the authors chose it for the twenty layers of CaffeNet.
+  As the authors chose it for the twenty layers of CaffeNet.
 
   Args:
-    network: any network; where no layer graph tells the depth, it is 10.
+    network: any network; without a layer graph lV is 10.
     layer: a blob of it.
   """
   if not network.layers:
@@ -163,7 +162,7 @@ def energy(
   mask: Code | Scalar,
   total_variation: Scalar,
 ) -> tuple[Scalar, Scalar]:
-  """The module's formula, and the first term's root.
+  """The module's objective, and the root of its first term.
 
   Args:
     values: Phi(x).
@@ -181,9 +180,9 @@ def energy(
 
 
 def restarted_momentum(scale: Scalar, steps: int) -> Transform:
-  """The authors' descent: the rate falls twice, each time from rest.
+  """The authors' momentum descent; the rate drops twice and m is reset.
 
-  `m <- 0.9 m - rate scale g; x <- x + m`, with m = 0 at each fall: momentum
+  `m <- 0.9 m - rate scale g; x <- x + m`, with m = 0 at each drop: momentum
   gathered at a tenfold rate would overshoot.
 
   Args:
@@ -218,7 +217,7 @@ def _invert(
   box = functools.partial(priors.box, lower=lower, upper=upper)
   sigma = typical_norm(network.input.shape)
   noise = jax.random.normal(key, network.input.shape)
-  start = noise * (sigma / jnp.linalg.norm(noise))
+  initial = noise * (sigma / jnp.linalg.norm(noise))
 
   def score(key, image):
     del key
@@ -229,4 +228,4 @@ def _invert(
     return -whole, {"error": error}
 
   chain = optax.chain(restarted_momentum(sigma**2, steps), project(box))
-  return ascend(key, score, chain, start, steps=steps)
+  return ascend(key, score, chain, initial, steps=steps)

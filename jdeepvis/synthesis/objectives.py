@@ -1,4 +1,4 @@
-"""Objectives: what is asked of a network.
+"""Objectives: what gradient ascent maximises.
 
 An objective turns one image's activations into a scalar. It is a pytree: unit,
 position and weights are leaves, so that another unit is another argument of
@@ -34,7 +34,7 @@ class Objective:
 
   @property
   def layers(self) -> tuple[str, ...] | None:
-    """The blobs it reads; None where nobody knows."""
+    """The blobs it reads; None where unknown."""
     return (self.layer,)
 
   def __call__(self, blobs: Activations) -> Scalar:
@@ -42,7 +42,7 @@ class Objective:
     raise TypeError(f"{type(self).__name__} gives no value")
 
   def is_largest(self, blobs: Activations) -> Flag | None:
-    """Whether the unit is its layer's largest; None where nothing is."""
+    """Whether the unit is its layer's largest; None where undefined."""
     return None
 
   def __add__(self, other: "Objective | Callable | int") -> "Objective":
@@ -128,8 +128,8 @@ class Direction(Objective):
     if self.cosine_power is None:
       return product
     square = jnp.vdot(values, values) * jnp.vdot(self.vector, self.vector)
-    # The root of 0 has no gradient, and a floor keeps a turned-away vector
-    # from having none either (Lucid's).
+    # The root has no derivative at 0, and Lucid's floor at 0.1 keeps a gradient
+    # where the cosine is negative.
     cosine = product / jnp.sqrt(jnp.maximum(square, 1e-12))
     return product * jnp.maximum(cosine, 0.1) ** self.cosine_power
 
@@ -178,7 +178,7 @@ class LogProbability(Objective):
 
 @_objective
 class WeightedSum(Objective):
-  """Weighted sum; the largest where something that it adds is."""
+  """Weighted sum; the largest where all terms of positive weight are."""
 
   weights: tuple[Leaf, ...]
   terms: tuple[Leaf, ...]
@@ -195,15 +195,13 @@ class WeightedSum(Objective):
     return sum(weight * term(blobs) for weight, term in pairs)
 
   def is_largest(self, blobs):
-    pairs = zip(self.weights, self.terms, strict=True)
-    flags = [(weight, term.is_largest(blobs)) for weight, term in pairs]
-    flags = [(weight > 0, flag) for weight, flag in flags if flag is not None]
-    if not flags:
-      return None
-    added, largest = (jnp.stack(each) for each in zip(*flags, strict=True))
-    # Two units of a layer cannot both be its largest, and what is subtracted
-    # need not be.
-    return jnp.any(added & largest) | ~jnp.any(added)
+    flags = [
+      # What counts against the score shall not be the largest.
+      flag | (jnp.asarray(weight) <= 0)
+      for weight, term in zip(self.weights, self.terms, strict=True)
+      if (flag := term.is_largest(blobs)) is not None
+    ]
+    return jnp.all(jnp.stack(flags)) if flags else None
 
 
 def neuron(
@@ -213,7 +211,7 @@ def neuron(
   *,
   direction: Scalar = 1.0,
 ) -> Neuron:
-  """One unit at one place, the original's objective (Yosinski et al. 2015, §3).
+  """One unit at one position, as the original (Yosinski et al. 2015, §3).
 
   >>> import jdeepvis
   >>> flamingo_not_crane = jdeepvis.neuron(
@@ -223,8 +221,8 @@ def neuron(
   Args:
     layer: a blob's name; `output` stands for the class scores.
     unit: the channel.
-    position: row and column in the map, cells; None is the centre,
-      `(h // 2, w // 2)`. Vectors have none.
+    position: row and column in the map; None is the centre, `(h // 2, w // 2)`.
+      Vectors have none.
     direction: 1 looks for what excites the unit, -1 for what inhibits it.
   """
   return Neuron(layer, unit, position, direction)
@@ -250,10 +248,10 @@ def direction(
   *,
   cosine_power: Scalar | None = None,
 ) -> Direction:
-  """A combination of a layer's channels at one place.
+  """A combination of a layer's channels at one position.
 
   `(v . a) max(.1, cos(v, a))**p`: without the cosine the product can grow along
-  channels that the vector hardly holds (Carter et al. 2019, "Activation atlas",
+  channels with little weight in v (Carter et al. 2019, "Activation atlas",
   "Aggregating neurons", has p = 4).
 
   >>> import numpy as np, jdeepvis
@@ -291,11 +289,11 @@ def as_objective(function: "Objective | Callable") -> Objective:
   Args:
     function: `function(blobs)` gives a scalar to raise; blobs are `[h, w, c]`
       or `[c]`, under their names and the class scores under `output` too. An
-      objective stays what it is. With `jax.tree_util.Partial(function, array)`
-      the array is an argument of the program rather than a part of it.
+      objective is returned as it is. With `jax.tree_util.Partial(function,
+      array)` the array is an argument of the program rather than a constant.
 
   Raises:
-    TypeError: it is no function.
+    TypeError: it is not a function.
   """
   if isinstance(function, Objective):
     return function
@@ -315,13 +313,13 @@ def log_probability(
   *,
   direction: Scalar = 1.0,
 ) -> LogProbability:
-  """The log of a class's softmax probability: it beats all others.
+  """The log of a class's softmax probability, which must beat the others.
 
   >>> import jdeepvis
   >>> flamingo = jdeepvis.log_probability(130)
 
   Args:
-    unit: the class; in a hidden layer the channel, among those of its place.
+    unit: the class; in a hidden layer a channel, among those at its position.
     layer: a blob with scores before softmax.
     position: as for `neuron`.
     direction: as for `neuron`.
@@ -330,7 +328,7 @@ def log_probability(
 
 
 def _values(blobs: Activations, layer: str) -> Array:
-  """A layer's values, with the gradient of what comes before its ReLU."""
+  """A layer's values, with the gradient of those before its ReLU."""
   values, before = blobs[layer], blobs.get(f"{layer}/pre")
   if before is None:
     return values

@@ -1,8 +1,8 @@
 """Parameterisations: what gradient ascent moves, and how it gives an image.
 
-Moving the spectrum of an image instead of its pixels changes which pictures
-are near: a step of equal size in every frequency is a large change of what is
-coarse and a small one of what is fine, and of light more than of hue.
+Moving the spectrum of an image instead of its pixels changes which pictures are
+near: a step of equal size in every frequency is a large change of coarse
+structure and a small one of fine structure, and of lightness more than of hue.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis.gradients import COLOURS
-from jdeepvis.types import Climbed, Image, JdeepvisError
+from jdeepvis.types import Image, ImageParams, JdeepvisError
 
 # Standard deviation of a photograph's values before the sigmoid squashes them
 # into what a file can hold: about 55 grey levels.
@@ -27,7 +27,7 @@ _EDGE = 0.02
 
 
 class Parameterisation(NamedTuple):
-  """A way from parameters to an image and back.
+  """A map from parameters to an image, and back.
 
   >>> import jax.numpy as jnp, jdeepvis
   >>> def grey(spec):
@@ -38,13 +38,13 @@ class Parameterisation(NamedTuple):
   >>> recipe = jdeepvis.recipe("none").replace(parameterisation=grey)
 
   Attributes:
-    encode: the parameters of a centred image `[h, w, c]`, or of what is
-      nearest to it.
+    encode: the parameters of a centred image `[h, w, c]`, or of the nearest
+      image that has any.
     decode: the centred image, within the box.
   """
 
-  encode: Callable[[Image], Climbed]
-  decode: Callable[[Climbed], Image]
+  encode: Callable[[Image], ImageParams]
+  decode: Callable[[ImageParams], Image]
 
 
 def pixels(spec: InputSpec) -> Parameterisation:
@@ -96,8 +96,8 @@ def maco(spec: InputSpec) -> Parameterisation:
     spec: the network's input.
 
   Returns:
-    A parameterisation by phases in radians, `[h, w // 2 + 1, c]`; of an image
-    it keeps the phases.
+    A parameterisation by phases in radians, `[h, w // 2 + 1, c]`; it encodes
+    the phases of an image alone.
   """
   height, width, _ = spec.shape
   falloff = _falloff(height, width)
@@ -143,7 +143,7 @@ def _falloff(height: int, width: int) -> Float[np.ndarray, "h f"]:
 
 
 def _squash(values: Image, spec: InputSpec) -> Image:
-  """Any values to the box, 0 to the mean colour (or nearly, at its edge)."""
+  """Any values to the box; 0 to the mean colour, or nearly, at its edge."""
   lower, upper = spec.bounds
   mixed = values @ _mixing(spec, 0.5)
   return lower + (upper - lower) * jax.nn.sigmoid(mixed + _middle(spec))
@@ -163,7 +163,7 @@ def _middle(spec: InputSpec):
 
 
 def _mixing(spec: InputSpec, power: float) -> Float[np.ndarray, "c c"]:
-  """A power of the colours' covariance; nothing where there are not three."""
+  """A power of the colours' covariance; the identity unless there are three."""
   channels = spec.shape[-1]
   if channels != 3:
     return np.eye(channels, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A percentile without sorting, for the clips among the priors."""
+"""A percentile without sorting, for the priors that clip."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -41,7 +41,7 @@ def _key_at(keys, rank):
   """The largest key below which there are no more than `rank` of them."""
 
   def narrow(bit, found):
-    # The first bit, the sign, is added by running over the end.
+    # The top bit, the sign, is added by overflow.
     trial = found + (jnp.int32(1) << (31 - bit))
     return jnp.where(_count(keys < trial) <= rank, trial, found)
 

@@ -11,15 +11,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jdeepvis.synthesis.percentile import percentile as percentile_of
-from jdeepvis.types import AnyArray, Climbed, Image, Scalar
+from jdeepvis.types import AnyArray, Image, ImageParams, Scalar
 
 
-def decay(image: Climbed, rate: Scalar) -> Climbed:
+def decay(image: ImageParams, rate: Scalar) -> ImageParams:
   """Shrinks towards the mean colour: `(1 - rate) x` (L2 decay, θ_decay).
 
   Args:
     image: centred, grey levels.
-    rate: share of every value taken away, 0..1.
+    rate: share of every value that is removed, 0..1.
   """
   return image * (1 - rate)
 

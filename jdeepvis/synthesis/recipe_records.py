@@ -1,7 +1,7 @@
-"""Recipes as plain values, by which a folder knows again what it was made with.
+"""Recipes as plain values, by which a folder recognises its own.
 
-A function of somebody's own is told by its name and a digest of its source, so
-that a prior that was changed is another recipe.
+A function of one's own is recorded by its name and a digest of its source, so
+that a changed prior is another recipe.
 """
 
 import functools
@@ -31,23 +31,23 @@ def to_plain(recipe: Recipe) -> dict[str, Any]:
   Args:
     recipe: any recipe, its strengths plain numbers.
   """
-  told = {
+  plain = {
     name: value if isinstance(value, str | int) else float(value)
     for name, value in recipe.strengths.items()
   }
-  told["step"] = _name(recipe.step.function)
-  told["parameterisation"] = _name(recipe.parameterisation)
+  plain["step"] = _name(recipe.step.function)
+  plain["parameterisation"] = _name(recipe.parameterisation)
   for group in BUILT_IN:
     entries = getattr(recipe, group)
     if entries:
-      told[group] = ", ".join(entry.name for entry in entries)
+      plain[group] = ", ".join(entry.name for entry in entries)
   functions = {entry.name: entry.function for entry in recipe.entries}
   functions["parameterisation"] = recipe.parameterisation
   for name, function in functions.items():
     if not is_ours(function):
-      told[f"{name}_function"] = _name(function)
-      told[f"{name}_sha256"] = source_sha256(function)
-  return told
+      plain[f"{name}_function"] = _name(function)
+      plain[f"{name}_sha256"] = source_sha256(function)
+  return plain
 
 
 def from_version_1(fields: Mapping[str, Any]) -> Recipe:
@@ -85,8 +85,8 @@ def source_sha256(function: Callable) -> str:
   """A digest of a function's source, which changes when the function does.
 
   Args:
-    function: any; what is bound by `functools.partial` counts too. Of another
-      object that can be called it is its class's source, and its repr.
+    function: any; what is bound by `functools.partial` counts too. For another
+      callable object its class's source and its repr count.
   """
   bare, bound = _bare(function)
   try:
@@ -94,9 +94,9 @@ def source_sha256(function: Callable) -> str:
   except (OSError, TypeError):  # typed into an interpreter
     code = getattr(bare, "__code__", None)
     source = repr((code.co_code, code.co_consts)) if code else repr(bare)
-  # Where things lie in memory is another place in every process.
-  told = source + re.sub(r" at 0x[0-9a-f]+", "", "".join(map(repr, bound)))
-  return hashlib.sha256(told.encode()).hexdigest()
+  # Addresses differ from process to process.
+  text = source + re.sub(r" at 0x[0-9a-f]+", "", "".join(map(repr, bound)))
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _name(function: Callable) -> str:
@@ -107,7 +107,7 @@ def _name(function: Callable) -> str:
 
 
 def _bare(function: Any) -> tuple[Any, list[Any]]:
-  """The function or class behind what can be called, and what is bound."""
+  """The function or class behind a callable, and what is bound to it."""
   bound = []
   while isinstance(function, functools.partial):
     bound += [function.args, function.keywords]

@@ -1,8 +1,8 @@
 """Recipes: what a picture is made with, and the named ones.
 
 A recipe is a pytree. Its strengths are leaves, traced: 0 switches an entry off
-within the same program. The functions and all else are static. Anybody's
-function can be an entry, see `Recipe.with_prior`.
+within the same program. The functions and all else are static. Any function of
+one's own can be an entry, see `Recipe.with_prior`.
 """
 
 import dataclasses
@@ -34,13 +34,13 @@ class Entry:
   """One function of a recipe, and how strong it is.
 
   Attributes:
-    name: by which it is varied, left out and told in files; static.
+    name: by which it is varied, left out and recorded in files; static.
     function: a prior `(image, strength)`, a gradient preference
       `(grad, strength)`, an augmentation `(key, image, strength)`, or a step
       policy `(strength)` that gives an optax transformation. Keywords `grad`,
-      `value` and `step` are handed over where a function names them. Static.
+      `value` and `step` are passed where a function names them. Static.
     strength: its second argument; 0 is the identity (`off`, if not 0).
-    end: where the strength gets to, in equal ratios; None keeps it.
+    end: the strength at the last step, reached in equal ratios; None keeps it.
     every: steps from one use to the next; static.
     options: further keywords of the function, by name; numbers.
     off: the strength that does nothing; static.
@@ -96,7 +96,7 @@ BUILT_IN: Mapping[str, Mapping[str, Callable]] = MappingProxyType(
     "augmentations": _AUGMENTATIONS,
   }
 )
-"""The entries of jdeepvis's own, by group, in the order of their use."""
+"""jdeepvis's own entries, by group, in the order of their use."""
 
 STEP = "rate"
 """The step policy's name among the strengths."""
@@ -136,17 +136,18 @@ class Recipe:
     step: the step policy, an entry called `rate`.
     gradients: what is done to the gradient before the step, in order.
     priors: what is done to the image after the step, in order.
-    augmentations: how the network's view of the image varies, in order.
-    parameterisation: what is moved, `parameterisations.pixels`, `fourier`,
-      `maco` or one's own `(InputSpec) -> Parameterisation`; static. Priors act
-      on what is moved, so beyond pixels decay alone has a meaning.
+    augmentations: random changes of the image that the network sees, in order.
+    parameterisation: what gradient ascent moves, `parameterisations.pixels`,
+      `fourier`, `maco` or one's own `(InputSpec) -> Parameterisation`; static.
+      Priors act on these parameters: other than for pixels only decay makes
+      sense.
     log_prob_weight: weight of a class's log-probability, which is added to
-      its score: it must beat the other classes. None leaves it out; it does
-      nothing for other layers, whose values are no logits.
-    decay_fraction: share of the steps, at the end, over which the step shrinks
-      evenly to nothing; None keeps it.
+      its score: it must beat the other classes. None leaves it out; hidden
+      layers ignore it, since their values are no logits.
+    decay_fraction: share of the steps, at the end, over which the step size
+      falls linearly to 0; None keeps it.
     steps: how many; static.
-    keep: which image is the picture, `best` or `last`; static.
+    keep: which image to return, `best` or `last`; static.
   """
 
   step: Entry
@@ -169,11 +170,11 @@ class Recipe:
   @property
   def strengths(self) -> dict[str, Any]:
     """Everything that `replace` can change, by name."""
-    told = {}
+    found = {}
     for entry in self.entries:
-      told |= entry.settings
+      found |= entry.settings
     fields = {name: getattr(self, name) for name in _FIELDS}
-    return told | {name: x for name, x in fields.items() if x is not None}
+    return found | {name: x for name, x in fields.items() if x is not None}
 
   def with_prior(
     self,
@@ -191,9 +192,9 @@ class Recipe:
       function: `function(image, strength)` gives an image; the identity at 0.
         It may take keywords `grad`, `value` and `step` too.
       strength: any number, traced.
-      end: where the strength gets to by the last step; None keeps it.
+      end: the strength at the last step; None keeps it.
       every: steps from one use to the next.
-      name: by which it is varied and told; the function's own.
+      name: by which it is varied and recorded; by default the function's own.
       **options: further keywords of the function; numbers.
 
     Raises:
@@ -236,7 +237,8 @@ class Recipe:
       JdeepvisError: it has no such entry.
     """
     known = [entry.name for entry in self.entries[1:]]
-    for name in map(_today, names):
+    gone = {*map(current_name, names)}
+    for name in gone:
       if name in ("log_prob_weight", "decay_fraction"):
         continue
       if name not in known:
@@ -244,7 +246,6 @@ class Recipe:
           f"The recipe has no entry {name!r} to leave out; "
           f"{nearest(name, known)}."
         )
-    gone = {_today(name) for name in names}
     groups = {
       group: tuple(x for x in getattr(self, group) if x.name not in gone)
       for group in BUILT_IN
@@ -255,14 +256,14 @@ class Recipe:
   def replace(self, **changes: Any) -> "Recipe":
     """The recipe with other strengths, by the names of `strengths`.
 
-    One of jdeepvis's own priors that the recipe does not have takes its place
-    in their order: `replace(blur=0.5, blur_every=4)`. `steps`, `keep`,
+    One of jdeepvis's own priors that the recipe does not have is inserted in
+    their order: `replace(blur=0.5, blur_every=4)`. `steps`, `keep`,
     `parameterisation`, `log_prob_weight` and `decay_fraction` change too.
 
     Raises:
-      JdeepvisError: there is nothing of such a name.
+      JdeepvisError: there is no strength of such a name.
     """
-    changes = {_today(name): value for name, value in changes.items()}
+    changes = {current_name(name): value for name, value in changes.items()}
     recipe = self
     # Entries before their ends and periods.
     for name in sorted(changes, key=len):
@@ -320,8 +321,8 @@ class Recipe:
     return dataclasses.replace(self, **{group: (*getattr(self, group), entry)})
 
 
-def _today(name: str) -> str:
-  """What a strength is called now; old names serve for one version more."""
+def current_name(name: str) -> str:
+  """A strength's new name; old names are accepted for one version more."""
   if name not in RENAMED:
     return name
   new = RENAMED[name]
@@ -349,7 +350,7 @@ def _built_in(group: str, name: str, strength: Leaf, **more) -> Entry:
 
 
 def _leaf(value: Any) -> Any:
-  """Whole numbers would be another program than others."""
+  """As a float, since an int would compile another program."""
   return float(value) if isinstance(value, int) else value
 
 
@@ -398,7 +399,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       decay_fraction=0.2,
       **_LOOKS,
     ),
-    # Other styles, in something like a landscape: a spectrum is moved.
+    # Other styles, by other parameterisations.
     "fourier": make_recipe(
       optax.adam,
       0.05,
@@ -462,7 +463,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
       contribution_percentile=90.0,
       steps=1000,
     ),
-    # Erhan et al. 2009: no prior at all. What comes out fools the network.
+    # Erhan et al. 2009: no prior at all, which gives fooling images.
     "none": make_recipe(transforms.scale_to_rms, 4.0, steps=256),
     # Simonyan et al. 2013, §2: L2 alone.
     "simonyan": make_recipe(
@@ -473,7 +474,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 
 
 def recipe(name: "str | Recipe") -> Recipe:
-  """The recipe called `name`; a recipe stays what it is.
+  """The recipe called `name`; a recipe is returned as it is.
 
   >>> import jdeepvis
   >>> jdeepvis.recipe("paper_c").steps

@@ -1,4 +1,4 @@
-"""Whether a picture shows its class to somebody who took no part in it."""
+"""Whether a held-out classifier recognises a picture's class."""
 
 import functools
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from jdeepvis.types import (
 )
 
 _BATCH = 8
-# A measure keeps its views, whatever a recipe looks through.
+# Fixed, so that the measure does not depend on a recipe's augmentations.
 _SHIFT, _SCALE = 0.05, 1.3
 
 
 class Recognisability(NamedTuple):
-  """What a network says of pictures whose classes are known.
+  """A network's classification of pictures whose classes are known.
 
   Attributes:
     rank: place of the picture's class among all, 1 for the first.
@@ -44,8 +44,8 @@ class Recognisability(NamedTuple):
   median_rank: float
 
 
-class UnderViews(NamedTuple):
-  """Means over random views of pictures whose classes are known.
+class UnderAugmentation(NamedTuple):
+  """Means over random augmentations of pictures whose classes are known.
 
   Attributes:
     probability: of the picture's class.
@@ -61,9 +61,9 @@ def recognisability(
 ) -> Recognisability:
   """How well a network names the classes that pictures were made for.
 
-  It means something where the network took no part in making them. Ties count
-  against a picture, as does what is no number: a network that says the same of
-  every class names none.
+  The network should be a held-out classifier, one that did not make them. Ties
+  count against a picture, as does NaN: a network that gives every class the
+  same probability names none.
 
   >>> import numpy as np, jdeepvis
   >>> def colours(params, images):
@@ -76,8 +76,7 @@ def recognisability(
   1.0
 
   Args:
-    images: uint8 `[h, w, c]` of any sizes, shown to the network as it wants
-      photographs.
+    images: uint8 `[h, w, c]` of any sizes, preprocessed as photographs are.
     classes: the class of each.
     network: any with these classes.
 
@@ -85,9 +84,9 @@ def recognisability(
     JdeepvisError: there are no images, not one class an image, or a class
       that the network does not have.
   """
-  chances = _probabilities(network, _centred(images, network.input))
-  own = _of_classes(chances, classes)
-  rank = np.sum(~(chances < own[:, None]), axis=1)
+  values = _probabilities(network, _centred(images, network.input))
+  own = _of_classes(values, classes)
+  rank = np.sum(~(values < own[:, None]), axis=1)
   return Recognisability(
     rank=rank,
     probability=own,
@@ -97,26 +96,26 @@ def recognisability(
   )
 
 
-def under_views(
+def under_augmentation(
   network: Network,
   images: Pictures,
   classes: Classes,
   key: PRNGKey,
   *,
-  views: int = 16,
-) -> UnderViews:
-  """What a network says of pictures over random shifts and rescalings.
+  samples: int = 16,
+) -> UnderAugmentation:
+  """A network's mean answer to pictures under random shifts and rescalings.
 
   A picture that convinces from one exact viewpoint alone scores low. Shifts
   have a standard deviation of 5 % of the side, magnifications lie within a
-  factor of 1.3; all images are seen through the same ones.
+  factor of 1.3; all images get the same ones.
 
   Args:
     network: any network, the one that made the images among them.
     images: uint8 `[h, w, c]` of any sizes, each filling the whole input.
     classes: the class of each.
-    key: of the views.
-    views: how many.
+    key: of the augmentations.
+    samples: how many augmentations.
 
   Raises:
     JdeepvisError: as in `recognisability`.
@@ -126,12 +125,12 @@ def under_views(
     functools.partial(random_affine, shift=_SHIFT, scale=_SCALE),
     in_axes=(None, 0),
   )
-  chances, scores = [], []
-  for one in jax.random.split(key, views):
+  values, scores = [], []
+  for one in jax.random.split(key, samples):
     seen = look(one, centred)
-    chances.append(_of_classes(_probabilities(network, seen), classes))
+    values.append(_of_classes(_probabilities(network, seen), classes))
     scores.append(_of_classes(_scores(network, seen), classes))
-  return UnderViews(np.mean(chances, axis=0), np.mean(scores, axis=0))
+  return UnderAugmentation(np.mean(values, axis=0), np.mean(scores, axis=0))
 
 
 def _centred(images: Pictures, spec: InputSpec) -> Images:
@@ -164,18 +163,17 @@ def _in_batches(ask: Callable, images: Images) -> np.ndarray:
 
 
 def _of_classes(
-  chances: Float[np.ndarray, "n k"], classes: Classes
+  values: Float[np.ndarray, "n k"], classes: Classes
 ) -> Float[np.ndarray, " n"]:
   classes = np.asarray(classes)
-  if len(classes) != len(chances):
+  if len(classes) != len(values):
     raise JdeepvisError(
-      f"Each image needs a class: {len(chances)} images, {len(classes)} "
-      "classes."
+      f"Each image needs a class: {len(values)} images, {len(classes)} classes."
     )
-  count = chances.shape[1]
+  count = values.shape[1]
   for unit in classes:
     if not 0 <= unit < count:
       raise JdeepvisError(
         f"The network has classes 0 to {count - 1}, so {unit} is none of them."
       )
-  return chances[np.arange(len(classes)), classes]
+  return values[np.arange(len(classes)), classes]

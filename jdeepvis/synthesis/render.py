@@ -56,17 +56,17 @@ class Picture:
     request: which picture it is, see `Request`.
     pixels: uint8 `[h, w, c]`, 0..255, as in a file.
     image: float32 `[h, w, c]`, centred.
-    score: the objective's value of the pixels, without augmentation.
-    activation: the unit's value of the pixels; None of one's own objective.
+    score: the objective's value for the pixels, without augmentation.
+    activation: the unit's value for the pixels; None for an own objective.
     probability: of the class, 0..1; None where the unit is none.
     label: the class's name, or None.
     status: `ok` or what failed, see `status_of_picture`.
-    status_of_history: what the augmented images on the way say.
+    status_of_history: the same for the augmented images during ascent.
     history: for each step `score`, `gradient_norm`, `image_norm` and, for a
       unit, `is_largest`; arrays `[steps]`.
-    best_score: the highest score on the way.
-    best_step: the step that it was seen at.
-    seconds: it took, its share of a batch's time.
+    best_score: the highest score during ascent.
+    best_step: the step at which it was reached.
+    seconds: its share of the time that its batch took.
   """
 
   request: Request
@@ -85,7 +85,7 @@ class Picture:
 
   @property
   def facts(self) -> dict[str, Any]:
-    """What is said of it beside its picture, by name."""
+    """The facts about it, by name."""
     request = self.request
     facts = {
       "layer": request.layer,
@@ -122,11 +122,11 @@ class Picture:
 
 
 class News(NamedTuple):
-  """What a run tells after every few steps.
+  """The progress of a run, after every few steps.
 
   Attributes:
     requests: of the batch that is being made.
-    progress: where it stands.
+    progress: that of the batch.
     steps: taken since the last news of this batch.
     each: how many pictures a device makes at once.
     pictures: the batch's, once it is done; before that none.
@@ -158,9 +158,9 @@ def run(
   each: Mapping[str, int] | None = None,
   resume: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[News]:
-  """Makes pictures in batches, and tells how it goes on.
+  """Makes pictures in batches, yielding its progress.
 
-  What it tells is all that a folder, a page or a progress bar needs. Memory is
+  `News` has all that a folder, a page or a progress bar needs. Memory is
   bounded by the batch.
 
   Args:
@@ -170,8 +170,8 @@ def run(
       whole network's input; or pixels, uint8.
     each: how many pictures of a layer one device makes at once, by layer; by
       default what fills a device and fits.
-    resume: where the first batch stood when it was interrupted, as `pack`
-      gave it.
+    resume: the progress of the first batch when it was interrupted, from
+      `pack`.
 
   Raises:
     JdeepvisError: the network does not have what is wanted.
@@ -211,16 +211,50 @@ def run(
       yield News(some, progress, taken, size // devices, pictures)
 
 
+def show_progress(
+  news: Iterable[News], image_steps: int, *, hidden: bool = False
+) -> Iterator[News]:
+  """Passes news on, behind a bar in a terminal or a notebook.
+
+  Args:
+    news: as `run` gives them.
+    image_steps: how many are to be taken in all.
+    hidden: whether to show nothing.
+  """
+  with tqdm(
+    total=image_steps,
+    unit="step",
+    desc="Rendering",
+    disable=hidden,
+    dynamic_ncols=True,
+  ) as bar:
+    for one in news:
+      bar.set_postfix(score=f"{one.score:.1f}", refresh=False)
+      bar.update(one.image_steps)
+      yield one
+
+
 class Pictures:
-  """Many pictures, made as one asks for them.
+  """Many pictures, made on demand.
 
   Iterating makes them and keeps none, so that a million need no room; `sheet`,
   an index and a notebook make all and keep them.
   """
 
-  def __init__(self, network: Network, wanted: Sequence[Request], **options):
+  def __init__(
+    self,
+    network: Network,
+    wanted: Sequence[Request],
+    *,
+    initial: str | AnyArray = "noise",
+    each: Mapping[str, int] | None = None,
+    progress: bool = True,
+  ):
+    self.network = network
     self.requests = wanted
-    self._network, self._options = network, options
+    self.initial = initial
+    self.each = each
+    self.progress = progress
     self._kept: list[Picture] | None = None
 
   def __len__(self) -> int:
@@ -230,16 +264,12 @@ class Pictures:
     if self._kept is not None:
       yield from self._kept
       return
-    options = dict(self._options)
-    hidden = not options.pop("progress")
     steps = sum(request.recipe.steps for request in self.requests)
-    with tqdm(
-      total=steps, unit="step", desc="Rendering", disable=hidden
-    ) as bar:
-      for news in run(self._network, self.requests, **options):
-        bar.set_postfix(score=f"{news.score:.1f}", refresh=False)
-        bar.update(news.image_steps)
-        yield from news.pictures
+    news = run(
+      self.network, self.requests, initial=self.initial, each=self.each
+    )
+    for one in show_progress(news, steps, hidden=not self.progress):
+      yield from one.pictures
 
   def __getitem__(self, index):
     return self.all[index]
@@ -274,7 +304,7 @@ def render(
   direction: int = 1,
   progress: bool = True,
 ) -> Picture:
-  """One picture of what a unit, or an objective, wants to see.
+  """One picture that maximises a unit or an objective.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -288,9 +318,9 @@ def render(
       the activations; see `render_many`.
     recipe: by name or made; static but for its strengths.
     seed: of all the picture's randomness.
-    initial: `noise`, `uniform`, `mean`, `original` (the original program's
-      very noise), or an image to start from: centred float `[h, w, c]` of the
-      network's input, or uint8 pixels of any size.
+    initial: the initial image: `noise`, `uniform`, `mean`, `original` (the
+      original program's own noise), centred float `[h, w, c]` of the network's
+      input, or uint8 pixels of any size.
     canvas: `field`, as much of the image as the unit sees; `image`, all of
       it; or a height and width in pixels, where the layers allow it.
     direction: 1 to excite the unit, -1 to inhibit it.
@@ -336,8 +366,8 @@ def render_many(
 ) -> Pictures:
   """Pictures of many units, seeds and strengths, as few compiled programs.
 
-  They are spread over the local devices; what a picture is does not depend on
-  its neighbours.
+  They are split over the local devices; a picture does not depend on the
+  others.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -388,7 +418,7 @@ def render_many(
 def _initial(
   network: Network, initial: str | AnyArray
 ) -> Callable[[Request], Image] | None:
-  """From a request to the image it starts from; None where noise is drawn."""
+  """From a request to its initial image; None where noise is drawn."""
   spec = network.input
   if isinstance(initial, str):
     if initial == "original":
@@ -440,7 +470,7 @@ def _pictures(
   for i, request in enumerate(wanted):
     history = {name: rows[i] for name, rows in progress.history.items()}
     largest = None if finished.largest is None else bool(finished.largest[i])
-    chances, watched = finished.probability, finished.watched
+    probabilities, watched = finished.probability, finished.watched
     labels = of.network.labels if of.classes else ()
     pictures.append(
       Picture(
@@ -450,8 +480,8 @@ def _pictures(
         score=float(finished.score[i]),
         activation=None if watched is None else float(watched[i]),
         probability=None
-        if chances is None
-        else float(chances[i, request.unit]),
+        if probabilities is None
+        else float(probabilities[i, request.unit]),
         label=labels[request.unit] if labels else None,
         status=status_of_picture(history, largest),
         status_of_history=status_of(history),

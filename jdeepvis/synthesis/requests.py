@@ -1,4 +1,4 @@
-"""From what people ask for to requests: which pictures, of what, made how."""
+"""Targets, recipes and seeds become requests, one for each picture."""
 
 import itertools
 import re
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jdeepvis.networks.cells import locate
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.networks.regions import locate
 from jdeepvis.networks.resize import with_image_size
 from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Noise
@@ -30,12 +30,12 @@ class Request(NamedTuple):
   """One picture that is wanted.
 
   Attributes:
-    layer: a blob's name; of an objective of one's own what it is called.
+    layer: a blob's name, or the name of an objective of one's own.
     unit: the channel; None for an objective of one's own.
     seed: of all the picture's randomness.
     recipe_name: what the recipe is called in files and captions.
     recipe: how to make it.
-    position: row and column, cells; None is the centre.
+    position: row and column in the map; None is the centre.
     direction: 1 to excite the unit, -1 to inhibit it.
     canvas: `field`, what the unit can see; `image`, all of the input; or the
       height and width of an image of another size, pixels.
@@ -56,7 +56,7 @@ class Request(NamedTuple):
 
   @property
   def key(self) -> PRNGKey:
-    """All its randomness: of the seed and the unit's own number alone."""
+    """The key of all its randomness, from the seed and the unit alone."""
     return jax.random.fold_in(jax.random.key(self.seed), self.unit or 0)
 
   @property
@@ -67,7 +67,7 @@ class Request(NamedTuple):
 
 
 class Asked(NamedTuple):
-  """The network that is asked, and where its image lies in the whole one.
+  """The network that a request uses, and where its image lies in the whole one.
 
   Attributes:
     network: the whole network, or what the unit sees of it.
@@ -98,9 +98,9 @@ def requests(
     network: any network.
     targets: `"layer:units"`, an objective, a function of the activations, or
       a list of them. Units are numbers, ranges (`3-7`), `all` and names of
-      classes, with commas between; `@row,column` behind them asks the unit at
-      another place than the centre. `output` stands for the class scores and
-      may be left out: `"flamingo"`.
+      classes, with commas between; `@row,column` behind them names another
+      position than the centre. `output` stands for the class scores and may be
+      left out: `"flamingo"`.
     recipe: by name or made, one or several.
     seeds: a number of seeds, or the seeds.
     strengths: values of strengths of the recipe; all combinations are made.
@@ -137,10 +137,10 @@ def requests(
 
 
 def asked(network: Network, request: Request) -> Asked:
-  """The network that a request is made of: cropped to what the unit sees.
+  """The network that a request uses: cropped to what the unit sees.
 
   Raises:
-    JdeepvisError: an image of that size cannot be had.
+    JdeepvisError: the network does not take images of that size.
   """
   layer, position, canvas = request.layer, request.position, request.canvas
   if not isinstance(canvas, str):
@@ -158,11 +158,11 @@ def asked(network: Network, request: Request) -> Asked:
 
 
 def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
-  """What a request's picture is made of.
+  """The ascent that makes a request's picture.
 
   Args:
     request: which picture.
-    of: the network that is asked.
+    of: the network that it uses.
     image: the initial image, as large as that network's; None draws noise.
   """
   if (objective := request.objective) is not None:
@@ -170,7 +170,7 @@ def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
     return Ascent(objective, request.recipe, request.key, image)
   layer, recipe = "output", request.recipe
   if not of.classes:
-    # A hidden layer may be called output: no class there, and none to beat.
+    # A hidden layer may be called output; its units are no classes.
     layer, recipe = request.layer, recipe.without("log_prob_weight")
   objective = assembly.unit_objective(
     recipe,
@@ -184,7 +184,7 @@ def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
 
 
 def noise(network: Network, of: Asked, kind: str = "noise") -> Noise:
-  """What the noise of an asked network is cut from."""
+  """Noise for the network of a request, a part of the whole image's."""
   larger = of.network.input.shape > network.input.shape
   whole = of.network.input if larger else network.input
   return Noise(whole, kind, of.offset)
@@ -196,12 +196,15 @@ def _listed(targets: Any) -> list[Any]:
 
 
 def _recipes(recipe) -> Iterator[tuple[str, Recipe]]:
-  names = {id(made): name for name, made in RECIPES.items()}
+  names, own = {id(made): name for name, made in RECIPES.items()}, 0
   for one in _listed(recipe):
     if isinstance(one, str):
       yield one, find_recipe(one)
+    elif id(one) in names:
+      yield names[id(one)], one
     else:
-      yield names.get(id(one), "own recipe"), one
+      own += 1
+      yield f"own {own}" if own > 1 else "own", one
 
 
 def _grid(recipe: Recipe, strengths: Mapping[str, Sequence[float | int]]):

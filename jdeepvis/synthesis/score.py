@@ -1,4 +1,4 @@
-"""An objective asked of a network: the score that synthesis climbs."""
+"""An objective bound to a network: the score that synthesis maximises."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
-from jdeepvis.networks.cells import locate
 from jdeepvis.networks.names import class_scores, find_layer
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import locate
 from jdeepvis.synthesis.objectives import (
   LogProbability,
   Objective,
@@ -24,7 +24,7 @@ Score = Callable[..., tuple[Scalar, dict[str, Array]]]
 
 
 def bind(network: Network, objective: Objective | Callable) -> Score:
-  """The score of an image: an objective asked of a network.
+  """The score of an image: an objective of the network's activations.
 
   >>> import jax, jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -38,10 +38,10 @@ def bind(network: Network, objective: Objective | Callable) -> Score:
 
   Returns:
     `score(key, image)` for one centred image `[h, w, c]`: the value, float32,
-    and a dict, with `is_largest` where the objective knows it. The score is a
-    pytree whose leaves are the weights and the objective's own: hand it to
-    jit as an argument, and nothing is baked into the program. The key is not
-    used; augmentations use theirs.
+    and a dict, with `is_largest` where the objective defines it. The score is
+    a pytree whose leaves are the weights and the objective's own: pass it to
+    jit as an argument, so that the program holds no weights as constants. The
+    key is not used; augmentations use theirs.
 
   Raises:
     JdeepvisError: the network has no such layer, unit or position.
@@ -52,7 +52,7 @@ def bind(network: Network, objective: Objective | Callable) -> Score:
 
 
 def check(network: Network, objective: Objective) -> None:
-  """Nothing, if the network has what the objective asks for.
+  """Checks that the network has what the objective reads.
 
   Raises:
     JdeepvisError: the network has no such layer, unit or position.

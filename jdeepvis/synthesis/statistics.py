@@ -46,7 +46,7 @@ def spectral_slope(spectrum: Spectrum) -> float:
   """The exponent a of the power law `f**a` nearest to a spectrum.
 
   Least squares between logarithms: about -2 for photographs, 0 for white
-  noise, no number where a ring has no power at all.
+  noise, NaN where a ring has no power at all.
   """
   if len(spectrum) < 2 or not np.all(spectrum > 0):
     return float("nan")
@@ -76,7 +76,7 @@ def colours(images: Pictures) -> Colours:
 
 
 def colour_distance(one: Colours, other: Colours) -> float:
-  """How far colours must be moved to become others, grey levels.
+  """The distance of two colour distributions, grey levels.
 
   The Wasserstein distance of two Gaussians,
   `sqrt(|m - n|**2 + tr(C + D - 2 (C D)**.5))` (Dowson and Landau 1982).

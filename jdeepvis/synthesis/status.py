@@ -1,4 +1,4 @@
-"""What became of a picture, in one word."""
+"""A picture's status in one word: `ok`, or how it failed."""
 
 from collections.abc import Mapping
 
@@ -15,11 +15,11 @@ def status_of(history: Mapping[str, np.ndarray]) -> str:
       `is_largest`, arrays `[steps]`.
 
   Returns:
-    `nan`: a score or gradient was no number. `zero_gradient`: at some step
-    nothing pointed anywhere (the original's one reason to stop).
-    `no_progress`: the score never rose above its start. `majority_failure`:
-    the unit never became the largest of its layer (the original's word).
-    `ok`: none of these.
+    `nan`: a score or gradient was NaN or infinite. `zero_gradient`: at some
+    step the gradient was exactly 0 (the original's one reason to stop).
+    `no_progress`: the score never rose above its first value.
+    `majority_failure`: the unit never became the largest of its layer (the
+    original's word). `ok`: none of these.
   """
   score, gradient = history["score"], history["gradient_norm"]
   if not (np.isfinite(score).all() and np.isfinite(gradient).all()):
@@ -41,11 +41,11 @@ def status_of_picture(
   Args:
     history: as for `status_of`.
     largest: whether the picture itself, without augmentation, makes the unit
-      the largest of its layer; None where nobody knows.
+      the largest of its layer; None where that is undefined.
 
   Returns:
     As `status_of`, but `majority_failure` is the picture's own: augmented
-    images on the way may have been better or worse than what was kept.
+    images during ascent may have been better or worse than the one kept.
   """
-  told = {**history, "is_largest": np.array(largest is not False)}
-  return status_of(told)
+  own = {**history, "is_largest": np.array(largest is not False)}
+  return status_of(own)

@@ -1,4 +1,4 @@
-"""What came of a study: means and deviations over its pictures."""
+"""The summary of a study: means and deviations over its pictures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

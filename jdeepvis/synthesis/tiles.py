@@ -1,4 +1,4 @@
-"""Gradients of images too large to be shown to a network at once."""
+"""Gradients of images too large for a network to see at once."""
 
 import functools
 import math
@@ -18,8 +18,8 @@ def tiled_gradient(
 ) -> tuple[Scalar, Float[Array, "h w c"]]:
   """Value and gradient of a score that sees one tile of the image at a time.
 
-  Tiles of one shape cover the image evenly; where they overlap, their mean
-  counts. All images that are larger share one program.
+  Tiles of one shape cover the image evenly; where they overlap, their gradients
+  are averaged. All images larger than a tile share one program.
 
   Args:
     score: as for `render`, of images of any size; a pytree, as `bind` makes it.
@@ -53,8 +53,8 @@ def tile_size(size: tuple[int, int], tile: int) -> tuple[int, int]:
 @jax.jit
 def _value_and_grad(score, key, image):
   def value(image):
-    told = score(key, image)
-    return told[0] if isinstance(told, tuple) else told
+    found = score(key, image)
+    return found[0] if isinstance(found, tuple) else found
 
   return jax.value_and_grad(value)(image)
 

@@ -3,8 +3,8 @@
 The paper's update is x <- r(x + step). A link that returns `r(x + u) - x` as
 its update makes the next link see `x + u' = r(x + u)`, so `optax.chain` of
 such links is function composition and `optax.apply_updates` gives the final
-image. `render` minimises -score, so any optax optimiser may come first, and
-hands every link `value=`, `grad=` (of -score) and `step=`.
+image. `ascend` minimises -score, so any optax optimiser may come first, and
+passes every link `value=`, `grad=` (of -score) and `step=`.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def project(
 def precondition(
   function: Callable[..., Image], extra: tuple[str, ...] = ()
 ) -> Transform:
-  """A function from gradient to gradient as a link, before the step's policy.
+  """A function from gradient to gradient as a link before the step policy.
 
   >>> import jax.numpy as jnp, optax, jdeepvis
   >>> chain = optax.chain(jdeepvis.precondition(jnp.sign), optax.sgd(1.0))
@@ -65,8 +65,8 @@ def precondition(
 def every(period: int, transform: optax.GradientTransformation) -> Transform:
   """Applies `transform` at steps 0, period, 2 period, ...
 
-  The step comes from `render`, not from a counter in the state: there it is
-  one number for a whole batch, so that the branch survives `vmap`.
+  The step comes from `ascend`, not from a counter in the state: there it is one
+  number for a whole batch, so that the branch survives `vmap`.
 
   Args:
     period: steps; static.

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jdeepvis.networks import classify
-from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.probing.backprop import (
   RULES,
   backward,
@@ -113,15 +113,15 @@ def _look(network, image, start: Start, *, program: Program) -> Answer:
   images = image[None]
   layer, source = program.layer, program.origin or program.layer
   blobs = network(images, until=(layer, source))
-  chances = signal = diffs = None
+  probability = signal = diffs = None
   if program.labels:
-    chances = classify.probabilities(network, images)[0]
+    probability = classify.probabilities(network, images)[0]
   if program.rule:
     seed = _seed(blobs[source], start)
     signal = backward(network, images, source, seed, rule=program.rule)[0]
     if program.diffs:
       diffs = _as_map(_diffs(network, images, blobs, program, seed))
-  return Answer(_as_map(blobs[layer]), chances, signal, diffs)
+  return Answer(_as_map(blobs[layer]), probability, signal, diffs)
 
 
 def _seed(values, start: Start):

@@ -11,7 +11,7 @@ from jdeepvis.toolbox.keys import press
 from jdeepvis.toolbox.state import (
   CHOICES,
   SWITCHES,
-  House,
+  Catalogue,
   Layer,
   State,
   go_to,
@@ -57,15 +57,15 @@ def _set(state: State, values: Mapping[str, Any]) -> State:
 
 
 def _set_one(state: State, name: str, value: Any) -> State:
-  house = state.house
+  catalogue = state.catalogue
   match name, value:
     case (_, bool()) if name not in SWITCHES:
       pass  # Python takes them for numbers
     case "layer", str():
-      return go_to(state, _layer_place(house, value))
+      return go_to(state, _layer_place(catalogue, value))
     case "origin", [str(layer), int(unit), position]:
-      place = _layer_place(house, layer)
-      shape = house.layers[place]
+      place = _layer_place(catalogue, layer)
+      shape = catalogue.layers[place]
       if 0 <= unit < shape.units and _is_position(shape, position):
         position = position and tuple(position)
         return dataclasses.replace(state, origin=(place, unit, position))
@@ -73,17 +73,17 @@ def _set_one(state: State, name: str, value: Any) -> State:
       return dataclasses.replace(state, unit=value, in_list=False)
     case ("position", _) if _is_position(state.shown, value):
       return dataclasses.replace(state, position=value and tuple(value))
-    case "image", int() if 0 <= value < house.images:
+    case "image", int() if 0 <= value < catalogue.images:
       return show_file(state, value)
     case "aspect", int() | float() if 1 / _MAX_ASPECT < value < _MAX_ASPECT:
       return dataclasses.replace(state, aspect=float(value))
     case "search", str() if len(value) <= _MAX_SEARCH:
       return dataclasses.replace(state, search=value)
-    case "recipe", str() if value in house.recipes:
+    case "recipe", str() if value in catalogue.recipes:
       return dataclasses.replace(state, recipe=value)
     case "picture_seed", int() if 0 <= value <= _MAX_SEED:
       return dataclasses.replace(state, picture_seed=value)
-    case ("diffs", True) if not house.has_graph:
+    case ("diffs", True) if not catalogue.has_graph:
       raise JdeepvisError(
         "This network has no layer graph, so that signals cannot be shown at "
         "layers in between."
@@ -99,8 +99,8 @@ def _set_one(state: State, name: str, value: Any) -> State:
   )
 
 
-def _layer_place(house: House, name: str) -> int:
-  for place, layer in enumerate(house.layers):
+def _layer_place(catalogue: Catalogue, name: str) -> int:
+  for place, layer in enumerate(catalogue.layers):
     if layer.name == name:
       return place
   raise JdeepvisError(f"There is no layer {name[:80]!r}.")

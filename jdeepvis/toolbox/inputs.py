@@ -56,7 +56,7 @@ def _decode(file: io.BufferedIOBase, name: str) -> Pixels:
         return pictures.upright(picture)
   except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning):
     pass  # Pillow's own limit is a larger one
-  except Exception as error:  # a broken file makes its decoder raise anything
+  except Exception as error:  # a damaged file can raise anything
     raise JdeepvisError(
       f"{name} is no JPEG, PNG or WebP image that can be read."
     ) from error

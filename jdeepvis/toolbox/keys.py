@@ -11,7 +11,7 @@ _Change = Callable[[State], State]
 
 def _step_file(by: int) -> _Change:
   return lambda state: show_file(
-    state, (state.image + by) % max(state.house.images, 1)
+    state, (state.image + by) % max(state.catalogue.images, 1)
   )
 
 
@@ -46,7 +46,7 @@ def _cycle(name: str) -> _Change:
 
 def _toggle(name: str) -> _Change:
   def toggle(state: State) -> State:
-    if name == "diffs" and not state.house.has_graph:
+    if name == "diffs" and not state.catalogue.has_graph:
       return state
     return dataclasses.replace(state, **{name: not getattr(state, name)})
 
@@ -89,7 +89,7 @@ def _render(state: State) -> State:
 
 def _reset(state: State) -> State:
   return State(
-    house=state.house,
+    catalogue=state.catalogue,
     source=state.source,
     image=state.image,
     aspect=state.aspect,

@@ -11,7 +11,7 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jdeepvis.display.files import to_json
-from jdeepvis.toolbox.desk import Desk, Look
+from jdeepvis.toolbox.backend import Backend, Look
 from jdeepvis.toolbox.events import reduce
 from jdeepvis.toolbox.inputs import MAX_BYTES
 from jdeepvis.toolbox.state import State, share
@@ -31,12 +31,16 @@ class Page:
   """
 
   def __init__(
-    self, desk: Desk, socket: WebSocket, worker: Executor, painter: Executor
+    self,
+    backend: Backend,
+    socket: WebSocket,
+    worker: Executor,
+    painter: Executor,
   ):
-    self._desk = desk
+    self._backend = backend
     self._socket = socket
     self._worker, self._painter = worker, painter
-    self._state = State(house=desk.house)
+    self._state = State(catalogue=backend.catalogue)
     self._frame: bytes | None = None
     self._heard = self._frames = self._shown_frames = self._updates = 0
     self._pinned = None
@@ -115,22 +119,22 @@ class Page:
         self._pinned = None
       elif self._pinned is None and self._look:
         self._pinned = self._look.scene.image
-      if not self._desk.engine.knows(question(state)[0]):
-        await self._tell(note=f"Preparing {state.shown.name} …")
+      if not self._backend.engine.knows(question(state)[0]):
+        await self._notify(note=f"Preparing {state.shown.name} …")
       try:
         look = await self._in(
-          self._worker, self._desk.look, state, frame, self._pinned
+          self._worker, self._backend.look, state, frame, self._pinned
         )
       except JdeepvisError as error:
         if frame is not None and state.source != "files":
           raise
-        await self._tell(problem=str(error))
+        await self._notify(problem=str(error))
         continue
       self._look = look
       event = {"type": "shown", "units": look.panels.facts["order"]}
       if self._state.layer == state.layer:
         self._state = reduce(self._state, event)
-      # Told of the state that was looked at: a later one may be elsewhere.
+      # Of the state that was looked at: a later one may be elsewhere.
       head = self._head(reduce(state, event), look, number)
       await self._send(self._pack(look.panels, {"heard": heard, **head}))
 
@@ -139,7 +143,7 @@ class Page:
     self._shown_frames = number
     self._updates += 1
     layer, unit, _ = state.sent_from
-    names = self._desk.names
+    names = self._backend.names
     return {
       "state": _plain(state),
       "share": share(state),
@@ -151,10 +155,10 @@ class Page:
       "updates": self._updates,
       "dropped": dropped,
       "milliseconds": look.milliseconds,
-      "sprites": state.pattern and bool(self._desk.sprites(state.shown)),
+      "sprites": state.pattern and bool(self._backend.sprites(state.shown)),
       "pictures": [
         {"kind": file.kind, "caption": file.caption}
-        for file in self._desk.unit_files(state.shown, state.unit)
+        for file in self._backend.unit_files(state.shown, state.unit)
       ],
     }
 
@@ -163,15 +167,15 @@ class Page:
     loop = asyncio.get_running_loop()
 
     def report(done: float) -> None:
-      asyncio.run_coroutine_threadsafe(self._tell(progress=done), loop)
+      asyncio.run_coroutine_threadsafe(self._notify(progress=done), loop)
 
     try:
-      await self._tell(progress=0.0)
-      await self._in(self._painter, self._desk.render, state, report)
+      await self._notify(progress=0.0)
+      await self._in(self._painter, self._backend.render, state, report)
     except JdeepvisError as error:
-      await self._tell(problem=str(error))
+      await self._notify(problem=str(error))
     except Exception:
-      await self._tell(problem="The server failed at this picture.")
+      await self._notify(problem="The server failed at this picture.")
       raise
     finally:
       self._painting = None
@@ -183,7 +187,7 @@ class Page:
     if self._look:
       await self._send(await self._in(self._worker, _archive, self._look))
 
-  async def _tell(self, **news: Any) -> None:
+  async def _notify(self, **news: Any) -> None:
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
       async with self._sending:
         await self._socket.send_text(to_json(news))
@@ -216,9 +220,9 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _plain(state: State) -> dict[str, Any]:
-  told = {name: getattr(state, name) for name in state.__dataclass_fields__}
-  del told["house"], told["order"]
-  return told
+  fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
+  del fields["catalogue"], fields["order"]
+  return fields
 
 
 def _archive(look: Look) -> bytes:

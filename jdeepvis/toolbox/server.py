@@ -19,7 +19,7 @@ from jdeepvis.display.files import to_json
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import third_party
 from jdeepvis.probing.images import list_images
-from jdeepvis.toolbox.desk import Desk, RenderedUnit
+from jdeepvis.toolbox.backend import Backend, RenderedUnit
 from jdeepvis.toolbox.guard import Guard
 from jdeepvis.toolbox.inputs import MAX_BYTES
 from jdeepvis.toolbox.keys import KEYS
@@ -129,7 +129,7 @@ def build_app(
   if units is not None and not Path(units).is_dir():
     raise JdeepvisError(f"There is no folder of units {str(units)!r}.")
   listing = list_images(images or third_party() / "photos")
-  desk = Desk(network, listing, Path(units) if units else None)
+  backend = Backend(network, listing, Path(units) if units else None)
   # One thread computes all updates in turn, another renders beside it.
   worker, painter = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
   pages: set[Page] = set()
@@ -139,7 +139,7 @@ def build_app(
     if len(pages) >= _MOST_PAGES:
       await socket.close(_TRY_LATER, f"{_MOST_PAGES} pages are open already.")
       return
-    page = Page(desk, socket, worker, painter)
+    page = Page(backend, socket, worker, painter)
     pages.add(page)
     try:
       await page.run()
@@ -150,9 +150,9 @@ def build_app(
     layer, unit, number = (
       request.path_params[name] for name in ("layer", "unit", "number")
     )
-    layers = desk.house.layers
+    layers = backend.catalogue.layers
     if layer < len(layers) and unit < layers[layer].units:
-      files = desk.unit_files(layers[layer], unit)
+      files = backend.unit_files(layers[layer], unit)
       if number < len(files):
         found = files[number]
         if isinstance(found, RenderedUnit):
@@ -161,14 +161,14 @@ def build_app(
     return Response(status_code=404)
 
   async def sprites(request: Request) -> Response:
-    place, layers = request.path_params["layer"], desk.house.layers
+    place, layers = request.path_params["layer"], backend.catalogue.layers
     if place < len(layers):
-      return _file(desk.sprites(layers[place]))
+      return _file(backend.sprites(layers[place]))
     return Response(status_code=404)
 
-  about = to_json(_about(desk, title or network.output or "network"))
+  about = to_json(_about(backend, title or network.output or "network"))
 
-  async def tell_about(request: Request) -> Response:
+  async def about_page(request: Request) -> Response:
     return Response(about, media_type="application/json")
 
   @contextlib.asynccontextmanager
@@ -180,7 +180,7 @@ def build_app(
   app = Starlette(
     routes=[
       *_static_routes(),
-      Route("/about.json", tell_about),
+      Route("/about.json", about_page),
       Route("/unit/{layer:int}/{unit:int}/{number:int}", picture),
       Route("/sprites/{layer:int}", sprites),
       WebSocketRoute("/live", talk),
@@ -190,19 +190,19 @@ def build_app(
   return Guard(app, hosts=hosts, token=token, secure=secure)
 
 
-def _about(desk: Desk, title: str) -> dict:
+def _about(backend: Backend, title: str) -> dict:
   """What a page needs to know once."""
-  house = desk.house
+  catalogue = backend.catalogue
   return {
     "title": title,
-    "input": desk.engine.network.input.shape,
+    "input": backend.engine.network.input.shape,
     "layers": [
       {"name": layer.name, "shape": layer.shape, "labels": layer.labels}
-      for layer in house.layers
+      for layer in catalogue.layers
     ],
-    "files": desk.names,
-    "recipes": house.recipes,
-    "has_graph": house.has_graph,
+    "files": backend.names,
+    "recipes": catalogue.recipes,
+    "has_graph": catalogue.has_graph,
     "choices": CHOICES,
     "keys": [{"names": key.names, "does": key.does} for key in KEYS],
   }

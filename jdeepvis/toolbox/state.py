@@ -32,7 +32,7 @@ class Layer(NamedTuple):
 
   @property
   def size(self) -> tuple[int, int]:
-    """Height and width of its maps, cells."""
+    """Height and width of its maps."""
     return self.shape[:2] if len(self.shape) == 3 else (1, 1)
 
   def unit_name(self, unit: int) -> str:
@@ -40,7 +40,7 @@ class Layer(NamedTuple):
     return f"{unit} {self.labels[unit]}" if self.labels else str(unit)
 
 
-class House(NamedTuple):
+class Catalogue(NamedTuple):
   """What there is to look at; the same for all pages.
 
   Attributes:
@@ -48,7 +48,7 @@ class House(NamedTuple):
     images: how many files the server offers.
     recipes: names of what pictures can be rendered by.
     has_graph: whether signals can be followed to layers in between.
-    has_classes: whether the network tells classes apart.
+    has_classes: whether the network has classes.
   """
 
   layers: tuple[Layer, ...]
@@ -81,15 +81,15 @@ class State:
   """What one page looks at.
 
   Attributes:
-    house: what there is.
-    layer: the shown one's place in the house.
+    catalogue: what there is.
+    layer: the shown one's place in the catalogue.
     unit: the selected channel.
     position: row and column of one cell of the unit's map; None is its peak.
     in_list: whether the cursor is in the list of layers.
     origin: layer, unit and position that signals go back from, if frozen.
     source: where images come from.
     image: the file's place.
-    frozen: whether frames are let pass by.
+    frozen: whether new frames are ignored.
     fit: how an image becomes square: its middle, all of it squeezed, or by
       way of a larger square as Caffe's classifiers did.
     boost: exponent that lifts dim channels, 0..1.
@@ -109,13 +109,13 @@ class State:
     picture_seed: of their randomness.
     rendering: whether a picture of the unit is wanted now.
     help: whether the keys are explained.
-    debug: how much the status line tells.
+    debug: how much the status line shows.
     aspect: width of the large pane over its height.
     order: the units in the grid, as they were last shown.
     closed: whether the page has been left.
   """
 
-  house: House
+  catalogue: Catalogue
   layer: int = 0
   unit: int = 0
   position: Position = None
@@ -150,14 +150,14 @@ class State:
   @property
   def shown(self) -> Layer:
     """The layer in the grid."""
-    return self.house.layers[self.layer]
+    return self.catalogue.layers[self.layer]
 
   @property
   def sent_from(self) -> tuple[Layer, int, Position]:
     """Layer, unit and position that signals go back from."""
     here = (self.layer, self.unit, self.position)
     layer, unit, position = self.origin or here
-    return self.house.layers[layer], unit, position
+    return self.catalogue.layers[layer], unit, position
 
   @property
   def columns(self) -> int:
@@ -168,21 +168,21 @@ class State:
 
 
 def share(state: State) -> dict[str, Any]:
-  """What an address must hold to show the same: all that is not as at first.
+  """What an address must hold to show the same: all but the default values.
 
-  `reduce(State(house), {"type": "set", "values": share(state)})` has the same
-  view, but for an uploaded image.
+  `reduce(State(catalogue), {"type": "set", "values": share(state)})` has the
+  same view, but for an uploaded image.
   """
-  told = {}
+  fields = {}
   for name in _SHARED:
     value = getattr(state, name)
     if value != getattr(State, name):
-      told[name] = value
-  told["layer"] = state.shown.name
+      fields[name] = value
+  fields["layer"] = state.shown.name
   if state.origin:
     layer, *place = state.origin
-    told["origin"] = [state.house.layers[layer].name, *place]
-  return told
+    fields["origin"] = [state.catalogue.layers[layer].name, *place]
+  return fields
 
 
 _SHARED = (
@@ -194,10 +194,10 @@ _SHARED = (
 
 def go_to(state: State, layer: int) -> State:
   """Shows the layer at that place, or the nearest; the unit is kept."""
-  layer = min(max(layer, 0), len(state.house.layers) - 1)
+  layer = min(max(layer, 0), len(state.catalogue.layers) - 1)
   if layer == state.layer:
     return state
-  unit = min(state.unit, state.house.layers[layer].units - 1)
+  unit = min(state.unit, state.catalogue.layers[layer].units - 1)
   return dataclasses.replace(
     state, layer=layer, unit=unit, position=None, order=None
   )

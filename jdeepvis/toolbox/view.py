@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jdeepvis.display.filters import FILTERS
-from jdeepvis.networks.cells import Rectangle
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.toolbox.engine import Answer, Program, Start, Values
 from jdeepvis.toolbox.state import Layer, State
 from jdeepvis.types import Pixels
@@ -49,12 +49,12 @@ class Panels(NamedTuple):
 
 
 def question(state: State) -> tuple[Program, Start]:
-  """What a state wants to know of its image."""
+  """The program that a state needs, and where its signals begin."""
   layer, unit, position = state.sent_from
   rule = None if state.rule == "off" else state.rule
   program = Program(
     layer=state.shown.name,
-    labels=state.show_labels and state.house.has_classes,
+    labels=state.show_labels and state.catalogue.has_classes,
     rule="gradient" if rule == "gradient_times_input" else rule,
     origin=layer.name if rule else None,
     diffs=state.diffs and rule is not None,
@@ -63,7 +63,7 @@ def question(state: State) -> tuple[Program, Start]:
 
 
 def selected_cell(state: State, values: Values) -> int:
-  """The cell of the selected unit that is told of, in row-major order."""
+  """The position of the selected unit that is shown, in row-major order."""
   cell = _cell(state.shown, state.position)
   return int(values[..., state.unit].argmax()) if cell < 0 else cell
 
@@ -99,7 +99,7 @@ def scaled(values: Values, boost: float, gamma: float) -> Bytes:
       s = (v - min v) / (max v - min v)
       s max_c(s)^(-boost), to the power of gamma
 
-  A layer that is everywhere alike is black.
+  A constant layer is black.
 
   Args:
     values: `[h, w, c]`.
@@ -179,7 +179,7 @@ def _classes(
   state: State, probabilities: Float[np.ndarray, " k"]
 ) -> list[tuple[str, float]]:
   best = np.argsort(-probabilities, kind="stable")[:_TOP]
-  names = next((x.labels for x in state.house.layers if x.labels), ())
+  names = next((x.labels for x in state.catalogue.layers if x.labels), ())
   known = len(names) == len(probabilities)
   return [
     (names[i] if known else f"class {i}", float(probabilities[i])) for i in best

@@ -47,6 +47,6 @@ class Packer:
       if not same:
         parts.append(panel[1])
         self._sent[name] = panel
-    told = {**head, "panels": panels.facts, "arrays": entries}
-    text = to_json(told).encode()
+    full = {**head, "panels": panels.facts, "arrays": entries}
+    text = to_json(full).encode()
     return b"".join([_LENGTH.pack(len(text)), text, *parts])

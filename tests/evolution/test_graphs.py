@@ -161,7 +161,7 @@ def test_the_first_are_fully_linked():
   assert (counts > 100).all()
 
 
-def apart(graph):
+def parts_of(graph):
   """Links by the marks of their ends, which moving up and down keeps."""
   marks = np.asarray(graph.mark)
   return {
@@ -173,21 +173,21 @@ def apart(graph):
 @pytest.mark.parametrize("number", range(6))
 def test_each_change_is_what_it_says(grown, number):
   graph, key = grown[-1 - 30 * number], jax.random.key(number)
-  before = apart(graph)
+  before = parts_of(graph)
 
-  after = apart(add_link(key, graph))
+  after = parts_of(add_link(key, graph))
   assert before.items() < after.items() and len(after) == len(before) + 1
 
-  after = apart(delete_link(key, graph))
+  after = parts_of(delete_link(key, graph))
   assert after.items() < before.items() and len(after) == len(before) - 1
 
-  after = apart(move_link(key, graph))
+  after = parts_of(move_link(key, graph))
   ((old, weight),) = before.items() - after.items()
   ((new, same),) = after.items() - before.items()
   assert weight == same and (old[0] == new[0]) != (old[1] == new[1])
 
   taller = add_node(key, graph)
-  after = apart(taller)
+  after = parts_of(taller)
   (((source, target), weight),) = before.items() - after.items()
   (fresh,) = {b for _, b in after} - {b for _, b in before}
   assert after.items() - before.items() == {
@@ -203,7 +203,7 @@ def test_each_change_is_what_it_says(grown, number):
     }
     (mark,) = gone
     kept = {ends: w for ends, w in before.items() if mark not in ends}
-    assert apart(shorter) == kept and shorter.hidden == graph.hidden - 1
+    assert parts_of(shorter) == kept and shorter.hidden == graph.hidden - 1
 
 
 def test_what_there_is_no_room_for_is_left_out():
@@ -232,13 +232,13 @@ def test_crossing_takes_half_of_what_both_have(grown):
     function=(parent.function + 1) % 4,
   )
   mate = add_node(jax.random.key(4), mate)
-  ours, theirs = apart(parent), apart(mate)
+  ours, theirs = parts_of(parent), parts_of(mate)
   both = ours.keys() & theirs.keys()
   assert len(both) >= 4
   taken, changed = [], []
   for number in range(100):
     child = cross(jax.random.key(number), parent, mate)
-    made = apart(child)
+    made = parts_of(child)
     assert made.keys() == ours.keys()
     for ends, weight in made.items():
       allowed = {ours[ends], theirs.get(ends, ours[ends])}
@@ -256,6 +256,6 @@ def test_strangers_share_only_what_all_begin_with(grown):
     for i in range(2)
   )
   child = cross(jax.random.key(0), first, second)
-  ours, theirs, made = apart(first), apart(second), apart(child)
+  ours, theirs, made = parts_of(first), parts_of(second), parts_of(child)
   own = ours.keys() - theirs.keys()
   assert own and all(made[ends] == ours[ends] for ends in own)

@@ -21,7 +21,10 @@ from jdeepvis.evolution.archive import (
 )
 from jdeepvis.evolution.cppn import Cppn
 from jdeepvis.evolution.direct import Direct
-from jdeepvis.evolution.map_elites import chances, evolve, map_elites
+from jdeepvis.evolution.map_elites import (
+  evolve,
+  map_elites,
+)
 from jdeepvis.networks import classify, convert
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +179,7 @@ def a_few_generations():
   network = small_networks.classifier()
   encoding = Direct(network.input.shape)
   return evolve(
-    chances(network),
+    class_probabilities(network),
     encoding,
     jax.random.key(0),
     empty_archive(encoding, 9),
@@ -207,7 +210,9 @@ def test_the_network_is_asked_for_what_it_says_itself():
   centred = images - network.input.mean
   for one in (network, network.replace(layers=())):
     np.testing.assert_allclose(
-      chances(one)(images), classify.probabilities(one, centred), rtol=1e-5
+      class_probabilities(one)(images),
+      classify.probabilities(one, centred),
+      rtol=1e-5,
     )
 
 
@@ -216,7 +221,9 @@ def test_weights_are_no_constants():
   encoding = Direct(network.input.shape)
   arguments = (jax.random.key(0), empty_archive(encoding, 9))
   settings = {"generations": 4, "offspring": 4, "per_device": 1}
-  lowered = evolve.lower(chances(network), encoding, *arguments, **settings)
+  lowered = evolve.lower(
+    class_probabilities(network), encoding, *arguments, **settings
+  )
   assert len(lowered.as_text()) < 1_000_000
 
 
@@ -256,7 +263,7 @@ def test_lenet_is_certain_of_every_digit(
   )
   encoding = kind(network.input.shape)
   archive, rows = evolve(
-    chances(network),
+    class_probabilities(network),
     encoding,
     jax.random.key(0),
     empty_archive(encoding, 10),

@@ -66,7 +66,7 @@ def test_wrong_files_are_one_sentence(release, tmp_path):
     ([f"--weights={foreign}"], "foreign.pkl: squeezenet1.1 needs layers"),
     (
       [f"--weights={release}", f"--labels={labels}"],
-      "1000 classes apart, but there are 2",
+      "1000 classes, but there are 2",
     ),
   ):
     done = convert("--net=squeezenet1.1", f"--out={out}", *arguments)

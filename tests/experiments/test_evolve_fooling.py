@@ -202,7 +202,7 @@ def two_channels():
 
 @pytest.mark.parametrize(
   ("factory", "told"),
-  [(dumb, "Nothing lives in any cell"), (two_channels, "2 channels")],
+  [(dumb, "All cells are empty"), (two_channels, "2 channels")],
 )
 def test_networks_that_cannot_be_fooled(
   script, monkeypatch, tmp_path, factory, told

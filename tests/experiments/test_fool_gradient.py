@@ -67,7 +67,7 @@ def test_what_is_not_reached_is_told(script, tmp_path):
   ("arguments", "told"),
   [
     (["--out="], "--out=FOLDER"),
-    (["--start=middle"], "no start 'middle'.*noise, uniform, mean"),
+    (["--start=middle"], "no initial image 'middle'.*noise, uniform, mean"),
     (["--units=9"], "units 0 to 8"),
     (["--recipe=nune"], "nearest: none"),
     (["--confidence=2"], "--confidence=2"),

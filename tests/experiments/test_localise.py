@@ -41,13 +41,13 @@ def test_boxes_of_the_class_named_first(script, photos, tmp_path, capsys):
   assert len(told) == 2 and told[0] == before
   network = small_networks.classifier()
 
-  def chances(image):
+  def probabilities(image):
     return np.asarray(network(image[None])["prob"]).ravel()
 
   for record in told:
     photo = read_picture(photos / f"{record['recipe']}.png")
     image = preprocess(photo, network.input)
-    first = int(chances(image).argmax())
+    first = int(probabilities(image).argmax())
     assert record["unit"] == first
     saliency = backprop.saliency(network, image[None], jnp.array([first]))[0]
     shown = to_pixels(image, network.input)
@@ -57,7 +57,7 @@ def test_boxes_of_the_class_named_first(script, photos, tmp_path, capsys):
     inside[box.slices] = image[box.slices]
     outside[box.slices] = 0
     for name, covered in (("inside", inside), ("outside", outside)):
-      now = chances(covered)
+      now = probabilities(covered)
       assert record[f"probability_{name}"] == pytest.approx(now[first], 1e-4)
       assert record[f"named_{name}"] == (now.argmax() == first)
     assert record["share"] == pytest.approx(np.prod(box.size) / 33**2)

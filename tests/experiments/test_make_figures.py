@@ -97,7 +97,7 @@ def test_other_recipes_get_the_blocks_they_need(monkeypatch, tmp_path):
 def test_a_sheet_says_what_failed(monkeypatch, tmp_path):
   told = []
   monkeypatch.setattr(
-    "experiments.make_figures.montage",
+    "experiments.sheets.montage",
     lambda cells, captions, statuses: told.extend(captions) or cells[0],
   )
   out = tmp_path / "out"

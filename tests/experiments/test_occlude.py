@@ -37,9 +37,9 @@ def test_maps_of_the_class_named_first(script, photos, tmp_path):
   for record in told:
     with Image.open(photos / f"{record['recipe']}.png") as file:
       image = preprocess(np.asarray(file), network.input)
-    chances = network(image[None])["prob"].reshape(-1)
-    assert record["unit"] == int(np.argmax(chances))
-    assert record["activation"] == pytest.approx(float(np.max(chances)))
+    probabilities = network(image[None])["prob"].reshape(-1)
+    assert record["unit"] == int(np.argmax(probabilities))
+    assert record["activation"] == pytest.approx(float(np.max(probabilities)))
     stem = record["file"].removesuffix(".png")
     loss = record["activation"] - np.asarray(
       occlusion.occlude(

@@ -16,11 +16,13 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks import zoo
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.pictures import preprocess
-from jdeepvis.synthesis import recipes, starts
+from jdeepvis.synthesis.recipes import make_recipe
+from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.transforms import scale_to_rms
 
 SCRIPT = scripts.Script("experiments.score_pictures")
 JUDGE = "--net=small_networks:judge"
-SHORT = recipes.Recipe(rate=20.0, policy="rms", steps=3)
+SHORT = make_recipe(scale_to_rms, 20.0, steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +40,9 @@ def pictures(tmp_path_factory):
     ("conv2", 2, 0, "ours"),
   ]
   folder = PictureFolder.open(path, settings)
-  atlas.render_atlas(
-    folder,
-    network,
-    [atlas.Request(*one, SHORT) for one in wanted],
-    batch=lambda network, layer: 2,
-    start=lambda one: starts.start(one.key, network.input),
-  )
+  requests = [Request(*one, SHORT) for one in wanted]
+  for _ in atlas.render_atlas(folder, network, requests):
+    pass
   return path
 
 
@@ -59,8 +57,8 @@ def ranks(path, records):
   for record in records:
     with Image.open(path / record["file"]) as image:
       centred = preprocess(np.asarray(image), network.input)[None]
-    chances = network(centred)["prob"].reshape(-1)
-    yield 1 + int(np.sum(chances > chances[record["unit"]]))
+    probabilities = network(centred)["prob"].reshape(-1)
+    yield 1 + int(np.sum(probabilities > probabilities[record["unit"]]))
 
 
 def test_the_table_says_what_a_second_look_says(
@@ -88,7 +86,7 @@ def test_the_table_says_what_a_second_look_says(
     assert row["median_rank"] == np.median(places)
     own = np.mean([record["probability"] for record in group])
     assert row["probability"] == pytest.approx(own)
-    assert 0 < row["under_views"] < 1
+    assert 0 < row["under_augmentation"] < 1
     # Only where a class has several seeds is there a diversity.
     assert (row["diversity"] or 0) > 0 if name == "ours" else True
     assert row["spectrum_distance"] > 0 and row["colour_distance"] > 0
@@ -169,8 +167,8 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   ):
     with Image.open(path / file) as image:
       centred = preprocess(np.asarray(image), network.input)[None]
-    chances = network(centred)["prob"].reshape(-1)
-    expected = float(chances[first["unit"]])
+    probabilities = network(centred)["prob"].reshape(-1)
+    expected = float(probabilities[first["unit"]])
     assert told[flag] == pytest.approx(expected, rel=1e-4)
 
 
@@ -179,7 +177,7 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   [
     ([], "a --net would judge"),
     (["--net=small_networks:classifier"], "made the pictures"),
-    (["--net=squeezenet1.1"], "9 classes.*tells 1000"),
+    (["--net=squeezenet1.1"], "9 classes.*has 1000"),
     (["--net=squeezenot"], "'squeezenot'"),
     (["--net=missing.prototxt"], "missing.prototxt"),
     ([JUDGE, "--photos=missing"], "no photographs in 'missing'"),

@@ -10,10 +10,9 @@ import pytest
 import scripts
 from PIL import Image
 
-from experiments import common
 from jdeepvis.display import plots
 from jdeepvis.display.folder import PictureFolder
-from jdeepvis.synthesis import sweep
+from jdeepvis.synthesis import batch, batches
 
 BASE = ("--net=small_networks:classifier", "--units=1", "--recipe=paper_c")
 JUDGE = "--judge=small_networks:judge"
@@ -88,16 +87,16 @@ def test_programs_are_counted_as_they_are_compiled(
 ):
   """One for each steps and period of the blur, however many strengths."""
   traces = []
-  advance = sweep.render.advance
+  advance = batch.loop.advance
 
   def counted(*args):
     traces.append(args)
     return advance(*args)
 
-  monkeypatch.setattr(sweep.render, "advance", counted)
+  monkeypatch.setattr(batch.loop, "advance", counted)
   script(
     "--vary=steps:3,5", "--vary=blur_every:2,3", "--vary=decay:0,0.1,0.2",
-    "--vary=small_norm:0,50", "--noplots", f"--out={tmp_path / 'out'}",
+    "--vary=norm_percentile:0,50", "--noplots", f"--out={tmp_path / 'out'}",
   )  # fmt: skip
   told = capsys.readouterr().out
   assert "programs: 4;" in told
@@ -109,7 +108,7 @@ def test_programs_are_counted_as_they_are_compiled(
 
 def test_a_stopped_study_goes_on_to_the_same_end(script, tmp_path, monkeypatch):
   # Two at a time, though all would go into one batch.
-  monkeypatch.setattr(common, "_BUSY_CORE", 1)
+  monkeypatch.setattr(batches, "_BUSY_CORE", 1)
   arguments = ("--leave_one_out", "--units=0-2", "--steps=4", "--noplots")
   stopped, whole = tmp_path / "stopped", tmp_path / "whole"
   add = PictureFolder.add
@@ -148,8 +147,8 @@ def test_the_other_studies_run(script, tmp_path, capsys):
   records = read(tmp_path / "figure3")
   assert {tuple(record["strengths"].items()) for record in records} == {
     (("decay", 0.0),), (("decay", 0.5),), (("blur", 0.0),), (("blur", 1.0),),
-    (("small_norm", 0.0),), (("small_norm", 95.0),),
-    (("small_contribution", 0.0),), (("small_contribution", 95.0),),
+    (("norm_percentile", 0.0),), (("norm_percentile", 95.0),),
+    (("contribution_percentile", 0.0),), (("contribution_percentile", 95.0),),
   }  # fmt: skip
   search = ("--steps=2", "--layer=conv1", "--units=3", "--search_seed=5")
   out = tmp_path / "search"
@@ -176,7 +175,7 @@ def test_the_other_studies_run(script, tmp_path, capsys):
     (["--combinations=2", "--seeds=2"], "seed of its own"),
     (["--vary=decay:0", "--layer=conv2", JUDGE], "'conv2' are none"),
     (["--vary=decay:0", "--judge=small_networks:classifier"], "made the"),
-    (["--vary=decay:0", "--judge=squeezenet1.1"], "9 classes.*tells 1000"),
+    (["--vary=decay:0", "--judge=squeezenet1.1"], "9 classes.*has 1000"),
   ],
 )
 def test_wrong_arguments_are_one_sentence(script, tmp_path, arguments, told):

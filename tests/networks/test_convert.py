@@ -232,7 +232,7 @@ def test_a_prototxt_wants_weights(caffe_files):
   network = jdeepvis.load_network(net, weights="random")
   gradient = jax.grad(lambda x: network(x)["fc"][0, 1])(_images(network, 1))
   assert np.abs(gradient).max() > 0
-  with pytest.raises(JdeepvisError, match="5 classes apart, but there are 4"):
+  with pytest.raises(JdeepvisError, match="5 classes, but there are 4"):
     jdeepvis.load_network(net, weights="random", labels=tuple("abcd"))
 
 

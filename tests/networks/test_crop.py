@@ -17,7 +17,7 @@ from small_networks import (
 
 from jdeepvis.networks import pooling
 from jdeepvis.networks.crop import crop
-from jdeepvis.networks.kinds import KINDS, Kind, padding
+from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType, padding
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.own import from_function
@@ -182,12 +182,12 @@ def own_kinds(monkeypatch):
     return -pooling.max_pool(-inputs[0], layer.kernel, layer.stride, where)
 
   for kind in (
-    Kind(centred, reach="map"),
-    Kind(halves, reach="cell"),
-    Kind(times, reach="cell"),
-    Kind(min_pooling, reach="window"),
+    LayerType(centred, reach="map"),
+    LayerType(halves, reach="cell"),
+    LayerType(times, reach="cell"),
+    LayerType(min_pooling, reach="window"),
   ):
-    monkeypatch.setitem(KINDS, kind.apply.__name__, kind)
+    monkeypatch.setitem(LAYER_TYPES, kind.apply.__name__, kind)
 
 
 @pytest.mark.usefixtures("own_kinds")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import small_networks
 
-from jdeepvis.networks.graph import GraphApply, laid_out
+from jdeepvis.networks.graph import GraphApply, with_cpu_layout
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.tables import conv
 
@@ -41,7 +41,7 @@ TIED = (
 )
 def test_laid_out_computes_the_same(layers, parts):
   network = small_networks.random_network(layers, (11, 10, 4))
-  params = laid_out(layers, network.params)
+  params = with_cpu_layout(layers, network.params)
   assert parts == {
     key: len(leaves["kernel"])
     for key, leaves in params.items()

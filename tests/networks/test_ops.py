@@ -196,8 +196,8 @@ def test_a_transpose_made_beforehand_changes_nothing(
     y, pull = jax.vjp(f, x, kernel)
     return y, *pull(jnp.sin(y))
 
-  plain, laid_out = derivative(kernel, None), derivative(kernel, back)
-  for one, other in zip(plain, laid_out, strict=True):
+  plain, with_cpu_layout = derivative(kernel, None), derivative(kernel, back)
+  for one, other in zip(plain, with_cpu_layout, strict=True):
     np.testing.assert_array_equal(one, other)
   # A transpose of something else would be used.
   twice = jax.tree.map(lambda leaf: 2 * leaf, back)

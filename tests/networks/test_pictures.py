@@ -8,8 +8,8 @@ from PIL import Image
 
 import jdeepvis
 from jdeepvis.networks import pictures
-from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.types import JdeepvisError
 
 MEAN = np.array([123, 117, 104], np.float32)

@@ -44,13 +44,13 @@ def test_a_free_photograph_gives_the_golden_outputs(squeezenet):
   image = jdeepvis.preprocess(pixels, squeezenet.input)[None]
   with np.load(GOLDEN) as golden:
     expected = dict(golden)
-  chances = np.asarray(probabilities(squeezenet, image))[0]
-  np.testing.assert_allclose(chances, expected["prob"], atol=1e-5)
+  probability = np.asarray(probabilities(squeezenet, image))[0]
+  np.testing.assert_allclose(probability, expected["prob"], atol=1e-5)
   for layer in ("conv1", "fire5/concat", "scores"):
     values = np.asarray(activations(squeezenet, layer, image))[0]
     means = values.reshape(-1, values.shape[-1]).mean(0)
     np.testing.assert_allclose(means, expected[layer], rtol=1e-4, atol=1e-3)
-  top = np.argsort(-chances)[:3]
+  top = np.argsort(-probability)[:3]
   assert any("cat" in squeezenet.labels[unit] for unit in top)
 
 

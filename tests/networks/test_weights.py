@@ -137,7 +137,7 @@ def test_a_file_with_bytes_changed_raises_nothing_else(written):
     (about(architecture=["squeezenet1.1"]), "is not a weight file"),
     (about(architecture=None), "no table of layers"),
     (about(architecture=None, output=[]), "is not a weight file"),
-    (about(labels=["cat", "dog"]), "1000 classes apart, but there are 2"),
+    (about(labels=["cat", "dog"]), "1000 classes, but there are 2"),
   ],
 )
 def test_foreign_files_are_refused(network, tmp_path, metadata, told):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jdeepvis.networks import classify
-from jdeepvis.networks.cells import Rectangle
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.networks.zoo import third_party
 from jdeepvis.probing import backprop, localisation
 from jdeepvis.types import JdeepvisError
@@ -94,7 +94,7 @@ def test_parts_hang_together_by_their_sides():
 
 def test_what_shows_no_thing_is_refused():
   pixels = np.zeros((20, 30, 3), np.uint8)
-  with pytest.raises(JdeepvisError, match="shows no thing"):
+  with pytest.raises(JdeepvisError, match="shows no object"):
     localisation.localise(pixels, np.zeros((20, 30)))
   with pytest.raises(JdeepvisError, match=r"\(3, 3\), the picture \(20, 30\)"):
     localisation.localise(pixels, np.zeros((3, 3)))

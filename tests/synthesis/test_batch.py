@@ -71,7 +71,7 @@ def test_placed_before_or_not_is_the_same_to_the_bit(network, monkeypatch):
   assert "transpose" not in network.params["conv1"]
   made = images(network, pictures, placed=placed)
   np.testing.assert_array_equal(images(network, pictures), made)
-  monkeypatch.setattr(batch, "laid_out", lambda layers, params: params)
+  monkeypatch.setattr(batch, "with_cpu_layout", lambda layers, params: params)
   assert "transpose" not in batch.place(network, 2).params["conv1"]
   np.testing.assert_array_equal(images(network, pictures), made)
 

@@ -128,11 +128,11 @@ def test_squeezenet_is_fooled_from_noise_and_from_the_mean(squeezenet):
   pixels = np.stack(
     [to_pixels(np.asarray(one), squeezenet.input) for one in made.image]
   )
-  chances = classify.probabilities(
+  probability = classify.probabilities(
     squeezenet, pixels.astype(np.float32) - squeezenet.input.mean
   )
   np.testing.assert_allclose(
-    chances[np.arange(4), units], made.confidence, atol=1e-4
+    probability[np.arange(4), units], made.confidence, atol=1e-4
   )
   again = run(units, np.stack(images))
   np.testing.assert_array_equal(again.image, made.image)

@@ -114,9 +114,12 @@ def test_is_largest_looks_at_the_whole_layer(small, image):
   inhibited = neuron("output", smallest, direction=-1.0)
   assert bind(small, inhibited)(KEY, image)[1]["is_largest"]
   assert not bind(small, log_probability(smallest))(KEY, image)[1]["is_largest"]
-  assert bind(small, largest - elsewhere)(KEY, image)[1]["is_largest"]
-  assert bind(small, largest + elsewhere)(KEY, image)[1]["is_largest"]
-  assert not bind(small, elsewhere - largest)(KEY, image)[1]["is_largest"]
+  # A rival that is subtracted need not be the largest too.
+  for weight in (0.5, np.float32(2)):
+    less = bind(small, largest - weight * elsewhere)
+    assert less(KEY, image)[1]["is_largest"]
+    more = bind(small, largest + weight * elsewhere)
+    assert not more(KEY, image)[1]["is_largest"]
 
 
 def test_a_recipe_adds_the_log_probability_of_classes(small, image):

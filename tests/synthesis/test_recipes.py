@@ -11,6 +11,7 @@ import pytest
 import jdeepvis
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import assembly, priors
+from jdeepvis.synthesis.ablation import parse_factors
 from jdeepvis.synthesis.ascend import ascend
 from jdeepvis.synthesis.recipe_records import to_plain
 from jdeepvis.synthesis.recipes import RECIPES, make_recipe, recipe
@@ -138,6 +139,11 @@ def test_old_names_are_understood_and_told():
   ):
     made = recipe("default").replace(rivals=3.0)
   assert made.log_prob_weight == 3.0
+  with pytest.warns(FutureWarning, match="'rivals' is called") as told:
+    assert made.without("rivals").log_prob_weight is None
+  assert len(told) == 1
+  with pytest.warns(FutureWarning, match="'shift' is called 'jitter'"):
+    assert parse_factors(["shift:0,0.1"], made) == {"jitter": (0.0, 0.1)}
   with warnings.catch_warnings():
     warnings.simplefilter("error")
     recipe("default").replace(jitter=0.2)

@@ -16,7 +16,7 @@ from jdeepvis.networks import zoo
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis import statistics
 from jdeepvis.synthesis.augmentation import random_affine
-from jdeepvis.synthesis.recognisability import under_views
+from jdeepvis.synthesis.recognisability import under_augmentation
 
 MEAN = np.float32([10, 20, 30])
 COLOURS = np.eye(3, dtype=np.float32)
@@ -48,8 +48,8 @@ def test_ranks_and_probabilities_counted_by_hand(network):
   classes = [0, 2, 3, 4]
   images = [flat(colour) for colour in colours]
   marks = jdeepvis.recognisability(images, classes, network)
-  chances = softmax(np.array([2, 1, 0.5, 0, 0]))
-  np.testing.assert_allclose(marks.probability, chances[classes], rtol=1e-5)
+  by_class = softmax(np.array([2, 1, 0.5, 0, 0]))
+  np.testing.assert_allclose(marks.probability, by_class[classes], rtol=1e-5)
   # Classes 3 and 4 are equal, and neither is before the other.
   np.testing.assert_array_equal(marks.rank, [1, 3, 5, 5])
   assert (marks.top1, marks.top5, marks.median_rank) == (0.25, 1.0, 4.0)
@@ -77,27 +77,29 @@ def test_any_number_of_pictures_of_any_size():
     images, classes, marks.rank, marks.probability, strict=True
   ):
     centred = preprocess(image, network.input)[None]
-    chances = np.asarray(network(centred)["prob"])
-    chances = chances.reshape(-1)
-    assert probability == pytest.approx(chances[unit], rel=1e-4)
-    assert rank == 1 + np.sum(np.delete(chances, unit) >= chances[unit])
+    by_class = np.asarray(network(centred)["prob"])
+    by_class = by_class.reshape(-1)
+    assert probability == pytest.approx(by_class[unit], rel=1e-4)
+    assert rank == 1 + np.sum(np.delete(by_class, unit) >= by_class[unit])
 
 
 def test_views_of_nothing_are_nothing(network):
   """What lies outside is the mean colour, so a mean picture stays one."""
-  chances, scores = under_views(
-    network, [flat(0)] * 3, [0, 1, 4], jax.random.key(0), views=3
+  by_class, scores = under_augmentation(
+    network, [flat(0)] * 3, [0, 1, 4], jax.random.key(0), samples=3
   )
-  np.testing.assert_allclose(chances, 0.2, rtol=1e-6)
+  np.testing.assert_allclose(by_class, 0.2, rtol=1e-6)
   np.testing.assert_allclose(scores, scores[0], rtol=1e-6)
 
 
 def test_views_are_the_mean_over_keys_the_same_for_all(network):
   images = [flat((40, 0, 0)), flat((0, 40, 0)), flat((40, 0, 0))]
   key = jax.random.key(3)
-  chances, scores = under_views(network, images, [0, 1, 0], key, views=4)
+  by_class, scores = under_augmentation(
+    network, images, [0, 1, 0], key, samples=4
+  )
   # The classes are alike but for their colours, and so are their pictures.
-  np.testing.assert_allclose(chances, chances[0], rtol=1e-5)
+  np.testing.assert_allclose(by_class, by_class[0], rtol=1e-5)
   expected, values = [], []
   for one in jax.random.split(key, 4):
     look = functools.partial(random_affine, shift=0.05, scale=1.3)
@@ -106,7 +108,7 @@ def test_views_are_the_mean_over_keys_the_same_for_all(network):
     expected.append(softmax(told)[0])
     values.append(told[0])
   assert np.std(expected) > 0
-  assert chances[0] == pytest.approx(np.mean(expected), rel=1e-4)
+  assert by_class[0] == pytest.approx(np.mean(expected), rel=1e-4)
   assert scores[0] == pytest.approx(np.mean(values), rel=1e-4)
 
 

@@ -34,8 +34,8 @@ def test_a_picture_and_its_facts_agree(network):
   assert picture.activation == pytest.approx(scores[2], rel=1e-4)
   logs = np.asarray(jax.nn.log_softmax(scores))
   assert picture.score == pytest.approx(scores[2] + 10 * logs[2], rel=1e-4)
-  chances = np.asarray(jdeepvis.probabilities(network, plain[None]))[0]
-  assert picture.probability == pytest.approx(chances[2], rel=1e-3)
+  probability = np.asarray(jdeepvis.probabilities(network, plain[None]))[0]
+  assert picture.probability == pytest.approx(probability[2], rel=1e-3)
   assert picture.label == network.labels[2]
   assert picture.history["score"].shape == (8,)
   assert picture.best_score == picture.history["score"].max()

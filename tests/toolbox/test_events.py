@@ -230,8 +230,8 @@ def test_what_is_no_event_is_refused(event):
 
 
 def test_without_a_graph_there_are_no_diffs():
-  house = toolbox_network.house()._replace(has_graph=False)
-  state = State(house=house)
+  catalogue = toolbox_network.catalogue()._replace(has_graph=False)
+  state = State(catalogue=catalogue)
   assert not press(state, "a").diffs
   with pytest.raises(JdeepvisError, match="layer graph"):
     put(state, diffs=True)

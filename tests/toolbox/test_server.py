@@ -17,7 +17,8 @@ from starlette.websockets import WebSocketDisconnect
 
 import jdeepvis
 from jdeepvis.synthesis import recipes
-from jdeepvis.synthesis.recipes import Recipe
+from jdeepvis.synthesis.recipes import make_recipe
+from jdeepvis.synthesis.transforms import scale_to_rms
 from jdeepvis.toolbox import page, server
 from jdeepvis.toolbox.inputs import MAX_BYTES
 from jdeepvis.types import JdeepvisError
@@ -191,14 +192,14 @@ def test_a_broken_file_of_the_servers_is_told_and_the_page_goes_on(talk):
 
 def test_only_the_newest_frame_is_computed(open_page, monkeypatch):
   gate, seen = threading.Semaphore(0), []
-  look = page.Desk.look
+  look = page.Backend.look
 
   def slow(self, state, frame, pinned):
     gate.acquire()
     seen.append(frame)
     return look(self, state, frame, pinned)
 
-  monkeypatch.setattr(page.Desk, "look", slow)
+  monkeypatch.setattr(page.Backend, "look", slow)
   with open_page() as talk:
     talk.set(source="webcam")
     frames = [png(seed) for seed in range(6)]
@@ -356,8 +357,8 @@ def test_too_many_pages_are_turned_away(open_page, monkeypatch):
 def test_a_picture_is_rendered_beside_the_updates(
   open_page, client, monkeypatch
 ):
-  recipe = Recipe(rate=4.0, policy="rms", steps=4)
-  monkeypatch.setattr(recipes, "find_recipe", lambda name: recipe)
+  recipe = make_recipe(scale_to_rms, 4.0, steps=4)
+  monkeypatch.setattr(recipes, "recipe", lambda name: recipe)
   with open_page() as talk:
     talk.set(recipe="none", unit=2, picture_seed=5)
     talk.send({"type": "key", "key": "r"})
@@ -373,8 +374,8 @@ def test_a_picture_is_rendered_beside_the_updates(
 
 
 def test_a_network_without_classes_has_its_layers_and_pictures(monkeypatch):
-  recipe = Recipe(rate=4.0, policy="rms", steps=4, rivals=1.0)
-  monkeypatch.setattr(recipes, "find_recipe", lambda name: recipe)
+  recipe = make_recipe(scale_to_rms, 4.0, steps=4, log_prob_weight=1.0)
+  monkeypatch.setattr(recipes, "recipe", lambda name: recipe)
   app = server.build_app(small_networks.features())
   with TestClient(app, base_url=HERE) as client:
     about = client.get("/about.json").json()

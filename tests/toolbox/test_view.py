@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import toolbox_network
 
-from jdeepvis.networks.cells import Rectangle
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.toolbox import view
 from jdeepvis.toolbox.engine import Answer, Program, Start
 
@@ -87,8 +87,8 @@ def test_units_are_sorted_and_found():
 
 
 def test_the_five_likeliest_classes_by_name():
-  chances = np.float32([0, 0.1, 0.4, 0.05, 0, 0.2, 0.25, 0, 0, 0])
-  panels = view.view(conv5(), scene(random_values(), probabilities=chances))
+  probability = np.float32([0, 0.1, 0.4, 0.05, 0, 0.2, 0.25, 0, 0, 0])
+  panels = view.view(conv5(), scene(random_values(), probabilities=probability))
   names = [name for name, _ in panels.facts["classes"]]
   assert names == ["white shark", "stingray", "ray", "goldfish", "tiger shark"]
   assert panels.facts["classes"][0][1] == pytest.approx(0.4)

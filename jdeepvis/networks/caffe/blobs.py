@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jdeepvis.networks import axes
+from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.graph import infer_shapes
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError, Params
@@ -100,8 +100,8 @@ def _inner_product(layer, input, own, array, file):
     array = _checked(layer, array, (size, features), file)
   else:
     array = _checked(layer, array, (features, size), file).T
-  if axes.positive_axis(layer.option("axis", 1), len(input) + 1) == 1:
-    array = array.reshape(*axes.caffe_shape(input), features)
+  if caffe_axes.positive_axis(layer.option("axis", 1), len(input) + 1) == 1:
+    array = array.reshape(*caffe_axes.caffe_shape(input), features)
     array = np.moveaxis(array, 0, -2).reshape(size, features)
   return _contiguous(array)
 
@@ -122,8 +122,8 @@ def _batch_norm(layer, leaves, arrays, file):
 
 def _spanned(layer, input, own, array, file):
   """A Scale or Bias over some of Caffe's axes, in our order."""
-  shape = axes.caffe_shape(input)
-  span = axes.spanned_axes(
+  shape = caffe_axes.caffe_shape(input)
+  span = caffe_axes.spanned_axes(
     layer.option("axis", 1), layer.option("axes", 1), len(shape) + 1
   )
   expected = shape[span]

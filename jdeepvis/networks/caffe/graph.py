@@ -6,8 +6,8 @@ from typing import NamedTuple
 from jdeepvis.networks.caffe.layers import READERS
 from jdeepvis.networks.caffe.reader import CaffeLayer, NetDescription
 from jdeepvis.networks.graph import INPUT, infer_shapes
-from jdeepvis.networks.kinds import KINDS
 from jdeepvis.networks.layer_table import check_layer
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -31,14 +31,14 @@ _SCORES = "scores"
 
 
 class CaffeGraph(NamedTuple):
-  """A layer graph with what is known of its ends.
+  """A layer graph with its input and output.
 
   Attributes:
     layers: in order of computation.
     shape: the input's height, width, channels.
     output: the blob with the class scores before softmax, or None.
-    shared: weights that are another layer's: (layer, place among its
-      weights) to the like.
+    shared: shared weights: (layer, index among its weights) to the same of
+      the layer that has them.
   """
 
   layers: tuple[LayerInfo, ...]
@@ -80,12 +80,13 @@ def _read_layer(
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} is a {layer.type!r}, a type that is not "
       "known here; register it with caffe.layers.READERS[type] = lambda "
-      'layer: Step("mine") and kinds.KINDS["mine"] = Kind(apply, weights).'
+      'layer: Step("mine") and layer_types.LAYER_TYPES["mine"] = '
+      "LayerType(apply, weights)."
     )
   try:
     step = READERS[layer.type](layer)
-    if step.kind not in KINDS:
-      raise ValueError(f"there is no KINDS[{step.kind!r}]")
+    if step.kind not in LAYER_TYPES:
+      raise ValueError(f"there is no LAYER_TYPES[{step.kind!r}]")
     options = tuple(sorted(step.options.items()))
     info = LayerInfo(
       layer.name, step.kind, inputs, outputs, *step[1:5], options
@@ -252,11 +253,11 @@ def _share(layer: LayerInfo, net: NetDescription, owners) -> LayerInfo:
 
 
 def _class_scores(layers, shapes) -> tuple[tuple[LayerInfo, ...], str | None]:
-  """Finds the scores; where a ReLU comes before their mean, goes before it.
+  """Finds the class scores; their average is taken before a ReLU, not after.
 
-  An average of rectified maps has no gradient for a class that is negative
-  everywhere, so the mean of the maps before the ReLU stands in for it. A net
-  without a softmax ends in its scores, unless it ends in features.
+  The average of a rectified map has no gradient for a class that is negative at
+  every position, so the average before the ReLU replaces it. A net without a
+  softmax ends in its scores, unless it ends in features.
   """
   softmax = [x for x in layers if x.kind.startswith("softmax")]
   writers = {name: layer for layer in layers for name in layer.outputs}

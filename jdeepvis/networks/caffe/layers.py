@@ -1,7 +1,7 @@
-"""What each of Caffe's layer types is in our words.
+"""Caffe's layer types as ours.
 
 A type of one's own joins by `READERS["Mine"] = lambda layer: Step("mine")`
-beside `KINDS["mine"] = Kind(apply, weights)`.
+beside `LAYER_TYPES["mine"] = LayerType(apply, weights)`.
 """
 
 from collections.abc import Callable

@@ -139,8 +139,8 @@ def _parse(text: str, file: str):
   except RecursionError:
     raise JdeepvisError(f"{file} nests braces too deeply for a net.") from None
   unknown = re.search(r'"[\w.]*?(\w+)" has no field named "(\w+)"', str(first))
-  # Settings of data and loss layers and of one's own are beside the point;
-  # one that is unknown inside a layer that is run may change what it computes.
+  # Unknown settings of data, loss and custom layers do not matter; within a
+  # layer that is run, one may change what it computes.
   if not unknown or unknown[1] not in ("LayerParameter", "V1LayerParameter"):
     raise JdeepvisError(f"{file} cannot be read: {brief(first)}.") from None
   net.Clear()

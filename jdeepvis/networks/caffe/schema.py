@@ -1,9 +1,9 @@
 """Caffe's messages for the protobuf library, built when first used.
 
-A field is told as `name=number type`, with `*` where it repeats and a default
-where it has one; `{A B C}` is an enum of its own with values 0, 1, 2. Only
-what a trained network's forward pass needs is here: the settings of data and
-loss layers are not.
+A field is written as `name=number type`, with `*` where it repeats and a
+default where it has one; `{A B C}` is an enum of its own with values 0, 1, 2.
+Only what a trained network's forward pass needs is here: the settings of data
+and loss layers are not.
 """
 
 import functools

@@ -7,7 +7,7 @@ from scipy import special, stats
 from jdeepvis.types import AnyArray
 
 _NO_DIFFERENCE = 1e-3
-"""Standard deviations; what rounding makes of equal inputs is less."""
+"""Standard deviations; rounding makes less of equal inputs."""
 
 Scores = Float[AnyArray, "n k"]
 
@@ -16,9 +16,9 @@ def certainty(scores: Scores) -> Float[np.ndarray, " n"]:
   """How far the top class stands above all classes, in their own spread.
 
   `(max_c s_c - mean_c s_c) / std_c s_c`. A network that is shown its images
-  with more contrast than it knows has larger scores, and so larger
-  probabilities, but no larger ratio: other than the probability of the top
-  class or the entropy, it does not prefer what is wrong in this way.
+  with more contrast than in training has larger scores, and so larger
+  probabilities, but no larger ratio: unlike the probability of the top class or
+  the entropy, it does not favour an input with too much contrast.
 
   Args:
     scores: before softmax, `[n, k]`.
@@ -46,7 +46,7 @@ def entropy(scores: Scores) -> float:
 
 
 def information(scores: Scores) -> float:
-  """How well the classes tell the images from one another, in nats.
+  """How well class scores distinguish the images, in nats.
 
   The mutual information of image and class, `H(mean p) - mean H(p)`, the
   logarithm of the Inception Score.
@@ -64,10 +64,10 @@ def information(scores: Scores) -> float:
 
 
 def chance(scores: Scores, others: Scores) -> float:
-  """How likely the others' lead in certainty is, were there none in truth.
+  """The p-value of the others' lead in certainty.
 
-  Wilcoxon's signed-rank test, one-sided and paired by image: it asks how many
-  images have become surer and by how much in order, so that no single image
+  Wilcoxon's signed-rank test, one-sided and paired by image: it counts how many
+  images have become surer, and ranks by how much, so that no single image
   decides. Four images cannot give less than 1/16.
 
   Args:

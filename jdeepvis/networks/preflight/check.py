@@ -1,4 +1,4 @@
-"""What goes wrong most often with a network of one's own, told beforehand."""
+"""The most frequent mistakes with a network of one's own, found beforehand."""
 
 from collections.abc import Iterator
 
@@ -18,20 +18,20 @@ def check(network: Network, photos: Pictures) -> list[Finding]:
   """Looks for what goes wrong most often, before an hour is rendered.
 
   Weights and values are finite; a photograph gives the same values twice, and
-  in whatever company; rectified layers answer; labels are as many as class
+  in any batch; rectified layers are not dead; labels are as many as class
   scores, and these come before softmax; the input has the scale, the mean and
-  the channel order that the network was trained on; what it calls the first
-  photograph.
+  the channel order that the network was trained on; the first photograph's top
+  five classes.
 
-  Nobody needs to know the true classes: a network that is shown photographs as
-  it knows them is surer of them. *Scale* is judged by the `information` that
+  No true classes are needed: a network is surer of photographs that are
+  preprocessed as in training. *Scale* is judged by the `information` that
   class scores have of the photographs as given, divided by 255 and times 255.
   *Mean* and *channel order* are judged by the `certainty` of each photograph,
-  as given and with another mean or with red and blue swapped: where the
-  `chance` of so many being surer, times the number of alternatives, is below
-  0.01, the input is `wrong`, below 0.3 there is a `warning`. Sixty photographs
-  of what the network knows show swapped channels surely, thirty in nine of ten
-  cases, and four can no more than warn.
+  as given and with another mean or with red and blue swapped: where the p-value
+  (`chance`), times the number of alternatives, is below 0.01, the input is
+  `wrong`, below 0.3 there is a `warning`. Sixty photographs of what the network
+  knows show swapped channels surely, thirty in nine of ten cases, and four can
+  only warn.
 
   What does not apply is left out: what asks for classes where
   `network.output` is None; what compares class scores where values are not
@@ -128,8 +128,8 @@ def _labels(network: Network, scores: np.ndarray) -> Finding:
       f"There are {labels} labels, but {network.output!r} has {classes} class "
       "scores; give one label a class, in their order.",
     )
-  told = f"{labels} labels for" if labels else "No labels; numbers for the"
-  return Finding("labels", OK, f"{told} {classes} class scores.")
+  count = f"{labels} labels for" if labels else "No labels; numbers for the"
+  return Finding("labels", OK, f"{count} {classes} class scores.")
 
 
 def _top_five(network: Network, scores: np.ndarray) -> Finding:
@@ -139,10 +139,10 @@ def _top_five(network: Network, scores: np.ndarray) -> Finding:
   if len(network.labels) == len(scores):
     names = [f"{unit} {label}" for unit, label in enumerate(network.labels)]
   figures = {names[unit]: float(probabilities[unit]) for unit in units}
-  told = "; ".join(
+  classes = "; ".join(
     f"{name.split(',')[0]} {value:.0%}" for name, value in figures.items()
   )
-  return Finding("top five", OK, f"The first photograph: {told}.", figures)
+  return Finding("top five", OK, f"The first photograph: {classes}.", figures)
 
 
 def _are_probabilities(scores: np.ndarray) -> bool:

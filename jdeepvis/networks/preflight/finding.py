@@ -1,4 +1,4 @@
-"""What a check says."""
+"""What a check reports."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

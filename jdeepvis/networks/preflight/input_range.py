@@ -26,10 +26,10 @@ _IMAGENET = (123, 117, 104)
 _REVERSE = "the mean in the other order"
 
 _NEAR = 3
-"""Grey levels; what is called ImageNet's mean differs by less."""
+"""Grey levels; published means of ImageNet differ by less."""
 
 _SURE, _LIKELY = 0.01, 0.3
-"""Chances below which something else is right, or may be."""
+"""p-values below which another input is right, or may be."""
 
 _ALIKE, _NEARLY_ALIKE = 0.1, 0.25
 """Shares of information: right networks measured have 0.5 and more."""
@@ -57,7 +57,7 @@ class Shown(NamedTuple):
   factor: float = 1.0
 
   def images(self, pixels: UInt8[np.ndarray, "n h w c"]) -> Images:
-    """What the network is shown."""
+    """The images that the network gets."""
     pixels = pixels[..., ::-1] if self.swapped else pixels
     return (pixels - self.mean) * np.float32(self.factor)
 
@@ -97,10 +97,10 @@ def other_orders(given: Shown) -> Iterator[Shown]:
 def scale(scores: Scores, faint: Scores, strong: Scores) -> Finding:
   """Whether pixels of 0 to 255 are within the network's range.
 
-  Below its range photographs look alike to a network, `information` is 0;
-  above it, it is as certain of all as it can be. So what is 255 times too
-  faint tells more when it is 255 times stronger, and what is too strong is
-  still told apart when it is 255 times fainter, only less surely.
+  Below its range photographs look alike to a network, `information` is 0; above
+  it, it is as certain of all as it can be. So an input 255 times too faint has
+  more information when it is multiplied by 255, and one too strong is still
+  distinguished when it is divided by 255, only less surely.
 
   Args:
     scores: of photographs as given.
@@ -119,7 +119,7 @@ def scale(scores: Scores, faint: Scores, strong: Scores) -> Finding:
     return Finding(
       "scale",
       WRONG if now < _ALIKE * more else WARNING,
-      "The network hardly tells the photographs apart "
+      "The network hardly distinguishes the photographs "
       f"({now:.2g} nats), but does with pixels times 255 ({more:.2g}): its "
       "values are too small for it; leave a division by 255 or by a standard "
       "deviation out.",
@@ -129,15 +129,15 @@ def scale(scores: Scores, faint: Scores, strong: Scores) -> Finding:
     return Finding(
       "scale",
       WRONG if less > _FAINT * now else WARNING,
-      "The network tells the photographs apart even with pixels divided by 255 "
-      f"({less:.2g} nats, {now:.2g} as given): its values are too large for "
-      "it; let the model divide them, or load it with scale=1/255.",
+      "The network distinguishes the photographs even with pixels divided by "
+      f"255 ({less:.2g} nats, {now:.2g} as given): its values are too large "
+      "for it; let the model divide them, or load it with scale=1/255.",
       figures,
     )
   return Finding(
     "scale",
     OK,
-    f"The network tells the photographs apart: {now:.2g} nats of "
+    f"The network distinguishes the photographs: {now:.2g} nats of "
     f"{math.log(min(np.shape(scores))):.2g}, {less:.2g} with pixels divided by "
     "255.",
     figures,
@@ -151,27 +151,27 @@ def mean(
 
   Args:
     given: the network's input.
-    scores: of photographs as given; None where no scores can tell.
+    scores: of photographs as given; None where scores cannot be compared.
     others: the same with other means, by name.
   """
   colour = np.mean(given.mean, axis=tuple(range(np.ndim(given.mean) - 1)))
-  told = ", ".join(f"{value:.4g}" for value in colour)
+  spelled = ", ".join(f"{value:.4g}" for value in colour)
   if 0 < np.abs(colour).max() <= 1:
     return Finding(
       "mean",
       WRONG,
-      f"The mean {told} is on a scale where white is 1; here white is 255.",
+      f"The mean {spelled} is on a scale where white is 1; here white is 255.",
     )
-  found = Finding("mean", OK, f"The mean is {told}, where white is 255.")
+  found = Finding("mean", OK, f"The mean is {spelled}, where white is 255.")
   if others:
     advice = "take the mean that it was trained with"
-    found = _judge("mean", scores, others, f"the mean {told}", advice)
+    found = _judge("mean", scores, others, f"the mean {spelled}", advice)
   if len(colour) == 3 and np.all(np.abs(colour[::-1] - _IMAGENET) < _NEAR):
     reverse = others.get(_REVERSE)
     denied = reverse is not None and chance(reverse, scores) < _SURE
     return found._replace(
       verdict=WARNING if denied else WRONG,
-      sentence=f"The mean, red, green, blue = {told}, is ImageNet's in the "
+      sentence=f"The mean, red, green, blue = {spelled}, is ImageNet's in the "
       "order blue, green, red; "
       + ("yet the network is surer so." if denied else "turn it round."),
     )
@@ -197,11 +197,11 @@ def channel_order(scores: Scores, others: Mapping[str, Scores]) -> Finding:
 
 def _judge(check, scores, others, given: str, advice: str) -> Finding:
   """Wilcoxon's test for each other input, and Bonferroni's correction."""
-  chances = {
+  probabilities = {
     name: min(1.0, len(others) * chance(scores, other))
     for name, other in others.items()
   }
-  name, least = min(chances.items(), key=operator.itemgetter(1))
+  name, least = min(probabilities.items(), key=operator.itemgetter(1))
   certainties = {
     one: float(certainty(values).mean())
     for one, values in {"as given": scores, **others}.items()
@@ -215,7 +215,7 @@ def _judge(check, scores, others, given: str, advice: str) -> Finding:
       WRONG if sure else WARNING,
       f"The network is {'' if sure else 'perhaps '}surer of the {count} "
       f"photographs with {name} than with {given} (by chance: {least:.1g}); "
-      + (advice if sure else "more photographs would tell")
+      + (advice if sure else "more photographs would decide")
       + ".",
       figures,
     )
@@ -224,7 +224,7 @@ def _judge(check, scores, others, given: str, advice: str) -> Finding:
     check,
     OK,
     f"Nothing else makes the network surer of the {count} photographs than "
-    f"{given}" + (", a hint only; thirty would tell." if few else "."),
+    f"{given}" + (", a hint only; thirty would decide." if few else "."),
     figures,
   )
 

@@ -1,4 +1,4 @@
-"""What a network makes of some images, in one small program."""
+"""A network's extremes and class scores over images, in one small program."""
 
 import functools
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Summary(NamedTuple):
   """Layers and class scores of n images.
 
   Attributes:
-    largest: each channel's largest value over places, `[n, c]` by blob.
+    largest: each channel's largest value over positions, `[n, c]` by blob.
     smallest: the smallest value of all, `[n]` by blob.
     scores: the class scores, `[n, k]`, or None.
   """

@@ -30,19 +30,19 @@ def finite(network: Network, seen: Summary) -> Finding:
       return Finding(
         check,
         WRONG,
-        f"The weights {where!r} hold {count} values that are infinite or no "
-        "number; take a checkpoint from before they did.",
+        f"The weights {where!r} hold {count} values that are infinite or NaN; "
+        "take a checkpoint from before they did.",
         {where: count},
       )
   for name in _in_order(network, seen):
-    # Extremes are no number where any value is.
+    # Extremes are NaN where any value is.
     if _count_strange(seen.largest[name]) or _count_strange(
       seen.smallest[name]
     ):
       return Finding(
         check,
         WRONG,
-        f"Layer {name!r} has values that are infinite or no number, though the "
+        f"Layer {name!r} has values that are infinite or NaN, though the "
         "weights are finite; look for an overflow or a division by 0 there.",
       )
   return Finding(check, OK, "All weights and all layers' values are finite.")
@@ -51,7 +51,7 @@ def finite(network: Network, seen: Summary) -> Finding:
 def repeated(
   network: Network, first: Summary, second: Summary, copies: Summary
 ) -> Finding:
-  """Whether a photograph gives the same values again, and at any place.
+  """Whether a photograph gives the same values again, anywhere in a batch.
 
   Args:
     network: any network.
@@ -142,7 +142,7 @@ def dead_units(network: Network, seen: Summary) -> Iterator[Finding]:
 
 
 def _rectified(network: Network, seen: Summary) -> Iterator[str]:
-  """Layers behind a ReLU, as their graph tells, or else their values."""
+  """Layers behind a ReLU, by their graph or else by their values."""
   relus = {
     info.outputs[0]
     for info in network.layers
@@ -160,7 +160,7 @@ def _rectified(network: Network, seen: Summary) -> Iterator[str]:
 def _differing(
   network: Network, one: Summary, other: Summary
 ) -> dict[str, float]:
-  """Layers that differ by more than rounding, and by how much of themselves."""
+  """Layers that differ by more than rounding, with the relative difference."""
   found = {}
   for name in _in_order(network, one):
     a, b = one.largest[name], other.largest[name]
@@ -175,9 +175,9 @@ def _in_order(network: Network, seen: Summary) -> Iterator[str]:
 
 
 def _some(names: Mapping[str, float] | Sequence[str]) -> str:
-  told = ", ".join(map(repr, list(names)[:3]))
+  some = ", ".join(map(repr, list(names)[:3]))
   more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-  return f"layer{'s' * (len(names) > 1)} {told}{more}"
+  return f"layer{'s' * (len(names) > 1)} {some}{more}"
 
 
 def _count_strange(leaf) -> int:

@@ -20,7 +20,7 @@ from jdeepvis.synthesis.render import run
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.toolbox import inputs
 from jdeepvis.toolbox.engine import Engine
-from jdeepvis.toolbox.state import House, Layer, State
+from jdeepvis.toolbox.state import Catalogue, Layer, State
 from jdeepvis.toolbox.view import (
   Panels,
   Scene,
@@ -52,7 +52,7 @@ class RenderedUnit(NamedTuple):
 
   Attributes:
     kind: `rendered`.
-    caption: what there is to say of it.
+    caption: how it was made.
     png: its file.
   """
 
@@ -61,11 +61,11 @@ class RenderedUnit(NamedTuple):
   png: bytes
 
 
-class Desk:
+class Backend:
   """Answers all pages; what takes time is called in a worker's thread.
 
   Attributes:
-    house: what there is to look at.
+    catalogue: what there is to look at.
     engine: the network.
     names: of the server's image files.
     units: the folder of units' pictures, if there is one.
@@ -76,7 +76,7 @@ class Desk:
   ):
     self.engine = Engine(network)
     self.names = images.names
-    self.house = _house(self.engine, images)
+    self.catalogue = _catalogue(self.engine, images)
     self._images = images
     self.units = units
     self._pooled = {
@@ -191,7 +191,7 @@ class Desk:
     return found or (self._tree_files(source, unit) if source else [])
 
 
-def _house(engine: Engine, images: ImageList) -> House:
+def _catalogue(engine: Engine, images: ImageList) -> Catalogue:
   network = engine.network
   count = len(network.labels)
   layers = tuple(
@@ -199,7 +199,7 @@ def _house(engine: Engine, images: ImageList) -> House:
     for name in probed_layers(network)
     if len(shape := engine.shapes[name]) in (1, 3)
   )
-  return House(
+  return Catalogue(
     layers=layers,
     images=len(images.names),
     recipes=tuple(recipes.RECIPES),

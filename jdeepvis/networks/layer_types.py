@@ -1,6 +1,6 @@
-"""What each kind of layer does: the vocabulary of a layer graph.
+"""Layer types: what each layer of a graph computes, and its weights.
 
-A kind of one's own joins by `KINDS["mine"] = Kind(apply, weights)`.
+A type of one's own joins by `LAYER_TYPES["mine"] = LayerType(apply, weights)`.
 """
 
 import math
@@ -10,13 +10,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jdeepvis.networks import axes, normalisation, ops, pointwise, pooling
+from jdeepvis.networks import caffe_axes, normalisation, ops, pointwise, pooling
 from jdeepvis.networks.network import LayerInfo
 
 Shape = tuple[int, ...]
 
 
-class Kind(NamedTuple):
+class LayerType(NamedTuple):
   """A layer's operation and its weights.
 
   Attributes:
@@ -25,9 +25,9 @@ class Kind(NamedTuple):
       `weights` the layer's own, by leaf name; `relu` the rectifier in force.
     weights: `weights(layer, shapes)` gives each leaf's shape from the shapes
       of the inputs, without the batch axis.
-    reach: which cells of a map one output cell reads: `cell`, the one at its
-      own place; `window`, those under the layer's kernel, with what
-      `padding` tells around the map; `map`, all.
+    reach: which positions of a map one output position reads: `cell`, its own;
+      `window`, those under the layer's kernel, of the map padded by `padding`;
+      `map`, all.
   """
 
   apply: Callable
@@ -83,7 +83,7 @@ def _deconvolution_weights(layer, shapes):
 def _inner_product(layer, weights, inputs, relu):
   (x,) = inputs
   kernel, bias = weights["kernel"], weights.get("bias")
-  axis = axes.positive_axis(layer.option("axis", 1), x.ndim)
+  axis = caffe_axes.positive_axis(layer.option("axis", 1), x.ndim)
   if axis == 1:
     return ops.inner_product(
       x,
@@ -93,15 +93,15 @@ def _inner_product(layer, weights, inputs, relu):
       across=layer.option("across"),
       precision=_precision(layer),
     )
-  out = axes.inner_product(x, kernel, axis, precision=_precision(layer))
+  out = caffe_axes.inner_product(x, kernel, axis, precision=_precision(layer))
   if bias is None:
     return out
-  return axes.from_caffe(axes.to_caffe(out) + bias)
+  return caffe_axes.from_caffe(caffe_axes.to_caffe(out) + bias)
 
 
 def _inner_product_weights(layer, shapes):
-  features, shape = layer.option("features"), axes.caffe_shape(shapes[0])
-  axis = axes.positive_axis(layer.option("axis", 1), len(shape) + 1)
+  features, shape = layer.option("features"), caffe_axes.caffe_shape(shapes[0])
+  axis = caffe_axes.positive_axis(layer.option("axis", 1), len(shape) + 1)
   return {"kernel": (math.prod(shape[axis - 1 :]), features)} | _bias(
     layer, features
   )
@@ -172,43 +172,43 @@ def _lrn_within(layer, weights, inputs, relu):
 
 def _mvn(layer, weights, inputs, relu):
   (x,) = inputs
-  return axes.mean_variance_normalisation(x, **dict(layer.options))
+  return caffe_axes.mean_variance_normalisation(x, **dict(layer.options))
 
 
 def _softmax(layer, weights, inputs, relu):
   (x,) = inputs
-  return jax.nn.softmax(x, axes.own_axis(layer.option("axis", 1), x.ndim))
+  return jax.nn.softmax(x, caffe_axes.own_axis(layer.option("axis", 1), x.ndim))
 
 
 def _concat(layer, weights, inputs, relu):
-  axis = axes.own_axis(layer.option("axis", 1), inputs[0].ndim)
+  axis = caffe_axes.own_axis(layer.option("axis", 1), inputs[0].ndim)
   return jnp.concatenate(inputs, axis)
 
 
 def _slice(layer, weights, inputs, relu):
   (x,) = inputs
-  axis = axes.own_axis(layer.option("axis", 1), x.ndim)
+  axis = caffe_axes.own_axis(layer.option("axis", 1), x.ndim)
   parts = layer.option("points") or len(layer.outputs)
   return tuple(jnp.split(x, parts, axis))
 
 
 def _flatten(layer, weights, inputs, relu):
   (x,) = inputs
-  return axes.flatten(x, **dict(layer.options))
+  return caffe_axes.flatten(x, **dict(layer.options))
 
 
 def _reshape(layer, weights, inputs, relu):
   (x,) = inputs
-  return axes.reshape(x, **dict(layer.options))
+  return caffe_axes.reshape(x, **dict(layer.options))
 
 
 def _crop(layer, weights, inputs, relu):
-  return axes.crop(*inputs, **dict(layer.options))
+  return caffe_axes.crop(*inputs, **dict(layer.options))
 
 
 def _argmax(layer, weights, inputs, relu):
   (x,) = inputs
-  return axes.argmax(x, **dict(layer.options))
+  return caffe_axes.argmax(x, **dict(layer.options))
 
 
 def _trim(layer, weights, inputs, relu):
@@ -222,9 +222,9 @@ def padding(
 ) -> ops.Padding:
   """What a windowed layer adds around a map of `size` (height, width).
 
-  The option `padding`, `((top, bottom), (left, right))`, goes before what
-  follows from `pad`; negative numbers take cells away. It is how the layers
-  of a crop know which of their edges are edges of the whole map.
+  The option `padding`, `((top, bottom), (left, right))`, takes precedence over
+  `pad`; negative numbers crop. It is how the layers of a crop know which of
+  their edges are edges of the whole map.
   """
   if explicit := layer.option("padding"):
     return explicit
@@ -236,49 +236,49 @@ def padding(
   )
 
 
-KINDS: dict[str, Kind] = {
-  "convolution": Kind(_convolution, _convolution_weights, reach="window"),
-  "deconvolution": Kind(_deconvolution, _deconvolution_weights),
-  "inner_product": Kind(_inner_product, _inner_product_weights),
-  "max_pooling": Kind(_max_pooling, reach="window"),
-  "average_pooling": Kind(_average_pooling, reach="window"),
-  "stochastic_pooling": Kind(_stochastic_pooling, reach="window"),
-  "global_average": Kind(_global_average),
-  "global_max": Kind(_global_max),
-  "lrn": Kind(_lrn, reach="cell"),
-  "lrn_passed": Kind(_lrn_passed, reach="cell"),
-  "lrn_within": Kind(_lrn_within, reach="window"),
-  "mvn": Kind(_mvn),
-  "relu": Kind(pointwise.rectify, reach="cell"),
-  "prelu": Kind(pointwise.prelu, pointwise.prelu_weights, reach="cell"),
-  "elu": Kind(pointwise.elu, reach="cell"),
-  "sigmoid": Kind(pointwise.sigmoid, reach="cell"),
-  "tanh": Kind(pointwise.tanh, reach="cell"),
-  "abs": Kind(pointwise.absolute, reach="cell"),
-  "bnll": Kind(pointwise.bnll, reach="cell"),
-  "power": Kind(pointwise.power, reach="cell"),
-  "exp": Kind(pointwise.exponential, reach="cell"),
-  "log": Kind(pointwise.logarithm, reach="cell"),
-  "batch_norm": Kind(
+LAYER_TYPES: dict[str, LayerType] = {
+  "convolution": LayerType(_convolution, _convolution_weights, reach="window"),
+  "deconvolution": LayerType(_deconvolution, _deconvolution_weights),
+  "inner_product": LayerType(_inner_product, _inner_product_weights),
+  "max_pooling": LayerType(_max_pooling, reach="window"),
+  "average_pooling": LayerType(_average_pooling, reach="window"),
+  "stochastic_pooling": LayerType(_stochastic_pooling, reach="window"),
+  "global_average": LayerType(_global_average),
+  "global_max": LayerType(_global_max),
+  "lrn": LayerType(_lrn, reach="cell"),
+  "lrn_passed": LayerType(_lrn_passed, reach="cell"),
+  "lrn_within": LayerType(_lrn_within, reach="window"),
+  "mvn": LayerType(_mvn),
+  "relu": LayerType(pointwise.rectify, reach="cell"),
+  "prelu": LayerType(pointwise.prelu, pointwise.prelu_weights, reach="cell"),
+  "elu": LayerType(pointwise.elu, reach="cell"),
+  "sigmoid": LayerType(pointwise.sigmoid, reach="cell"),
+  "tanh": LayerType(pointwise.tanh, reach="cell"),
+  "abs": LayerType(pointwise.absolute, reach="cell"),
+  "bnll": LayerType(pointwise.bnll, reach="cell"),
+  "power": LayerType(pointwise.power, reach="cell"),
+  "exp": LayerType(pointwise.exponential, reach="cell"),
+  "log": LayerType(pointwise.logarithm, reach="cell"),
+  "batch_norm": LayerType(
     pointwise.batch_norm, pointwise.batch_norm_weights, reach="cell"
   ),
-  "scale": Kind(pointwise.scale, pointwise.scale_weights, reach="cell"),
-  "bias": Kind(pointwise.bias, pointwise.bias_weights, reach="cell"),
-  "eltwise": Kind(pointwise.eltwise, reach="cell"),
-  "identity": Kind(pointwise.identity, reach="cell"),
-  "pixels": Kind(pointwise.pixels, reach="cell"),
-  "softmax": Kind(_softmax, reach="cell"),
-  "concat": Kind(_concat, reach="cell"),
-  "slice": Kind(_slice, reach="cell"),
-  # The same along or over other axes than the channels.
-  "scale_axes": Kind(pointwise.scale, pointwise.scale_weights),
-  "bias_axes": Kind(pointwise.bias, pointwise.bias_weights),
-  "softmax_axis": Kind(_softmax),
-  "concat_axis": Kind(_concat),
-  "slice_axis": Kind(_slice),
-  "flatten": Kind(_flatten),
-  "reshape": Kind(_reshape),
-  "crop": Kind(_crop),
-  "argmax": Kind(_argmax),
-  "trim": Kind(_trim, reach="window"),
+  "scale": LayerType(pointwise.scale, pointwise.scale_weights, reach="cell"),
+  "bias": LayerType(pointwise.bias, pointwise.bias_weights, reach="cell"),
+  "eltwise": LayerType(pointwise.eltwise, reach="cell"),
+  "identity": LayerType(pointwise.identity, reach="cell"),
+  "pixels": LayerType(pointwise.pixels, reach="cell"),
+  "softmax": LayerType(_softmax, reach="cell"),
+  "concat": LayerType(_concat, reach="cell"),
+  "slice": LayerType(_slice, reach="cell"),
+  # The same along other axes than the channels.
+  "scale_axes": LayerType(pointwise.scale, pointwise.scale_weights),
+  "bias_axes": LayerType(pointwise.bias, pointwise.bias_weights),
+  "softmax_axis": LayerType(_softmax),
+  "concat_axis": LayerType(_concat),
+  "slice_axis": LayerType(_slice),
+  "flatten": LayerType(_flatten),
+  "reshape": LayerType(_reshape),
+  "crop": LayerType(_crop),
+  "argmax": LayerType(_argmax),
+  "trim": LayerType(_trim, reach="window"),
 }

@@ -7,8 +7,8 @@ import pytest
 import scipy.special
 from jax.test_util import check_grads
 
-from jdeepvis.networks import axes
-from jdeepvis.networks.kinds import KINDS
+from jdeepvis.networks import caffe_axes
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import LayerInfo
 
 _RANDOM = np.random.default_rng(0)
@@ -26,11 +26,11 @@ def _run(kind, *inputs, weights=None, outputs=1, relu=jax.nn.relu, **fields):
   made = tuple(f"out{i}" for i in range(outputs))
   options = tuple(sorted(fields.items()))
   layer = LayerInfo("x", kind, names, made, options=options, **info)
-  inputs = tuple(axes.from_caffe(jnp.asarray(x)) for x in inputs)
-  found = KINDS[kind].apply(layer, weights or {}, inputs, relu)
+  inputs = tuple(caffe_axes.from_caffe(jnp.asarray(x)) for x in inputs)
+  found = LAYER_TYPES[kind].apply(layer, weights or {}, inputs, relu)
   if isinstance(found, tuple):
-    return [np.asarray(axes.to_caffe(x)) for x in found]
-  return np.asarray(axes.to_caffe(found))
+    return [np.asarray(caffe_axes.to_caffe(x)) for x in found]
+  return np.asarray(caffe_axes.to_caffe(found))
 
 
 def _column(values):
@@ -84,7 +84,7 @@ def test_pointwise_gradient(case):
   layer = LayerInfo(
     "x", case.split()[0], ("a",), ("b",), options=tuple(sorted(options.items()))
   )
-  apply = KINDS[layer.kind].apply
+  apply = LAYER_TYPES[layer.kind].apply
   found = jax.grad(lambda x: apply(layer, {}, (x,), jax.nn.relu).sum())(_MAP)
   np.testing.assert_allclose(found, slope, rtol=1e-4, atol=1e-5)
 
@@ -96,7 +96,7 @@ def test_a_rule_of_the_callers_replaces_the_slope():
 
 def test_square_has_gradient_at_zero_and_below():
   layer = LayerInfo("x", "power", ("a",), ("b",), options=(("power", 2.0),))
-  apply = KINDS["power"].apply
+  apply = LAYER_TYPES["power"].apply
   x = jnp.array([[-2.0, 0.0, 3.0]])
   found = jax.grad(lambda x: apply(layer, {}, (x,), None).sum())(x)
   np.testing.assert_allclose(found, 2 * x)
@@ -131,7 +131,7 @@ def test_scale_over_other_axes(axis, count):
   last = 4 if count == -1 else first + count
   options = (("axes", count), ("axis", axis))
   layer = LayerInfo("x", "scale_axes", ("a",), ("b",), options=options)
-  own = KINDS["scale_axes"].weights(layer, [(5, 4, 6)])["scale"]
+  own = LAYER_TYPES["scale_axes"].weights(layer, [(5, 4, 6)])["scale"]
   full = [s if first <= i < last else 1 for i, s in enumerate(_MAP.shape)][1:]
   values = np.float32(_RANDOM.normal(size=full))
   leaf = np.moveaxis(values, 0, -1).reshape(own)
@@ -161,7 +161,7 @@ def test_eltwise():
 def test_eltwise_maximum_gives_its_gradient_to_one():
   options = (("operation", "maximum"),)
   layer = LayerInfo("x", "eltwise", ("a", "b"), ("c",), options=options)
-  apply = KINDS["eltwise"].apply
+  apply = LAYER_TYPES["eltwise"].apply
   one = jnp.ones((1, 3))
   first, second = jax.grad(
     lambda a, b: apply(layer, {}, (a, b), None).sum(), argnums=(0, 1)
@@ -269,7 +269,7 @@ def test_mvn(variance, across):
 
 def test_mvn_of_a_constant_has_a_gradient():
   layer = LayerInfo("x", "mvn", ("a",), ("b",))
-  apply = KINDS["mvn"].apply
+  apply = LAYER_TYPES["mvn"].apply
   gradient = jax.grad(lambda x: apply(layer, {}, (x,), None).sum())
   assert np.isfinite(gradient(jnp.ones((1, 3, 3, 2)))).all()
 
@@ -278,7 +278,7 @@ def test_mvn_of_a_constant_has_a_gradient():
 def test_gradient_by_finite_differences(kind):
   size = {"kernel": (3, 3), "pad": (1, 1)} if kind == "lrn_within" else {}
   layer = LayerInfo("x", kind, ("a",), ("b",), **size)
-  apply = KINDS[kind].apply
+  apply = LAYER_TYPES[kind].apply
   x = jnp.asarray(np.moveaxis(_MAP, 1, -1))
   check_grads(
     lambda x: apply(layer, {}, (x,), jax.nn.relu), (x,), 1, atol=2e-2, rtol=2e-2

@@ -127,7 +127,7 @@ def crop(
     x: the blob to cut.
     reference: a blob with as many axes.
     axis: the first one cut.
-    offsets: the first cell kept, one for all axes or one for each; none is 0.
+    offsets: the first index kept, one for all axes or one for each; none is 0.
   """
   x, reference = to_caffe(x), to_caffe(reference)
   axis = positive_axis(axis, x.ndim)
@@ -143,12 +143,12 @@ def crop(
 def argmax(
   x: AnyArray, *, top: int = 1, values: bool = False, axis: int | None = None
 ) -> AnyArray:
-  """The places of the largest values, as floats.
+  """The indices of the largest values, as floats.
 
   Args:
     x: the blob.
     top: how many, the largest first; among equals the last place is first.
-    values: give values beside the places or, along an axis, in their stead.
+    values: give values beside the indices or, along an axis, in their place.
     axis: Caffe's axis; None takes each image as one row.
   """
   x = to_caffe(x)

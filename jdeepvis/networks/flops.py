@@ -9,9 +9,7 @@ from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph
 
 
-def count_operations(
-  network: Network, layer: str | None = None
-) -> dict[str, int]:
+def count_flops(network: Network, layer: str | None = None) -> dict[str, int]:
   """Floating-point operations of one image's forward pass, layer by layer.
 
   A multiplication and an addition are two. Only the products with weights are
@@ -33,8 +31,8 @@ def count_operations(
   for info, once in _needed(network.layers, last):
     kernel = weights.get(info.weights_key, {}).get("kernel")
     if kernel is not None:
-      # A convolution's weights meet each cell of what it writes, those of its
-      # transpose each cell of what it reads.
+      # A convolution's weights are used at each position of its output, a
+      # transposed one's at each position of its input.
       transposed = info.kind == "deconvolution"
       blob = (info.inputs if transposed else info.outputs)[0]
       cells = 1 if once else math.prod(blobs[blob][:-1])
@@ -45,7 +43,7 @@ def count_operations(
 def _needed(
   layers: tuple[LayerInfo, ...], last: str | None
 ) -> Iterator[tuple[LayerInfo, bool]]:
-  """Layers in their order, and whether only the mean over cells is needed."""
+  """Layers in order, and whether only the mean over positions is needed."""
   averaged = averaged_products(layers)
   wanted = {name for layer in layers for name in layer.outputs}
   if last is not None:

@@ -1,11 +1,11 @@
-"""Which cells of which blobs a unit depends on, from the layer graph alone."""
+"""Which region of each blob a unit depends on, from the layer graph alone."""
 
 import functools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from jdeepvis.networks.graph import INPUT
-from jdeepvis.networks.kinds import KINDS, Shape, padding
+from jdeepvis.networks.layer_types import LAYER_TYPES, Shape, padding
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -37,7 +37,7 @@ class Rectangle(NamedTuple):
     )
 
   def clip(self, whole: "Rectangle") -> "Rectangle":
-    """The part within `whole`; where there is none, the cell nearest to it."""
+    """The part within `whole`; if empty, the nearest position to it."""
     first = [
       min(max(start, low), high - 1)
       for start, low, high in zip(self[:2], whole[:2], whole[2:], strict=True)
@@ -49,7 +49,7 @@ class Rectangle(NamedTuple):
     return Rectangle(*first, *last)
 
 
-def needed_cells(
+def needed_regions(
   layers: Iterable[LayerInfo],
   shapes: Mapping[str, Shape],
   blob: str,
@@ -57,17 +57,17 @@ def needed_cells(
   *,
   clip: bool = True,
 ) -> dict[str, Rectangle]:
-  """Walks a layer graph back from some cells of a blob.
+  """Walks a layer graph back from a region of a blob.
 
   Args:
     layers: the graph, in order of computation.
     shapes: of each blob, `(h, w, c)` or `(c,)`.
     blob: where to begin.
-    cells: which of its cells are wanted.
+    cells: the region of it that is wanted.
     clip: whether what lies beyond a map is left out.
 
   Returns:
-    The cells that are needed of `blob` and of every blob it depends on.
+    The region that is needed of `blob` and of every blob it depends on.
   """
   needed = {blob: cells}
   for layer in reversed(tuple(layers)):
@@ -76,7 +76,7 @@ def needed_cells(
       continue
     made = functools.reduce(Rectangle.union, wanted)
     for name in layer.inputs:
-      read = cells_read(layer, made, shapes[name])
+      read = region_read(layer, made, shapes[name])
       read = read.clip(whole(shapes[name])) if clip else read
       needed[name] = read.union(needed.get(name, read))
     if _reach(layer) == "map":
@@ -84,7 +84,7 @@ def needed_cells(
   return needed
 
 
-def cells_read(layer: LayerInfo, cells: Rectangle, shape: Shape) -> Rectangle:
+def region_read(layer: LayerInfo, cells: Rectangle, shape: Shape) -> Rectangle:
   """What a layer reads, of a blob of `shape`, to make `cells`; unclipped."""
   reach = _reach(layer)
   if reach == "cell":
@@ -101,12 +101,12 @@ def cells_read(layer: LayerInfo, cells: Rectangle, shape: Shape) -> Rectangle:
 
 
 def whole(shape: Shape) -> Rectangle:
-  """All cells of a blob; a vector counts as one cell."""
+  """All of a blob; a vector counts as a map of 1 x 1."""
   return Rectangle(0, 0, *(shape[:2] if len(shape) == 3 else (1, 1)))
 
 
 def locate(layer: str, shape: Shape, position: Position | None) -> Rectangle:
-  """The one cell of a layer's map that `position` names.
+  """The one position of a layer's map that `position` names.
 
   Raises:
     JdeepvisError: it lies outside the map.
@@ -122,4 +122,4 @@ def locate(layer: str, shape: Shape, position: Position | None) -> Rectangle:
 
 
 def _reach(layer: LayerInfo) -> str:
-  return KINDS[layer.kind].reach
+  return LAYER_TYPES[layer.kind].reach
