@@ -96,7 +96,8 @@ def _inner_product(layer, weights, inputs, relu):
   out = axes.inner_product(x, kernel, axis, precision=_precision(layer))
   if bias is None:
     return out
-  return axes.from_caffe(axes.to_caffe(out) + bias)
+  out = axes.to_caffe(out)
+  return axes.from_caffe(out + axes.with_axes_in_front(bias, out.ndim))
 
 
 def _inner_product_weights(layer, shapes):

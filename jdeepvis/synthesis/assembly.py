@@ -125,7 +125,7 @@ def _score(recipe, spec, score, key, parameters):
 
 def _decaying(recipe: Recipe) -> Callable:
   def factor(step):
-    left = 1 - step / recipe.steps
+    left = 1 - jnp.float32(step) / recipe.steps
     return jnp.minimum(1, left / jnp.maximum(recipe.decay_fraction, 1e-6))
 
   return factor
@@ -140,7 +140,7 @@ def _link(entry: Entry, steps: int) -> tuple[Callable, tuple[str, ...]]:
     extra = {**extra, "step": step} if "step" in wanted else extra
     strength = entry.strength
     if entry.end is not None:
-      done = step / max(steps - 1, 1)
+      done = jnp.float32(step) / max(steps - 1, 1)
       # Off is off: a strength of 0 has no ratio to its end.
       ratio = (entry.end / jnp.maximum(strength, 1e-6)) ** done
       strength = strength * ratio
