@@ -137,9 +137,8 @@ def _outputs(
   graph: Graph, inputs: Float[Array, "inputs places"]
 ) -> Float[Array, "outputs places"]:
   """One link after the other: a target's last one completes its sum."""
-  without_links = jax.vmap(_activate)(
-    graph.function, jnp.zeros(NODES, jnp.float32)
-  )
+  nothing = jnp.zeros(NODES, jnp.float32)
+  without_links = jax.vmap(_activate)(graph.function, nothing)
   values = jnp.broadcast_to(without_links[:, None], (NODES, inputs.shape[1]))
   values = values.at[: len(INPUTS)].set(inputs)
   after = jnp.append(graph.target[1:], -1)

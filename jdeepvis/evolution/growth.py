@@ -78,7 +78,7 @@ def add_link(key: PRNGKey, graph: Graph) -> Graph:
   """A link with a random weight between two nodes without one."""
   pairs, weights = jax.random.split(key)
   weight = jax.random.uniform(weights, (), jnp.float32, -1.0) * LARGEST_WEIGHT
-  slot, room = lax.argmin(graph.present, 0, jnp.int32), ~graph.present.all()
+  slot, room = _first_free(graph), ~graph.present.all()
   return _put_link(pairs, graph, slot, weight, _unlinked(graph) & room)
 
 
@@ -105,10 +105,7 @@ def add_node(key: PRNGKey, graph: Graph) -> Graph:
   It gets a place between the two in the order, and later nodes move up.
   """
   which, place, what = jax.random.split(key, 3)
-  slot, spare = (
-    _choose(which, graph.present),
-    lax.argmin(graph.present, 0, jnp.int32),
-  )
+  slot, spare = _choose(which, graph.present), _first_free(graph)
   source, target = graph.source[slot], graph.target[slot]
   possible = (
     graph.present[slot] & ~graph.present[spare] & (graph.hidden < HIDDEN)
@@ -206,6 +203,10 @@ def _unlinked(graph: Graph) -> Bool[Array, "nodes nodes"]:
   return allowed & ~linked
 
 
+def _first_free(graph: Graph) -> Int[Array, ""]:
+  return lax.argmin(graph.present, 0, jnp.int32)
+
+
 def _put_link(key, graph, slot, weight, pairs) -> Graph:
   """A link at `slot` for one of the pairs, if there are any."""
   source, target = jnp.divmod(_choose(key, pairs.ravel()), NODES)
@@ -235,6 +236,5 @@ def _choose(key: PRNGKey, among: Bool[Array, " n"]) -> Int[Array, ""]:
 
 def _chosen(key: PRNGKey, among: Bool[Array, " n"]) -> Bool[Array, " n"]:
   """True at one place that is."""
-  return among & (
-    jnp.arange(len(among), dtype=jnp.int32) == _choose(key, among)
-  )
+  places = jnp.arange(len(among), dtype=jnp.int32)
+  return among & (places == _choose(key, among))

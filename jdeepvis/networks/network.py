@@ -43,8 +43,12 @@ class InputSpec(_Replaceable):
 
   @property
   def bounds(self) -> tuple[Leaf, Leaf]:
-    """The darkest and the brightest centred image, `[h, w, c]` or `[1, 1, c]`."""
-    mean = self.mean.reshape((1,) * (3 - self.mean.ndim) + self.mean.shape)
+    """The darkest and the brightest centred image, `[h, w, c]`.
+
+    Of a mean that is one colour both have a single pixel.
+    """
+    shape = (1,) * (3 - self.mean.ndim) + self.mean.shape
+    mean = self.mean.reshape(shape).astype(np.float32)
     return -mean, np.float32(255) - mean
 
   def of_size(self, size: tuple[int, int]) -> "InputSpec":
@@ -167,8 +171,8 @@ class Network(_Replaceable):
   @property
   def dtype(self) -> np.dtype:
     """The type of its weights, the widest where they have several."""
-    types = [leaf.dtype for leaf in jax.tree.leaves(self.params)]
-    floats = [one for one in types if jnp.issubdtype(one, jnp.floating)]
+    leaves = jax.tree.leaves(self.params)
+    floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
     with jax.numpy_dtype_promotion("standard"):
       return jnp.result_type(*(floats or [np.float32]))
 

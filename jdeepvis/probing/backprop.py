@@ -118,11 +118,7 @@ def point_seed(
   if positions is None:
     positions = jnp.broadcast_to(jnp.array(size) // 2, (n, len(size)))
   cells = tuple(positions.T) if size else ()
-  return (
-    jnp.zeros(values.shape, values.dtype)
-    .at[(jnp.arange(n), *cells, units)]
-    .set(1)
-  )
+  return jnp.zeros_like(values).at[(jnp.arange(n), *cells, units)].set(1)
 
 
 def map_seed(values: Maps, units: Units) -> Float[Array, "n *cells f"]:

@@ -146,7 +146,7 @@ def _cosines(size: int) -> tuple[np.ndarray, np.ndarray]:
   return basis[::2], basis[1::2, : size // 2]
 
 
-def _passed(size: int, sigma: Float[Array, " n"]) -> Float[Array, "n size"]:
+def _passed(size: int, sigma: Float[AnyArray, " n"]) -> Float[Array, "n size"]:
   """What the blurs of `priors.blur` leave of each of `_analyse`'s cosines."""
   frequency, distance = np.mgrid[:size, : size + 1]
   frequency = np.concatenate([frequency[::2], frequency[1::2]])
