@@ -204,7 +204,7 @@ def test_the_network_is_asked_for_what_it_says_itself():
   images = 255 * jax.random.uniform(
     jax.random.key(0), (3, *network.input.shape)
   )
-  centred = images - network.input.mean
+  centred = np.asarray(images) - network.input.mean
   for one in (network, network.replace(layers=())):
     np.testing.assert_allclose(
       chances(one)(images), classify.probabilities(one, centred), rtol=1e-5
