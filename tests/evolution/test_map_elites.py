@@ -207,7 +207,7 @@ def test_the_network_is_asked_for_what_it_says_itself():
   images = 255 * jax.random.uniform(
     jax.random.key(0), (3, *network.input.shape)
   )
-  centred = images - network.input.mean
+  centred = np.asarray(images) - network.input.mean
   for one in (network, network.replace(layers=())):
     np.testing.assert_allclose(
       class_probabilities(one)(images),
