@@ -22,6 +22,7 @@ from jdeepvis.evolution.archive import (
 from jdeepvis.evolution.cppn import Cppn
 from jdeepvis.evolution.direct import Direct
 from jdeepvis.evolution.map_elites import (
+  class_probabilities,
   evolve,
   map_elites,
 )
