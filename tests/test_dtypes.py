@@ -13,7 +13,7 @@ import small_networks
 import jdeepvis
 from jdeepvis.evolution.archive import empty_archive
 from jdeepvis.evolution.cppn import Cppn
-from jdeepvis.evolution.map_elites import evolve
+from jdeepvis.evolution.map_elites import class_probabilities, evolve
 from jdeepvis.networks.classify import probabilities
 from jdeepvis.probing import backprop, occlusion, top_patches
 from jdeepvis.synthesis import inversion
@@ -151,7 +151,7 @@ def test_half_precision_is_evolved():
   network = graph("bfloat16")
   encoding = Cppn(network.input.shape)
   archive, history = evolve(
-    chances(network),
+    class_probabilities(network),
     encoding,
     jax.random.key(0),
     empty_archive(encoding, 9),
