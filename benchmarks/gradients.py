@@ -67,7 +67,7 @@ def _default_recipe(network: Network) -> list[str]:
 
 def _of_the_machine(what: str, network: Network) -> list[str]:
   each = batch_size(network, "output", 16)
-  operations = 2 * sum(count_flops(network, "output").values())
+  flops = 2 * sum(count_flops(network, "output").values())
   works = {
     "gradient": _gradients(network, neuron("output", 0), each),
     "product": _products(),
@@ -75,7 +75,7 @@ def _of_the_machine(what: str, network: Network) -> list[str]:
   seconds = interleave(works, rounds=3)
   products = 2 * _SIDE**3 * _STEPS * jax.local_device_count()
   machine = products / seconds["product"] / 1e9
-  rate = operations * _STEPS * each / seconds["gradient"] / 1e9
+  rate = flops * _STEPS * each / seconds["gradient"] / 1e9
   return [
     f"{what}'s gradient, Gflop/s",
     f"{rate:.0f}",
@@ -88,14 +88,14 @@ def _of_the_machine(what: str, network: Network) -> list[str]:
 def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
   """Whole renders without priors, in the batches that the scripts choose."""
   small, bare = crop(network, layer), recipe("none")
-  fewer = _operations(network, layer) / _operations(small, layer)
+  fewer = _flops(network, layer) / _flops(small, layer)
 
   def work(network, steps, times):
     short = bare.replace(steps=steps)
     wanted = rendering.ascents(network, short, layer) * times
     return rendering.renderer(network, wanted, layer)
 
-  # Small pictures go in large batches, and end before the clock can tell.
+  # Small pictures go in large batches, and end too soon to be timed.
   steps, times = (bare.steps, 8) if fewer > 20 else (4 * _STEPS, 1)
   works = {
     "small": work(small, steps, times),
@@ -109,13 +109,13 @@ def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
     f"{what} {layer} at feature size, ms per image and step",
     f"{each:.3f}",
     f"whole image {whole:.1f}",
-    f"{whole / each:.1f} times as fast of {fewer:.1f} times fewer operations",
+    f"{whole / each:.1f} times as fast of {fewer:.1f} times fewer FLOPs",
     f"{0.7 * fewer:.1f}",
   ]
 
 
-def _operations(network: Network, layer: str) -> int:
-  """Of a step: the gradient of one product's unit needs no transpose of it."""
+def _flops(network: Network, layer: str) -> int:
+  """FLOPs of a step; the last product, of one unit, needs no transpose."""
   counts = list(count_flops(network, layer).values())
   return 2 * sum(counts) - counts[-1]
 

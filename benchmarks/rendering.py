@@ -81,7 +81,7 @@ def _row(what: str, network: Network, name: str) -> list[str]:
   made = recipe(name).replace(steps=_STEPS)
   wanted = ascents(network, made)
   start = np.stack([picture.image for picture in wanted])
-  # Neither loop's time has the laying out of the weights in it.
+  # Neither loop's time includes moving the weights to their layout.
   slopes_of = rival.gradient(network, UNITS)
   _check_first_step(what, network, slopes_of, made, start)
 
@@ -102,7 +102,7 @@ def _row(what: str, network: Network, name: str) -> list[str]:
 
 
 def _check_first_step(what, network, slopes_of, made, start) -> None:
-  """Later ones drift apart: a rounding moves a pixel over a percentile."""
+  """Later ones diverge: a rounding moves a pixel over a percentile."""
   made = made.replace(steps=2)
   done = renderer(network, ascents(network, made))()
   ours = np.concatenate([states.last.image for states in done])

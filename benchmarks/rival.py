@@ -19,12 +19,12 @@ _LAST = torch.channels_last
 
 
 def as_tensor(images) -> torch.Tensor:
-  """Images `[n, h, w, c]` as PyTorch sees them, laid out the same way."""
+  """Images `[n, h, w, c]` as PyTorch takes them, in the same memory layout."""
   return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
 
 
 def as_array(images: torch.Tensor) -> np.ndarray:
-  """The way back."""
+  """The inverse."""
   return images.detach().permute(0, 2, 3, 1).numpy()
 
 
@@ -77,8 +77,8 @@ def ascend(
     torch.from_numpy(np.float32(bound)).reshape(1, -1, 1, 1)
     for bound in spec.bounds
   )
-  told, progress = recipe.strengths, transforms.scale_by_progress
-  blur = _blur(spec.shape[0], told.get("blur", 0))
+  strengths, progress = recipe.strengths, transforms.scale_by_progress
+  blur = _blur(spec.shape[0], strengths.get("blur", 0))
   images = as_tensor(images)
   best, best_scores = images, torch.full((len(images),), -torch.inf)
   for step in range(recipe.steps):
@@ -87,17 +87,17 @@ def ascend(
     best = torch.where(better[:, None, None, None], images, best)
     best_scores = torch.where(better, scores, best_scores)
     yield images, scores
-    rate = told["rate"]
+    rate = strengths["rate"]
     if recipe.step.function is progress:
       square = (slopes**2).sum((1, 2, 3), keepdim=True)
-      rate = (rate / square).clamp(max=told["max_rate"])
-    images = (images + rate * slopes) * (1 - told.get("decay", 0))
-    if "blur" in told and step % told.get("blur_every", 1) == 0:
+      rate = (rate / square).clamp(max=strengths["max_rate"])
+    images = (images + rate * slopes) * (1 - strengths.get("decay", 0))
+    if "blur" in strengths and step % strengths.get("blur_every", 1) == 0:
       images = (blur @ images @ blur.T).contiguous(memory_format=_LAST)
-    if percentile := told.get("norm_percentile"):
+    if percentile := strengths.get("norm_percentile"):
       norms = images.norm(dim=1, keepdim=True)
       images = images * (norms >= _percentile(norms, percentile))
-    if percentile := told.get("contribution_percentile"):
+    if percentile := strengths.get("contribution_percentile"):
       size = (slopes * images).sum(1, keepdim=True).abs()
       images = images * (size >= _percentile(size, percentile))
     images = torch.clamp(images, lower, upper)
@@ -155,7 +155,7 @@ def _layer(network: Network, shapes: Mapping, layer: LayerInfo) -> Callable:
       return lambda x: x
     case "softmax":
       return lambda x: F.softmax(x, 1)
-  raise ValueError(f"PyTorch is not told what {layer.kind!r} is.")
+  raise ValueError(f"There is no PyTorch layer here for {layer.kind!r}.")
 
 
 def _lrn(channels: int, options: Mapping) -> Callable:

@@ -54,7 +54,7 @@ def short(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  "page", filter(python_blocks, PAGES), ids=lambda page: page.name
+  "page", list(filter(python_blocks, PAGES)), ids=lambda page: page.name
 )
 def test_its_python_runs(page, short, tmp_path, monkeypatch):
   """And runs again, of other units and seeds, without compiling anything."""

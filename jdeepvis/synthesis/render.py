@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float
-from tqdm.auto import tqdm
 
 from jdeepvis.display import notebook
 from jdeepvis.display.files import write_image
@@ -32,6 +32,11 @@ from jdeepvis.synthesis.requests import (
 )
 from jdeepvis.synthesis.status import status_of, status_of_picture
 from jdeepvis.types import AnyArray, Image, JdeepvisError, Pixels
+
+with warnings.catch_warnings():
+  # Without ipywidgets a notebook has the bar of a terminal, which serves.
+  warnings.simplefilter("ignore")
+  from tqdm.auto import tqdm
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -22,6 +22,7 @@ from jdeepvis.evolution.archive import (
 from jdeepvis.evolution.cppn import Cppn
 from jdeepvis.evolution.direct import Direct
 from jdeepvis.evolution.map_elites import (
+  class_probabilities,
   evolve,
   map_elites,
 )
@@ -207,7 +208,7 @@ def test_the_network_is_asked_for_what_it_says_itself():
   images = 255 * jax.random.uniform(
     jax.random.key(0), (3, *network.input.shape)
   )
-  centred = images - network.input.mean
+  centred = np.asarray(images) - network.input.mean
   for one in (network, network.replace(layers=())):
     np.testing.assert_allclose(
       class_probabilities(one)(images),
