@@ -3,6 +3,12 @@
 The whole suite runs with strict promotion of types and ranks, see `conftest`.
 """
 
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,6 +19,7 @@ import small_networks
 import jdeepvis
 from jdeepvis.evolution.archive import empty_archive
 from jdeepvis.evolution.cppn import Cppn
+from jdeepvis.evolution.direct import Direct
 from jdeepvis.evolution.map_elites import class_probabilities, evolve
 from jdeepvis.networks.classify import probabilities
 from jdeepvis.probing import backprop, occlusion, top_patches
@@ -47,7 +54,9 @@ def graph(dtype):
 
 def linen(dtype, weights_too):
   model = Model(None if weights_too else dtype)
-  weights = Model().init(jax.random.key(0), jnp.zeros((1, *SPEC.shape)))
+  weights = Model().init(
+    jax.random.key(0), jnp.zeros((1, *SPEC.shape), jnp.float32)
+  )
   weights = cast(weights, dtype) if weights_too else weights
   return jdeepvis.from_linen(model, weights, SPEC)
 
@@ -77,9 +86,9 @@ MODELS = {
 }
 
 
-def picture(network, target="output:1"):
-  recipe = jdeepvis.recipe("default").replace(steps=4)
-  return jdeepvis.render(network, target, recipe, progress=False)
+def picture(network, steps=4):
+  recipe = jdeepvis.recipe("small").replace(steps=steps)
+  return jdeepvis.render(network, "output:1", recipe, progress=False)
 
 
 def photographs(network):
@@ -88,8 +97,24 @@ def photographs(network):
   return np.float32(pixels) + network.input.bounds[0][None]
 
 
-@pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("name", MODELS)
+def signal(network, images):
+  shape = (3, *network.shapes["conv1"])
+  seed = backprop.point_seed(np.zeros(shape, np.float32), np.arange(3))
+  return backprop.backward(network, images, "conv1", seed)
+
+
+_survey = jax.jit(top_patches.look, static_argnums=1)
+
+
+def survey(network, images):
+  begin = top_patches.begin(12, 2)
+  return _survey(network, ("conv2",), begin, images, np.arange(3)).top
+
+
+@pytest.mark.parametrize(
+  "name, dtype",
+  [("graph", "float16"), *itertools.product(MODELS, ["bfloat16"])],
+)
 def test_a_model_of_half_precision_has_pictures(name, dtype):
   network, whole = MODELS[name](dtype), MODELS[name]("float32")
   made = picture(network)
@@ -99,41 +124,30 @@ def test_a_model_of_half_precision_has_pictures(name, dtype):
   # The same question to the model in float32. Each of its few layers rounds
   # what it reads and what it makes.
   shown = np.float32(made.pixels) + network.input.bounds[0]
-  (expected,) = whole(shown[None])[whole.output][:, 1]
-  size = np.abs(whole(shown[None])[whole.output]).max()
-  assert abs(made.activation - expected) < 8 * HALVES[dtype] * size
+  scores = np.ravel(whole(shown[None])[whole.output])
+  near = 8 * HALVES[dtype] * np.abs(scores).max()
+  assert abs(made.activation - scores[1]) < near
 
 
 @pytest.mark.parametrize("dtype", HALVES)
-def test_half_precision_is_probed_and_fooled(dtype):
+def test_half_precision_is_probed(dtype):
   network, whole = graph(dtype), graph("float32")
-  images, near = photographs(network), 16 * HALVES[dtype]
-
-  def close(found, expected):
+  images = photographs(network)
+  for ask in (
+    signal,
+    probabilities,
+    lambda one, images: survey(one, images).score,
+    lambda one, images: occlusion.value(one, images[0], "conv2", 3),
+  ):
+    found, expected = ask(network, images), ask(whole, images)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(
-      found, expected, atol=near * np.abs(expected).max()
-    )
+    size = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, atol=16 * HALVES[dtype] * size)
 
-  # A signal through a ReLU jumps where rounding turns a sign: beyond it alone.
-  before = network.shapes["conv1/pre"]
-  seed = backprop.point_seed(np.zeros((3, *before), np.float32), np.arange(3))
-  close(
-    backprop.backward(network, images, "conv1", seed),
-    backprop.backward(whole, images, "conv1", seed),
-  )
-  close(probabilities(network, images), probabilities(whole, images))
-  close(
-    occlusion.occlude(network, images[0], "conv2", 3),
-    occlusion.occlude(whole, images[0], "conv2", 3),
-  )
-  surveys = [
-    top_patches.look(
-      one, ("conv2",), top_patches.begin(12, 2), images, [0, 1, 2]
-    )
-    for one in (network, whole)
-  ]
-  close(*(survey.top.score for survey in surveys))
+
+def test_half_precision_is_inverted_and_fooled():
+  network = graph("bfloat16")
+  images = photographs(network)
   code = inversion.code_of(network, "conv2", images[0])
   state, history = inversion.invert(
     network, "conv2", code, key=jax.random.key(0), steps=8
@@ -141,15 +155,16 @@ def test_half_precision_is_probed_and_fooled(dtype):
   assert state.last.image.dtype == history["error"].dtype == np.float32
   assert history["error"][-1] < history["error"][0]
   recipe = jdeepvis.recipe("small")
-  fooling = fool_many(network, recipe, [1, 2], images[:2], limit=3)
-  shown = np.round(fooling.image - network.input.bounds[0][None])
-  told = probabilities(whole, shown + network.input.bounds[0][None])
-  close(fooling.confidence, np.diagonal(np.asarray(told)[:, 1:]))
+  made = fool_many(network, recipe, [1, 2], images[:2], limit=3)
+  black = network.input.bounds[0][None]
+  told = probabilities(graph("float32"), np.round(made.image - black) + black)
+  expected = [told[0, 1], told[1, 2]]
+  np.testing.assert_allclose(made.confidence, expected, rtol=0.05)
 
 
 def test_half_precision_is_evolved():
   network = graph("bfloat16")
-  encoding = Cppn(network.input.shape)
+  encoding = Direct(network.input.shape)
   archive, history = evolve(
     class_probabilities(network),
     encoding,
@@ -159,14 +174,70 @@ def test_half_precision_is_evolved():
     offspring=4,
     per_device=2,
   )
-  assert archive.confidence.dtype == np.float32
-  images = np.stack([encoding.decode(one) for one in _rows(archive.genome)])
-  centred = images + network.input.bounds[0][None]
+  centred = np.float32(archive.genome) + network.input.bounds[0][None]
   told = np.diagonal(probabilities(graph("float32"), centred))
+  assert archive.confidence.dtype == np.float32
   np.testing.assert_allclose(archive.confidence, told, rtol=0.05)
   assert history["dead"][0] == 0
 
 
-def _rows(tree):
-  count = len(jax.tree.leaves(tree)[0])
-  return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(count)]
+def test_weights_of_several_types_are_read_as_the_widest():
+  network = graph("bfloat16")
+  assert network.dtype == jnp.bfloat16
+  kernel = network.params["conv1"]["kernel"]
+  mixed = {**network.params, "conv1": {"kernel": np.float32(kernel)}}
+  assert network.replace(params=mixed).dtype == np.float32
+  assert network.replace(params={}).dtype == np.float32
+
+
+def in_this_mode():
+  """What a network says and makes, as named arrays."""
+  network = graph("float32")
+  images, made = photographs(network), picture(network, steps=2)
+  top = survey(network, images)
+  encoding = Cppn(network.input.shape)
+  parents = map(encoding.random, jax.random.split(jax.random.key(1)))
+  child = encoding.vary(jax.random.key(2), *parents, jnp.int32(1))
+  return {
+    "image": made.image,
+    "score": made.history["score"],
+    "activation": np.float32(made.activation),
+    "signal": signal(network, images),
+    "top": top.score,
+    "which": top.image,
+    "weights": child.weight,
+    "functions": child.function,
+  }
+
+
+def test_64_bits_change_nothing_for_weights_of_32(tmp_path):
+  program = f"""
+import jax, numpy as np
+jax.config.update("jax_num_cpu_devices", 2)
+import test_dtypes
+made = test_dtypes.in_this_mode()
+assert jax.numpy.zeros(()).dtype == np.float64
+double = test_dtypes.graph("float64")
+images = test_dtypes.photographs(double)
+assert double(images)["conv2"].dtype == np.float64
+score, _ = jax.jit(jax.tree_util.Partial(
+  test_dtypes.jdeepvis.bind(double, test_dtypes.jdeepvis.neuron("conv2", 3))
+))(None, images[0])
+assert score.dtype == np.float32
+np.savez({str(tmp_path / "made.npz")!r}, **made)
+"""
+  here = Path(__file__).parent
+  strict = {
+    "JAX_ENABLE_X64": "1",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent))),
+  }
+  subprocess.run(
+    [sys.executable, "-c", program], env={**os.environ, **strict}, check=True
+  )
+  with np.load(tmp_path / "made.npz") as found:
+    for name, expected in in_this_mode().items():
+      assert found[name].dtype == expected.dtype, name
+      size = np.abs(expected).max()
+      np.testing.assert_allclose(found[name], expected, atol=1e-4 * size)

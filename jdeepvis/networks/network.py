@@ -32,8 +32,8 @@ class InputSpec(_Replaceable):
 
   >>> import numpy as np, jdeepvis
   >>> spec = jdeepvis.InputSpec((28, 28, 1), np.float32([33]))
-  >>> [bound.tolist() for bound in spec.bounds]
-  [[-33.0], [222.0]]
+  >>> [bound.item() for bound in spec.bounds]
+  [-33.0, 222.0]
 
   Attributes:
     shape: height and width in pixels, then channels.

@@ -276,5 +276,5 @@ def test_lenet_is_certain_of_every_digit(
   assert (np.asarray(archive.confidence) > 0.99).all()
   assert rows["above_99"][-1] == 10
   images = jax.jit(jax.vmap(encoding.decode))(archive.genome)
-  said = classify.probabilities(network, images - network.input.mean)
+  said = classify.probabilities(network, images + network.input.bounds[0][None])
   assert (np.diagonal(np.asarray(said)) > 0.99).all()
