@@ -36,13 +36,13 @@ def main() -> None:
 
 def _machine() -> str:
   versions = common.versions() | {"torch": torch.__version__}
-  told = ", ".join(f"{name} {version}" for name, version in versions.items())
+  found = ", ".join(f"{name} {version}" for name, version in versions.items())
   load = os.getloadavg()[0]
   return (
     f"{datetime.date.today()}, {platform.machine()}, "
     f"{len(os.sched_getaffinity(0))} cores ({_processor()}), load {load:.1f} "
     f"at the end, this run's own two with it; Python "
-    f"{platform.python_version()}, {told}.\n\n"
+    f"{platform.python_version()}, {found}.\n\n"
     "Medians of interleaved rounds on one machine in one run."
   )
 

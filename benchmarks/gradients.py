@@ -1,6 +1,5 @@
 """Gradients: against the machine, and what recipes and crops make of them."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 
@@ -11,7 +10,6 @@ from jax.sharding import NamedSharding
 
 from benchmarks import rendering
 from benchmarks.timing import interleave
-from experiments import common
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.flops import count_flops
 from jdeepvis.networks.graph import with_cpu_layout
@@ -24,8 +22,9 @@ from jdeepvis.networks.sharding import (
   sharded,
 )
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis.batches import batch_size
 from jdeepvis.synthesis.objectives import Objective, neuron
+from jdeepvis.synthesis.recipes import recipe
 from jdeepvis.synthesis.score import bind
 
 _STEPS = 16
@@ -47,15 +46,15 @@ def rows() -> Iterator[list[str]]:
 
 
 def _default_recipe(network: Network) -> list[str]:
-  recipe = recipes.find_recipe("default")
+  default = recipe("default")
   each = jax.local_device_count()
-  wanted = rendering.pictures(network, recipe)[:each]
+  wanted = rendering.ascents(network, default)[:each]
   works = {
     "render": rendering.renderer(network, wanted),
     "bare": _gradients(network, wanted[0].objective, each),
   }
   seconds = interleave(works, rounds=5)
-  ours = 1e3 * seconds["render"] / recipe.steps / each
+  ours = 1e3 * seconds["render"] / default.steps / each
   bare = 1e3 * seconds["bare"] / _STEPS / each
   return [
     "a step of the default recipe, ms per image",
@@ -67,8 +66,8 @@ def _default_recipe(network: Network) -> list[str]:
 
 
 def _of_the_machine(what: str, network: Network) -> list[str]:
-  each = common.batch_for(network, "output", 16)
-  operations = 2 * sum(count_flops(network, "output").values())
+  each = batch_size(network, "output", 16)
+  flops = 2 * sum(count_flops(network, "output").values())
   works = {
     "gradient": _gradients(network, neuron("output", 0), each),
     "product": _products(),
@@ -76,7 +75,7 @@ def _of_the_machine(what: str, network: Network) -> list[str]:
   seconds = interleave(works, rounds=3)
   products = 2 * _SIDE**3 * _STEPS * jax.local_device_count()
   machine = products / seconds["product"] / 1e9
-  rate = operations * _STEPS * each / seconds["gradient"] / 1e9
+  rate = flops * _STEPS * each / seconds["gradient"] / 1e9
   return [
     f"{what}'s gradient, Gflop/s",
     f"{rate:.0f}",
@@ -88,16 +87,16 @@ def _of_the_machine(what: str, network: Network) -> list[str]:
 
 def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
   """Whole renders without priors, in the batches that the scripts choose."""
-  small, recipe = crop(network, layer), recipes.find_recipe("none")
-  fewer = _operations(network, layer) / _operations(small, layer)
+  small, bare = crop(network, layer), recipe("none")
+  fewer = _flops(network, layer) / _flops(small, layer)
 
   def work(network, steps, times):
-    short = dataclasses.replace(recipe, steps=steps)
-    wanted = rendering.pictures(network, short, layer) * times
+    short = bare.replace(steps=steps)
+    wanted = rendering.ascents(network, short, layer) * times
     return rendering.renderer(network, wanted, layer)
 
-  # Small pictures go in large batches, and end before the clock can tell.
-  steps, times = (recipe.steps, 8) if fewer > 20 else (4 * _STEPS, 1)
+  # Small pictures go in large batches, and end too soon to be timed.
+  steps, times = (bare.steps, 8) if fewer > 20 else (4 * _STEPS, 1)
   works = {
     "small": work(small, steps, times),
     "whole": work(network, _STEPS, 1),
@@ -110,13 +109,13 @@ def _at_feature_size(what: str, network: Network, layer: str) -> list[str]:
     f"{what} {layer} at feature size, ms per image and step",
     f"{each:.3f}",
     f"whole image {whole:.1f}",
-    f"{whole / each:.1f} times as fast of {fewer:.1f} times fewer operations",
+    f"{whole / each:.1f} times as fast of {fewer:.1f} times fewer FLOPs",
     f"{0.7 * fewer:.1f}",
   ]
 
 
-def _operations(network: Network, layer: str) -> int:
-  """Of a step: the gradient of one product's unit needs no transpose of it."""
+def _flops(network: Network, layer: str) -> int:
+  """FLOPs of a step; the last product, of one unit, needs no transpose."""
   counts = list(count_flops(network, layer).values())
   return 2 * sum(counts) - counts[-1]
 

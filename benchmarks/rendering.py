@@ -1,6 +1,5 @@
 """Whole renders against PyTorch: 8 units, 50 steps, the same priors."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -8,12 +7,16 @@ import numpy as np
 
 from benchmarks import rival
 from benchmarks.timing import interleave
-from experiments import common
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.graph import GraphApply, random_weights
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import assembly, recipes, render, starts, sweep
+from jdeepvis.synthesis import assembly, batch
+from jdeepvis.synthesis.ascend import State
+from jdeepvis.synthesis.batch import Ascent, ascend_batch
+from jdeepvis.synthesis.batches import batch_size
+from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.recipes import Recipe, recipe
 
 UNITS = np.arange(8) * 8
 """Units that are drawn side by side; every layer measured has them."""
@@ -40,51 +43,50 @@ def rows() -> Iterator[list[str]]:
   yield _row("CaffeNet fc8, random weights", random_caffenet(), "paper_c")
 
 
-def pictures(
-  network: Network, recipe: recipes.Recipe, layer: str = "output"
-) -> list[sweep.Picture]:
+def ascents(
+  network: Network, made: Recipe, layer: str = "output"
+) -> list[Ascent]:
   """One picture of each of `UNITS`."""
   return [
-    sweep.Picture(
-      assembly.objective(recipe, layer, int(unit)),
-      recipe,
+    Ascent(
+      assembly.unit_objective(made, layer, int(unit)),
+      made,
       jax.random.key(unit),
-      starts.start(jax.random.key(unit), network.input),
+      initial_image(jax.random.key(unit), network.input),
     )
     for unit in UNITS
   ]
 
 
 def renderer(
-  network: Network, wanted: Sequence[sweep.Picture], layer: str = "output"
-) -> Callable[[], list[render.State]]:
+  network: Network, wanted: Sequence[Ascent], layer: str = "output"
+) -> Callable[[], list[State]]:
   """Renders all that is wanted, in batches as the scripts choose them."""
-  size = common.batch_for(network, layer, len(wanted))
-  placed = sweep.place(network, size)
+  size = batch_size(network, layer, len(wanted))
+  placed = batch.place(network, size)
 
   def work():
-    batches = (
+    parts = (
       wanted[first : first + size] for first in range(0, len(wanted), size)
     )
-    climbs = (
-      sweep.climb(network, batch, batch=size, placed=placed)
-      for batch in batches
+    runs = (
+      ascend_batch(network, part, batch=size, placed=placed) for part in parts
     )
-    return [list(climb)[-1].states for climb in climbs]
+    return [list(run)[-1].states for run in runs]
 
   return work
 
 
 def _row(what: str, network: Network, name: str) -> list[str]:
-  recipe = dataclasses.replace(recipes.find_recipe(name), steps=_STEPS)
-  wanted = pictures(network, recipe)
+  made = recipe(name).replace(steps=_STEPS)
+  wanted = ascents(network, made)
   start = np.stack([picture.image for picture in wanted])
-  # Neither loop's time has the laying out of the weights in it.
+  # Neither loop's time includes moving the weights to their layout.
   slopes_of = rival.gradient(network, UNITS)
-  _check_first_step(what, network, slopes_of, recipe, start)
+  _check_first_step(what, network, slopes_of, made, start)
 
   def theirs():
-    seen = list(rival.climb(slopes_of, network.input, recipe, start))
+    seen = list(rival.ascend(slopes_of, network.input, made, start))
     return seen[-1][1].numpy()
 
   works = {"ours": renderer(network, wanted), "theirs": theirs}
@@ -99,12 +101,12 @@ def _row(what: str, network: Network, name: str) -> list[str]:
   ]
 
 
-def _check_first_step(what, network, slopes_of, recipe, start) -> None:
-  """Later ones drift apart: a rounding moves a pixel over a percentile."""
-  recipe = dataclasses.replace(recipe, steps=2)
-  done = renderer(network, pictures(network, recipe))()
+def _check_first_step(what, network, slopes_of, made, start) -> None:
+  """Later ones diverge: a rounding moves a pixel over a percentile."""
+  made = made.replace(steps=2)
+  done = renderer(network, ascents(network, made))()
   ours = np.concatenate([states.last.image for states in done])
-  seen = list(rival.climb(slopes_of, network.input, recipe, start))
+  seen = list(rival.ascend(slopes_of, network.input, made, start))
   theirs = rival.as_array(seen[-1][0])
   differing = np.mean(np.any(np.abs(ours - theirs) > 0.1, axis=-1))
   if differing > _DIFFERING_PIXELS:

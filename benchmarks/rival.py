@@ -12,19 +12,19 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
-from jdeepvis.synthesis import priors
+from jdeepvis.synthesis import priors, transforms
 from jdeepvis.synthesis.recipes import Recipe
 
 _LAST = torch.channels_last
 
 
 def as_tensor(images) -> torch.Tensor:
-  """Images `[n, h, w, c]` as PyTorch sees them, laid out the same way."""
+  """Images `[n, h, w, c]` as PyTorch takes them, in the same memory layout."""
   return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
 
 
 def as_array(images: torch.Tensor) -> np.ndarray:
-  """The way back."""
+  """The inverse."""
   return images.detach().permute(0, 2, 3, 1).numpy()
 
 
@@ -59,7 +59,7 @@ def gradient(network: Network, units: np.ndarray) -> Callable:
   return values
 
 
-def climb(
+def ascend(
   slopes_of: Callable, spec: InputSpec, recipe: Recipe, images: np.ndarray
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
   """A row of the paper's table, one step after another.
@@ -68,7 +68,7 @@ def climb(
     slopes_of: see `gradient`.
     spec: the network's input.
     recipe: the row.
-    images: the starts.
+    images: the initial ones.
 
   Yields:
     The images that a step looked at and their scores.
@@ -77,7 +77,8 @@ def climb(
     torch.from_numpy(np.float32(bound)).reshape(1, -1, 1, 1)
     for bound in spec.bounds
   )
-  blur = _blur(spec.shape[0], recipe.blur or 0)
+  strengths, progress = recipe.strengths, transforms.scale_by_progress
+  blur = _blur(spec.shape[0], strengths.get("blur", 0))
   images = as_tensor(images)
   best, best_scores = images, torch.full((len(images),), -torch.inf)
   for step in range(recipe.steps):
@@ -86,19 +87,19 @@ def climb(
     best = torch.where(better[:, None, None, None], images, best)
     best_scores = torch.where(better, scores, best_scores)
     yield images, scores
-    rate = recipe.rate
-    if recipe.policy == "progress":
+    rate = strengths["rate"]
+    if recipe.step.function is progress:
       square = (slopes**2).sum((1, 2, 3), keepdim=True)
-      rate = (rate / square).clamp(max=recipe.max_rate)
-    images = (images + rate * slopes) * (1 - (recipe.decay or 0))
-    if recipe.blur and step % recipe.blur_every == 0:
+      rate = (rate / square).clamp(max=strengths["max_rate"])
+    images = (images + rate * slopes) * (1 - strengths.get("decay", 0))
+    if "blur" in strengths and step % strengths.get("blur_every", 1) == 0:
       images = (blur @ images @ blur.T).contiguous(memory_format=_LAST)
-    if recipe.small_norm:
+    if percentile := strengths.get("norm_percentile"):
       norms = images.norm(dim=1, keepdim=True)
-      images = images * (norms >= _percentile(norms, recipe.small_norm))
-    if recipe.small_contribution:
+      images = images * (norms >= _percentile(norms, percentile))
+    if percentile := strengths.get("contribution_percentile"):
       size = (slopes * images).sum(1, keepdim=True).abs()
-      images = images * (size >= _percentile(size, recipe.small_contribution))
+      images = images * (size >= _percentile(size, percentile))
     images = torch.clamp(images, lower, upper)
 
 
@@ -154,7 +155,7 @@ def _layer(network: Network, shapes: Mapping, layer: LayerInfo) -> Callable:
       return lambda x: x
     case "softmax":
       return lambda x: F.softmax(x, 1)
-  raise ValueError(f"PyTorch is not told what {layer.kind!r} is.")
+  raise ValueError(f"There is no PyTorch layer here for {layer.kind!r}.")
 
 
 def _lrn(channels: int, options: Mapping) -> Callable:

@@ -60,8 +60,8 @@ def main() -> None:
   print("\n| page | updates/s | median, ms | 95 % | 99 % |")
   print("|---|---|---|---|---|")
   for view, trips in zip(_VIEWS, visit.result(), strict=True):
-    told = [", ".join(view.values()), f"{len(trips) / _LONG:.1f}"]
-    print("| " + " | ".join([*told, *_percentiles(trips)]) + " |")
+    page = [", ".join(view.values()), f"{len(trips) / _LONG:.1f}"]
+    print("| " + " | ".join([*page, *_percentiles(trips)]) + " |")
 
 
 def rows() -> Iterator[list[str]]:
@@ -101,7 +101,7 @@ def _visiting(
   seconds: float,
   pace: float = float("inf"),
 ) -> Iterator[futures.Future[list[Trips]]]:
-  """Serves a network to pages, which are another process in life, too."""
+  """Serves a network to pages of another process, as browsers are."""
   config = uvicorn.Config(
     build_app(network), port=0, log_level="warning", ws="websockets-sansio"
   )

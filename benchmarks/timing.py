@@ -1,4 +1,4 @@
-"""Rivals in turn, medians of each: a machine's moods cancel in the ratio."""
+"""Interleaved timing: a machine's varying load cancels in the ratios."""
 
 import statistics
 import time

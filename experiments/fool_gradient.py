@@ -49,7 +49,7 @@ _NET = flags.DEFINE_string(
 _UNITS = flags.DEFINE_string(
   "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
 )
-_START = flags.DEFINE_list(
+_INITIAL = flags.DEFINE_list(
   "start",
   "noise,mean",
   f"Initial images: one or several of {', '.join(INITIALS)}.",
@@ -94,12 +94,12 @@ def main() -> None:
       lambda: batch_size(network, network.output, total),
     )
     with tqdm(total=total, unit="picture", dynamic_ncols=True) as bar:
-      for (_, start), requests in groups.items():
+      for (_, initial), requests in groups.items():
         missing = [one for one in requests if file_of(one) not in folder]
         bar.update(len(requests) - len(missing))
         for first in range(0, len(missing), size):
           batch = missing[first : first + size]
-          _fool(folder, network, start, batch, size)
+          _fool(folder, network, initial, batch, size)
           bar.update(len(batch))
     folder.finish(f"What fools {_NET.value}")
   pictures.report(folder, "steps.csv", _table(folder.manifest["records"]))
@@ -109,14 +109,14 @@ def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
   layer = class_scores(network)
   units = find_units(network, layer, _UNITS.value)
   groups = {}
-  for start in _START.value:
-    if start not in INITIALS:
+  for initial in _INITIAL.value:
+    if initial not in INITIALS:
       raise JdeepvisError(
-        f"There is no initial image {start!r}; use {', '.join(INITIALS)}."
+        f"There is no initial image {initial!r}; use {', '.join(INITIALS)}."
       )
     for name in _RECIPE.value:
-      called, recipe = f"{name} from {start}", recipes.recipe(name)
-      groups[name, start] = [
+      called, recipe = f"{name} from {initial}", recipes.recipe(name)
+      groups[name, initial] = [
         Request(layer, unit, 0, called, recipe) for unit in units
       ]
   return groups
@@ -125,7 +125,7 @@ def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
 def _fool(
   folder: PictureFolder,
   network: Network,
-  start: str,
+  initial: str,
   requests: Sequence[Request],
   size: int,
 ) -> None:
@@ -133,7 +133,7 @@ def _fool(
   # A batch is always whole: one program, and the same bits for a picture.
   padded = [*requests, *[requests[-1]] * (size - len(requests))]
   images = [
-    initial_image(jax.random.fold_in(one.key, 0), network.input, start)
+    initial_image(jax.random.fold_in(one.key, 0), network.input, initial)
     for one in padded
   ]
   made = fooling.fool_many(

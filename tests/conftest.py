@@ -12,6 +12,9 @@ _ROOT = Path(__file__).parent.parent
 
 # Two devices, as the scripts have: sharding is part of what is tested.
 jax.config.update("jax_num_cpu_devices", 2)
+# What holds in JAX's strictest modes holds in all.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture(scope="session")

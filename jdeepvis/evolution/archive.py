@@ -92,7 +92,7 @@ def empty_archive(encoding: Encoding, cells: int) -> Archive:
     genome=jax.tree.map(
       lambda leaf: jnp.zeros((cells, *leaf.shape), leaf.dtype), shapes
     ),
-    confidence=jnp.full(cells, NOBODY),
+    confidence=jnp.full(cells, NOBODY, jnp.float32),
     born=jnp.zeros(cells, jnp.int32),
     generation=jnp.int32(0),
   )
@@ -145,7 +145,7 @@ def statistics(confidence: Float[Array, " k"]) -> dict[str, Array]:
   Args:
     confidence: of each elite, 0..1.
   """
-  quantiles = jnp.quantile(confidence, jnp.array(_QUANTILES))
+  quantiles = jnp.quantile(confidence, jnp.array(_QUANTILES, jnp.float32))
   return {
     "median": jnp.median(confidence),
     **{

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jdeepvis.evolution import graphs, growth
 from jdeepvis.evolution.archive import Encoding
@@ -33,7 +34,7 @@ class Cppn(Encoding):
     del generation
     whether, mixing, changing = jax.random.split(key, 3)
     crossed = growth.cross(mixing, parent, mate)
-    take = jax.random.bernoulli(whether, _CROSSED)
+    take = jax.random.bernoulli(whether, np.float32(_CROSSED))
     child = jax.tree.map(lambda a, b: jnp.where(take, a, b), crossed, parent)
     return growth.mutate(changing, child)
 

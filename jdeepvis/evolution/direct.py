@@ -42,7 +42,7 @@ class Direct(Encoding):
     del mate
     child = mutate_polynomially(
       jnp.float32(parent),
-      jax.random.uniform(key, self.shape),
+      jax.random.uniform(key, self.shape, jnp.float32),
       rate=mutation_rate(generation),
       low=0.0,
       high=255.0,
@@ -55,4 +55,4 @@ class Direct(Encoding):
 
 def mutation_rate(generation: Index):
   """The probability that a gene is mutated."""
-  return _RATE * jnp.float32(0.5) ** (generation // _HALVED_EVERY)
+  return _RATE * 0.5 ** jnp.float32(generation // _HALVED_EVERY)

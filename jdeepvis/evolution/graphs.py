@@ -56,9 +56,9 @@ class Graph(NamedTuple):
 def minimal_graph(key: PRNGKey) -> Graph:
   """All inputs linked to all outputs, with random weights and functions."""
   functions, weights = jax.random.split(key)
-  source, target = jnp.divmod(jnp.arange(LINKS), len(OUTPUTS))
+  source, target = jnp.divmod(jnp.arange(LINKS, dtype=jnp.int32), len(OUTPUTS))
   present = source < len(INPUTS)
-  weight = jax.random.uniform(weights, (LINKS,), minval=-1.0)
+  weight = jax.random.uniform(weights, (LINKS,), jnp.float32, -1.0)
   return Graph(
     function=random_functions(functions),
     mark=jnp.arange(NODES, dtype=jnp.uint32),
@@ -72,7 +72,7 @@ def minimal_graph(key: PRNGKey) -> Graph:
 
 def random_functions(key: PRNGKey) -> Int[Array, " nodes"]:
   """A function for each node."""
-  return jax.random.randint(key, (NODES,), 0, len(FUNCTIONS))
+  return jax.random.randint(key, (NODES,), 0, len(FUNCTIONS), jnp.int32)
 
 
 def draw(graph: Graph, shape: tuple[int, int, int]) -> Image:
@@ -88,7 +88,7 @@ def draw(graph: Graph, shape: tuple[int, int, int]) -> Image:
   """
   height, width, channels = shape
   tiles = -(-height * width // _TILE)
-  places = jnp.arange(tiles * _TILE).reshape(tiles, _TILE)
+  places = jnp.arange(tiles * _TILE, dtype=jnp.int32).reshape(tiles, _TILE)
   ordered = _in_order(graph)
 
   def tile(places):
@@ -119,8 +119,8 @@ def hsl_to_rgb(
 
 def _inputs(row, column, height, width) -> Float[Array, "inputs places"]:
   """From -1 to 1 across the picture, at the middle of each pixel."""
-  x = (2 * column + 1) / width - 1
-  y = (2 * row + 1) / height - 1
+  x = jnp.float32(2 * column + 1) / width - 1
+  y = jnp.float32(2 * row + 1) / height - 1
   return jnp.stack([x, y, jnp.hypot(x, y), jnp.ones_like(x)])
 
 
@@ -137,7 +137,8 @@ def _outputs(
   graph: Graph, inputs: Float[Array, "inputs places"]
 ) -> Float[Array, "outputs places"]:
   """One link after the other: a target's last one completes its sum."""
-  without_links = jax.vmap(_activate)(graph.function, jnp.zeros(NODES))
+  nothing = jnp.zeros(NODES, jnp.float32)
+  without_links = jax.vmap(_activate)(graph.function, nothing)
   values = jnp.broadcast_to(without_links[:, None], (NODES, inputs.shape[1]))
   values = values.at[: len(INPUTS)].set(inputs)
   after = jnp.append(graph.target[1:], -1)

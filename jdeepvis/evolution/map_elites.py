@@ -88,7 +88,7 @@ def map_elites(
   def generation(key, archive):
     key = jax.random.fold_in(key, archive.generation)
     made = sharded(judged, mesh, WHOLE, WHOLE, WHOLE)(
-      evaluate, key, archive, jnp.arange(count)
+      evaluate, key, archive, jnp.arange(count, dtype=jnp.int32)
     )
     made = jax.tree.map(lambda leaf: leaf[:offspring], made)
     entire = NamedSharding(mesh, WHOLE)
@@ -145,7 +145,7 @@ def evolve(
 
 
 def _probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
-  return probabilities(network, images - network.input.mean)
+  return probabilities(network, images + network.input.bounds[0][None])
 
 
 def _child(
@@ -153,7 +153,7 @@ def _child(
 ) -> Genome:
   picking, making = jax.random.split(jax.random.fold_in(key, number))
   cells = len(archive.confidence)
-  places = jax.random.randint(picking, (2,), 0, cells)
+  places = jax.random.randint(picking, (2,), 0, cells, jnp.int32)
 
   def vary():
     parent, mate = (

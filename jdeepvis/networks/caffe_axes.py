@@ -46,6 +46,11 @@ def own_axis(axis: int, ndim: int) -> int:
   return ndim - 1 if axis == 1 else axis - 1
 
 
+def with_axes_in_front(x: AnyArray, ndim: int) -> AnyArray:
+  """An array with axes of size 1 in front, `ndim` in all."""
+  return x.reshape((1,) * (ndim - x.ndim) + x.shape)
+
+
 def positive_axis(axis: int, ndim: int) -> int:
   """Caffe's axis, counted from the front.
 
@@ -176,7 +181,8 @@ def mean_variance_normalisation(
     return x
   square = jnp.mean(x * x, axes, keepdims=True)
   # The square root has no derivative at 0, where the answer is 0 anyway.
-  deviation = jnp.sqrt(jnp.where(square > 0, square, 1)) * (square > 0)
+  root = jnp.sqrt(jnp.where(square > 0, square, 1))
+  deviation = jnp.where(square > 0, root, 0)
   return x / (deviation + eps)
 
 

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jdeepvis.networks.names import class_scores
@@ -41,7 +42,7 @@ def as_probabilities(
   network: Network, values: Float[Array, "n ..."]
 ) -> Float[Array, "n k"]:
   """Values of `probability_blob`, or else of the scores, as probabilities."""
-  values = values.reshape(len(values), -1)
+  values = jnp.asarray(values, jnp.float32).reshape(len(values), -1)
   return values if probability_blob(network) else jax.nn.softmax(values)
 
 

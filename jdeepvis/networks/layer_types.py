@@ -96,7 +96,10 @@ def _inner_product(layer, weights, inputs, relu):
   out = caffe_axes.inner_product(x, kernel, axis, precision=_precision(layer))
   if bias is None:
     return out
-  return caffe_axes.from_caffe(caffe_axes.to_caffe(out) + bias)
+  out = caffe_axes.to_caffe(out)
+  return caffe_axes.from_caffe(
+    out + caffe_axes.with_axes_in_front(bias, out.ndim)
+  )
 
 
 def _inner_product_weights(layer, shapes):

@@ -64,10 +64,10 @@ def linear_filters(
   seen = crop(network, before)
 
   def values(image):
-    return seen.apply(seen.params, image[None], until=before)[before].ravel()
+    return seen(image[None], until=before)[before].ravel()
 
-  found, pull = jax.vjp(values, jnp.zeros(seen.input.shape))
-  seeds = jax.nn.one_hot(jnp.array(units), len(found))
+  found, pull = jax.vjp(values, jnp.zeros(seen.input.shape, jnp.float32))
+  seeds = jax.nn.one_hot(jnp.array(units), len(found), dtype=found.dtype)
   return np.asarray(jax.vmap(pull)(seeds)[0])
 
 

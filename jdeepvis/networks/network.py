@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks.order import computed_in_order
@@ -31,8 +32,8 @@ class InputSpec(_Replaceable):
 
   >>> import numpy as np, jdeepvis
   >>> spec = jdeepvis.InputSpec((28, 28, 1), np.float32([33]))
-  >>> [bound.tolist() for bound in spec.bounds]
-  [[-33.0], [222.0]]
+  >>> [bound.item() for bound in spec.bounds]
+  [-33.0, 222.0]
 
   Attributes:
     shape: height and width in pixels, then channels.
@@ -47,8 +48,13 @@ class InputSpec(_Replaceable):
 
   @property
   def bounds(self) -> tuple[Leaf, Leaf]:
-    """The darkest and the brightest centred image, shaped as `mean`."""
-    return -self.mean, np.float32(255) - self.mean
+    """The darkest and the brightest centred image, `[h, w, c]`.
+
+    Of a mean that is one colour both have a single pixel.
+    """
+    shape = (1,) * (3 - self.mean.ndim) + self.mean.shape
+    mean = self.mean.reshape(shape).astype(np.float32)
+    return -mean, np.float32(255) - mean
 
   def of_size(self, size: tuple[int, int]) -> "InputSpec":
     """The same for images of another height and width, not cropped.
@@ -147,11 +153,12 @@ class Network(_Replaceable):
     before it.
 
     Args:
-      images: centred, `[n, h, w, c]`.
+      images: centred, `[n, h, w, c]`; turned into numbers of `dtype`.
       until: the blob, or several, after which nothing more is computed.
       relu: the rectifier, which other backward rules replace.
       **more: for layer graphs, see `GraphApply`.
     """
+    images = jnp.asarray(images, self.dtype)
     return self.apply(self.params, images, until=until, relu=relu, **more)
 
   def __repr__(self) -> str:
@@ -167,6 +174,14 @@ class Network(_Replaceable):
     return f"Network({self.name!r}: {', '.join(parts)})"
 
   @property
+  def dtype(self) -> np.dtype:
+    """The type of its weights, the widest where they have several."""
+    leaves = jax.tree.leaves(self.params)
+    floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
+    with jax.numpy_dtype_promotion("standard"):
+      return jnp.result_type(*(floats or [np.float32]))
+
+  @property
   def order(self) -> tuple[str, ...]:
     """The blobs from shallow to deep, in order of computation."""
     blobs = [x for info in self.layers for x in (*info.inputs, *info.outputs)]
@@ -177,7 +192,9 @@ class Network(_Replaceable):
     """Each blob's shape for one image, `(h, w, c)` or `(c,)`, in order."""
     leaves, structure = jax.tree.flatten(self.params)
     abstract = tuple(jax.ShapeDtypeStruct(np.shape(x), x.dtype) for x in leaves)
-    return _shapes(self.apply, structure, abstract, self.input.shape)
+    return _shapes(
+      self.apply, structure, abstract, self.input.shape, self.dtype
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,10 +228,10 @@ jax.tree_util.register_pytree_with_keys(Network, _flatten, _unflatten)
 
 
 @functools.lru_cache(maxsize=32)
-def _shapes(apply, structure, leaves, shape):
-  """Cached: shapes are needed often, and tracing a network is slow."""
+def _shapes(apply, structure, leaves, shape, dtype):
+  """Cached: a trace of a network takes long for what is asked so often."""
   params = jax.tree.unflatten(structure, leaves)
-  image = jax.ShapeDtypeStruct((1, *shape), np.float32)
+  image = jax.ShapeDtypeStruct((1, *shape), dtype)
   blobs = computed_in_order(apply, params, image)
   return MappingProxyType(
     {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}

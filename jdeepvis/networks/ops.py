@@ -17,6 +17,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Float
 
+from jdeepvis.networks.caffe_axes import with_axes_in_front
 from jdeepvis.types import AnyArray
 
 Map = Float[AnyArray, "n _ _ _"]
@@ -160,7 +161,7 @@ def convolution(
     )
   ]
   out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
-  return out if bias is None else out + bias
+  return out if bias is None else out + with_axes_in_front(bias, out.ndim)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4, 5, 6, 7))
@@ -311,7 +312,7 @@ def deconvolution(
     feature_group_count=groups,
     precision=precision,
   )
-  return out if bias is None else out + bias
+  return out if bias is None else out + with_axes_in_front(bias, out.ndim)
 
 
 def inner_product(
@@ -348,7 +349,7 @@ def inner_product(
     out = _product(x, kernel, transpose, precision)
   else:
     out = _shared_product(x, kernel, transpose, across, precision)
-  return out if bias is None else out + bias
+  return out if bias is None else out + with_axes_in_front(bias, out.ndim)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))

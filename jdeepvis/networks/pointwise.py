@@ -26,7 +26,7 @@ def rectify(layer, weights, inputs, relu):
 
 def prelu(layer, weights, inputs, relu):
   (x,) = inputs
-  return jnp.where(x > 0, x, weights["slope"] * x)
+  return jnp.where(x > 0, x, _weight(weights, "slope", x) * x)
 
 
 def prelu_weights(layer, shapes):
@@ -73,8 +73,10 @@ def logarithm(layer, weights, inputs, relu):
 
 
 def batch_norm(layer, weights, inputs, relu):
-  deviation = jnp.sqrt(weights["variance"] + layer.option("eps", 1e-5))
-  return (inputs[0] - weights["mean"]) / deviation
+  (x,) = inputs
+  variance = _weight(weights, "variance", x)
+  deviation = jnp.sqrt(variance + layer.option("eps", 1e-5))
+  return (x - _weight(weights, "mean", x)) / deviation
 
 
 def batch_norm_weights(layer, shapes):
@@ -84,8 +86,13 @@ def batch_norm_weights(layer, shapes):
 def scale(layer, weights, inputs, relu):
   if len(inputs) == 2:
     x, factor = _aligned(inputs, layer.option("axis", 1))
-    return caffe_axes.from_caffe(x * factor) + weights.get("bias", 0)
-  return inputs[0] * weights["scale"] + weights.get("bias", 0)
+    scaled = caffe_axes.from_caffe(x * factor)
+  else:
+    (x,) = inputs
+    scaled = x * _weight(weights, "scale", x)
+  if "bias" not in weights:
+    return scaled
+  return scaled + _weight(weights, "bias", scaled)
 
 
 def scale_weights(layer, shapes):
@@ -99,7 +106,8 @@ def bias(layer, weights, inputs, relu):
   if len(inputs) == 2:
     x, term = _aligned(inputs, layer.option("axis", 1))
     return caffe_axes.from_caffe(x + term)
-  return inputs[0] + weights["bias"]
+  (x,) = inputs
+  return x + _weight(weights, "bias", x)
 
 
 def bias_weights(layer, shapes):
@@ -128,6 +136,10 @@ def pixels(layer, weights, inputs, relu):
   (x,) = inputs
   x = x[..., ::-1] if layer.option("reverse", False) else x
   return x * layer.option("scale", 1.0)
+
+
+def _weight(weights, name, x):
+  return caffe_axes.with_axes_in_front(weights[name], x.ndim)
 
 
 def _affine(layer, x):

@@ -61,7 +61,9 @@ def average_pool(
   divisor: Float[np.ndarray, "#h #w 1"],
 ) -> Map:
   """The sum of each window over `divisor` (see `average_divisor`)."""
-  return _window_sum(x, kernel, stride, padding) / divisor
+  return _window_sum(x, kernel, stride, padding) / jnp.asarray(
+    divisor[None], x.dtype
+  )
 
 
 def average_divisor(

@@ -117,7 +117,7 @@ def saliency(
   """
   scores = class_scores(network)
   shape = (len(images), *network.shapes[scores])
-  seed = point_seed(jnp.zeros(shape), classes)
+  seed = point_seed(jnp.zeros(shape, jnp.float32), classes)
   gradient = backward(network, images, scores, seed)
   return jnp.max(jnp.abs(gradient), axis=-1)
 
@@ -137,7 +137,7 @@ def point_seed(
   if positions is None:
     positions = jnp.broadcast_to(jnp.array(size) // 2, (n, len(size)))
   cells = tuple(positions.T) if size else ()
-  return jnp.zeros(values.shape).at[(jnp.arange(n), *cells, units)].set(1)
+  return jnp.zeros_like(values).at[(jnp.arange(n), *cells, units)].set(1)
 
 
 def map_seed(values: Maps, units: Units) -> Float[Array, "n *cells f"]:
@@ -149,9 +149,10 @@ def map_seed(values: Maps, units: Units) -> Float[Array, "n *cells f"]:
     values: the layer's activations, `[n, h, w, c]` or `[n, c]`.
     units: the channel for each image.
   """
-  chosen = jnp.arange(values.shape[-1]) == units[:, None]
+  chosen = jnp.arange(values.shape[-1])[None] == units[:, None]
   middle = (1,) * (values.ndim - 2)
-  return values * chosen.reshape(len(units), *middle, -1)
+  chosen = chosen.reshape(len(units), *middle, -1)
+  return jnp.where(chosen, values, 0)
 
 
 def pass_normalisation(network: Network) -> Network:
@@ -190,7 +191,7 @@ def pull_back(network, images, seed, *, blob, rule):
     return network(images, until=blob, relu=RULES[rule])[blob]
 
   blobs, pull = jax.vjp(values, images)
-  return pull(seed)[0], blobs
+  return pull(jnp.asarray(seed, blobs.dtype))[0], blobs
 
 
 @jax.custom_vjp

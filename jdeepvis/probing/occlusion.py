@@ -86,7 +86,7 @@ def occlude(
     unit,
     position,
     size,
-    jnp.asarray(places.reshape(-1, batch, 2)),
+    jnp.asarray(places.reshape(-1, batch, 2), jnp.int32),
   )
   return values.reshape(-1)[: rows * columns].reshape(rows, columns)
 
@@ -134,15 +134,16 @@ def _occlude(network, blob, image, unit, position, size, places):
 def _cover(image: Image, middle, size) -> Image:
   """The square's rows are `middle - size // 2` and `size - 1` further ones."""
   height, width, _ = image.shape
-  down = jnp.arange(height) - middle[0] + size // 2
-  right = jnp.arange(width) - middle[1] + size // 2
-  inside = (
-    ((down >= 0) & (down < size))[:, None] & (right >= 0) & (right < size)
-  )
+  down = jnp.arange(height, dtype=jnp.int32) - middle[0] + size // 2
+  right = jnp.arange(width, dtype=jnp.int32) - middle[1] + size // 2
+  inside = ((down >= 0) & (down < size))[:, None] & (
+    (right >= 0) & (right < size)
+  )[None]
   return jnp.where(inside[..., None], 0, image)
 
 
 def _read(values, unit, position):
+  values = jnp.asarray(values, jnp.float32)
   if values.ndim == 2:
     return values[:, unit]
   if position is not None:

@@ -135,7 +135,9 @@ class Viewer:
     positions = np.array(
       [to_position(self._shape, cell) for cell in cells.tolist()]
     )
-    seed = point_seed(jnp.zeros((self.batch, *self._shape)), units, positions)
+    seed = point_seed(
+      jnp.zeros((self.batch, *self._shape), jnp.float32), units, positions
+    )
     signals, blob = pull_back(
       self._network, images, seed, blob=self._origin, rule=rule
     )

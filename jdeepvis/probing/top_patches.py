@@ -143,10 +143,10 @@ def update(
 
   NaN is ignored.
   """
-  bottom = survey.bottom
+  images, bottom = jnp.asarray(images, jnp.int32), survey.bottom
   if lows is not None:
     bottom = _insert(bottom, lows, images)
-  counts = jnp.where(images < 0, 0, 1)[:, None]
+  counts = (images >= 0).astype(jnp.int32)[:, None]
   units = jnp.arange(tops.score.shape[1])
   histogram = survey.histogram.at[units, bin_of(tops.score)].add(counts)
   return Survey(_insert(survey.top, tops, images), bottom, histogram)
@@ -205,6 +205,7 @@ def _empty(units: int, k: int) -> Extremes:
 
 
 def _peak(values) -> Peaks:
+  values = values.astype(jnp.float32)
   n, *sides, f = values.shape
   height, *_ = sides or [1]
   rows = values.reshape(n, height, -1, f)

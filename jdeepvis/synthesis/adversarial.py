@@ -151,10 +151,12 @@ def minimise_in_box(
   def advance(carry, _):
     w, state = carry
     value, grad = value_and_grad(w, state=state)
-    updates, state = solver.update(
-      grad, state, w, value=value, grad=grad, value_fn=loss
-    )
-    return (optax.apply_updates(w, updates), state), None
+    # Optax is written for JAX's usual promotion.
+    with jax.numpy_dtype_promotion("standard"):
+      updates, state = solver.update(
+        grad, state, w, value=value, grad=grad, value_fn=loss
+      )
+      return (optax.apply_updates(w, updates), state), None
 
   def begin_afresh(x, _):
     share = jnp.clip((x - lower) / span, _MARGIN, 1 - _MARGIN)

@@ -97,20 +97,24 @@ def advance(
     The state after them and the history of them.
   """
   optimizer = optax.with_extra_args_support(optimizer)
+  steps = jnp.asarray(steps, jnp.int32)
 
   def loss(image, key):
     value = score(key, image)
     value, more = value if isinstance(value, tuple) else (value, {})
-    return -value, more
+    return -jnp.asarray(value, jnp.float32), more
 
   def step(state, number):
     key = jax.random.fold_in(state.key, number)
     (value, more), grad = jax.value_and_grad(loss, has_aux=True)(
       state.image, key
     )
-    updates, opt_state = optimizer.update(
-      grad, state.opt_state, state.image, value=value, grad=grad, step=number
-    )
+    # Optax is written for JAX's usual promotion.
+    with jax.numpy_dtype_promotion("standard"):
+      updates, opt_state = optimizer.update(
+        grad, state.opt_state, state.image, value=value, grad=grad, step=number
+      )
+      image = optax.apply_updates(state.image, updates)
     last = Snapshot(state.image, -value, number)
     better = -value > state.best.score
     best = jax.tree.map(
@@ -122,7 +126,6 @@ def advance(
       "image_norm": optax.tree.norm(state.image),
       **more,
     }
-    image = optax.apply_updates(state.image, updates)
     return State(state.key, image, opt_state, last, best), history
 
   return jax.lax.scan(step, state, steps)

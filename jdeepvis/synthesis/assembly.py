@@ -147,7 +147,7 @@ def _score(recipe, spec, score, key, parameters):
 
 def _decaying(recipe: Recipe) -> Callable:
   def factor(step):
-    left = 1 - step / recipe.steps
+    left = 1 - jnp.float32(step) / recipe.steps
     return jnp.minimum(1, left / jnp.maximum(recipe.decay_fraction, 1e-6))
 
   return factor
@@ -162,8 +162,8 @@ def _link(entry: Entry, steps: int) -> tuple[Callable, tuple[str, ...]]:
     extra = {**extra, "step": step} if "step" in wanted else extra
     strength = entry.strength
     if entry.end is not None:
-      done = step / max(steps - 1, 1)
-      # A strength of 0 has no ratio to its end; it stays 0.
+      done = jnp.float32(step) / max(steps - 1, 1)
+      # Off is off: a strength of 0 has no ratio to its end.
       ratio = (entry.end / jnp.maximum(strength, 1e-6)) ** done
       strength = strength * ratio
     return entry.function(image, strength, **extra, **entry.options)

@@ -7,11 +7,13 @@ function `(key, image, strength) -> image`; `jitter`, `scale` and `rotate` in a
 row are one resampling.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Float
 
@@ -155,10 +157,10 @@ def _transpose(move, seen):
   """
   height, width, channels = seen.shape
   shift, scale, rotation = move
-  middle = (jnp.array((height, width)) - 1) / 2
+  middle = _middle((height, width))
   rows, columns = (
     grid - centre
-    for grid, centre in zip(jnp.mgrid[:height, :width], middle, strict=True)
+    for grid, centre in zip(_grid((height, width)), middle, strict=True)
   )
   angle = jnp.deg2rad(rotation)
   cosine, sine = jnp.cos(angle), jnp.sin(angle)
@@ -177,8 +179,9 @@ def _transpose(move, seen):
   pixels = seen.reshape(-1, channels)
 
   def add(number, total):
-    down, right = number // across, number % across
-    row, column = first + down, left + right
+    row, column = number // across, number % across
+    down, right = row.astype(jnp.float32), column.astype(jnp.float32)
+    row, column = first + row, left + column
     weight = jnp.maximum(1 - jnp.abs(below + (cosine * down + sine * right)), 0)
     weight *= jnp.maximum(
       1 - jnp.abs(beside + (cosine * right - sine * down)), 0
@@ -203,20 +206,28 @@ _resample.defvjp(_resample_forward, _resample_backward)
 def _draw(key, shift, scale, rotation):
   """How an image is shifted, magnified and rotated."""
   shift_key, scale_key, turn_key, _ = jax.random.split(key, 4)
-  moved = shift * jax.random.normal(shift_key, (2,))
-  exponent = jax.random.uniform(scale_key, minval=-1.0, maxval=1.0)
-  turned = rotation * jax.random.uniform(turn_key, minval=-1.0, maxval=1.0)
+  even = functools.partial(
+    jax.random.uniform, dtype=jnp.float32, minval=-1.0, maxval=1.0
+  )
+  moved = shift * jax.random.normal(shift_key, (2,), jnp.float32)
+  exponent, turned = even(scale_key), rotation * even(turn_key)
   return moved, scale**exponent, turned
 
 
+def _middle(size):
+  return (np.array(size, np.float32) - 1) / 2
+
+
+def _grid(size):
+  return np.mgrid[: size[0], : size[1]].astype(np.float32)
+
+
 def _sources(size, shift, scale, rotation):
-  """Where in the image each output pixel is sampled."""
-  centre = (jnp.array(size) - 1) / 2
+  """Where in the image each pixel of the view comes from."""
+  centre = _middle(size)
   rows, columns = (
     grid - middle - moved
-    for grid, middle, moved in zip(
-      jnp.mgrid[: size[0], : size[1]], centre, shift, strict=True
-    )
+    for grid, middle, moved in zip(_grid(size), centre, shift, strict=True)
   )
   angle = jnp.deg2rad(rotation)
   cosine, sine = jnp.cos(angle) / scale, jnp.sin(angle) / scale

@@ -299,9 +299,10 @@ def _finish(mesh, specs, probability, network: Network, ascents, kept):
     images = jax.vmap(lambda recipe, x: assembly.decode(recipe, x, spec))(
       ascents.recipe, kept
     )
-    pixels = jnp.round(jnp.clip(images + spec.mean, 0, 255))
+    black = spec.bounds[0][None]
+    pixels = jnp.round(jnp.clip(images - black, 0, 255))
     pixels = jnp.nan_to_num(pixels)
-    plain = pixels - spec.mean
+    plain = pixels + black
     asked = [x for x in (ascents.objective, ascents.watched) if x is not None]
     first = jax.tree.map(lambda leaf: leaf[0], asked)
     until, blob = blobs_read(network, *first), None

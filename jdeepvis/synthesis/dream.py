@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jdeepvis.networks.network import InputSpec, Network
@@ -200,7 +201,7 @@ def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
     image: centred.
     share: of each side that is left out, 0..1; the notebook's is 0.05.
   """
-  return affine(image, shift=jnp.zeros(2), scale=1 / (1 - share))
+  return affine(image, shift=np.zeros(2, np.float32), scale=1 / (1 - share))
 
 
 @jax.tree_util.register_dataclass
@@ -228,7 +229,7 @@ def _ascend_octave(score, image, bounds, plan, *, key):
   history = []
   for number in range(plan.steps):
     own = jax.random.fold_in(key, number)
-    rolled, shift = _roll(own, image, jnp.array(reach))
+    rolled, shift = _roll(own, image, jnp.array(reach, jnp.int32))
     value, grad = tiled_gradient(score, rolled, key=own, tile=plan.tile)
     image, norm = _step(rolled, grad, shift, plan.rate, bounds)
     history.append({"score": value, "gradient_norm": norm})
@@ -237,7 +238,7 @@ def _ascend_octave(score, image, bounds, plan, *, key):
 
 @jax.jit
 def _roll(key, image, reach):
-  shift = jax.random.randint(key, (2,), -reach, reach + 1)
+  shift = jax.random.randint(key, (2,), -reach, reach + 1, jnp.int32)
   return jnp.roll(image, shift, (0, 1)), shift
 
 

@@ -168,12 +168,14 @@ def fool_many(
 def _certainty(network, unit, key, image):
   del key
   scores, blob = class_scores(network), probability_blob(network)
-  mean = network.input.mean
-  image = image + lax.stop_gradient(jnp.round(image + mean) - mean - image)
+  black, _ = network.input.bounds
+  whole = jnp.round(image - black) + black
+  image = image + lax.stop_gradient(whole - image)
   blobs = network(image[None], until=(scores, blob or scores))
-  value = log_probability(unit)({"output": blobs[scores][0]})
-  probability = blobs[blob].reshape(-1)[unit] if blob else jnp.exp(value)
-  return value, {"probability": probability}
+  blobs = {name: jnp.asarray(x[0], jnp.float32) for name, x in blobs.items()}
+  value = log_probability(unit)({"output": blobs[scores]})
+  chance = blobs[blob].reshape(-1)[unit] if blob else jnp.exp(value)
+  return value, {"probability": chance}
 
 
 @functools.partial(jax.jit, static_argnames=("limit", "mesh"))

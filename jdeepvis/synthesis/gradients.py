@@ -56,9 +56,10 @@ def centre_bias(grad: Image, narrowness: Scalar) -> Image:
   """
   height, width, _ = grad.shape
   down, right = (
-    (jnp.arange(side) - (side - 1) / 2) / side for side in (height, width)
+    (np.arange(side, dtype=np.float32) - (side - 1) / 2) / side
+    for side in (height, width)
   )
-  far = down[:, None] ** 2 + right**2
+  far = down[:, None] ** 2 + right[None] ** 2
   return grad * jnp.exp(-0.5 * narrowness**2 * far)[..., None]
 
 
@@ -82,14 +83,14 @@ def balance_octaves(grad: Image, sigma: Scalar) -> Image:
   # Rows first, then columns with the channels in front: no further transposes.
   spectrum = _analyse(jnp.moveaxis(_analyse(grad, axis=0), -1, 0), axis=-1)
   power = sum(plane**2 for plane in spectrum)  # XLA's own sum is slow here.
-  octaves = jnp.arange(_OCTAVES - 1)
-  sigmas = sigma * min(height, width) / 2.0**octaves
+  octaves = 0.5 ** np.arange(_OCTAVES - 1, dtype=np.float32)
+  sigmas = sigma * min(height, width) * octaves
   along = _passed(height, sigmas)
   across = along if width == height else _passed(width, sigmas)
   left = _product("nh,hw,nw->n", along**2, power, across**2)
   gains = jnp.sqrt(jnp.sum(power) / jnp.where(left > 0, left, jnp.inf))
   change = _product("n,nh,nw->hw", gains, along, across) - len(octaves)
-  added = _synthesise(change * spectrum, axis=-1)
+  added = _synthesise(change[None] * spectrum, axis=-1)
   added = _synthesise(jnp.moveaxis(added, 0, -1), axis=0)
   return grad + added / _OCTAVES
 
@@ -98,7 +99,8 @@ def balance_octaves(grad: Image, sigma: Scalar) -> Image:
 def _mixed(grad, strength):
   # As sums: a matrix product over three numbers is slow on CPU.
   mixed = sum(
-    grad[..., c, None] * np.float32(row) for c, row in enumerate(COLOURS)
+    grad[..., c, None] * np.float32(row)[None, None]
+    for c, row in enumerate(COLOURS)
   )
   return grad + strength * (mixed - grad)
 
@@ -144,12 +146,12 @@ def _cosines(size: int) -> tuple[np.ndarray, np.ndarray]:
   return basis[::2], basis[1::2, : size // 2]
 
 
-def _passed(size: int, sigma: Float[Array, " n"]) -> Float[Array, "n size"]:
-  """The frequency response of `priors.blur` at each of `_analyse`'s cosines."""
+def _passed(size: int, sigma: Float[AnyArray, " n"]) -> Float[Array, "n size"]:
+  """What the blurs of `priors.blur` leave of each of `_analyse`'s cosines."""
   frequency, distance = np.mgrid[:size, : size + 1]
   frequency = np.concatenate([frequency[::2], frequency[1::2]])
   waves = np.float32(np.cos(np.pi / size * frequency * distance))
-  distance, sigma = distance[0], sigma[:, None]
+  distance, sigma = np.float32(distance[:1]), sigma[:, None]
   taps = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, 1e-6)) ** 2)
   taps = jnp.where(distance <= jnp.floor(4 * sigma + 0.5), taps, 0)
   taps *= jnp.where(distance == 0, 1, 2)

@@ -31,11 +31,12 @@ def initial_image(key: PRNGKey, spec: InputSpec, kind: str = "noise") -> Image:
   lower, upper = spec.bounds
   match kind:
     case "noise":
-      image = 10 * jax.random.normal(key, spec.shape)
+      image = 10 * jax.random.normal(key, spec.shape, np.float32)
     case "uniform":
-      image = jax.random.uniform(key, spec.shape, maxval=255.0) + lower
+      grey = jax.random.uniform(key, spec.shape, np.float32, maxval=255.0)
+      image = grey + lower
     case "mean":
-      image = jnp.zeros(spec.shape)
+      image = jnp.zeros(spec.shape, np.float32)
     case _:
       raise JdeepvisError(
         f"There is no initial image {kind!r}; use {', '.join(INITIALS)}."

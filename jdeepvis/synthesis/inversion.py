@@ -105,7 +105,8 @@ def code_of(network: Network, layer: str, image: Image) -> Float[Array, "..."]:
   Raises:
     JdeepvisError: there is no such layer.
   """
-  return activations(network, find_layer(network, layer), image[None])[0]
+  values = activations(network, find_layer(network, layer), image[None])[0]
+  return jnp.asarray(values, jnp.float32)
 
 
 def code_mask(
@@ -189,11 +190,11 @@ def restarted_momentum(scale: Scalar, steps: int) -> Transform:
     scale: factor on every rate, here sigma^2.
     steps: in all; static.
   """
-  falls = (steps // 4, steps - steps // 4)
+  falls = np.array([steps // 4, steps - steps // 4], np.int32)
 
   def update_fn(updates, state, params=None, *, step, **extra_args):
-    begins = jnp.isin(step, jnp.array(falls))
-    rate = _RATE * 0.1 ** jnp.sum(step >= jnp.array(falls))
+    begins = jnp.any(step == falls)
+    rate = _RATE * 0.1 ** jnp.sum(step >= falls, dtype=jnp.float32)
     state = jax.tree.map(
       lambda m, g: jnp.where(begins, 0, _MOMENTUM * m) - rate * scale * g,
       state,
@@ -216,12 +217,14 @@ def _invert(
   lower, upper = network.input.bounds
   box = functools.partial(priors.box, lower=lower, upper=upper)
   sigma = typical_norm(network.input.shape)
-  noise = jax.random.normal(key, network.input.shape)
+  noise = jax.random.normal(key, network.input.shape, jnp.float32)
   initial = noise * (sigma / jnp.linalg.norm(noise))
+
+  code = jnp.asarray(code, jnp.float32)
 
   def score(key, image):
     del key
-    values = network(image[None], until=blob)[blob][0]
+    values = jnp.asarray(network(image[None], until=blob)[blob][0], jnp.float32)
     whole, error = energy(
       values, code, image, mask=mask, total_variation=variation
     )

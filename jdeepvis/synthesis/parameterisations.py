@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Float
 
 from jdeepvis.networks.names import nearest
@@ -71,15 +72,16 @@ def fourier(spec: InputSpec) -> Parameterisation:
   falloff = _falloff(height, width)
   # The variance of a pixel is the sum of all frequencies' powers.
   scale = _CONTRAST * falloff / np.sqrt(2 * np.sum(falloff**2))
-  scale = scale[..., None] * height * width
+  scale = scale[None, ..., None] * height * width
 
   def encode(image):
-    spectrum = jnp.fft.rfft2(_unsquash(image, spec), axes=(0, 1)) / scale
-    return jnp.stack([spectrum.real, spectrum.imag])
+    spectrum = jnp.fft.rfft2(_unsquash(image, spec), axes=(0, 1))
+    return jnp.stack([spectrum.real, spectrum.imag]) / scale
 
   def decode(parts):
-    spectrum = (parts[0] + 1j * parts[1]) * scale
-    values = jnp.fft.irfft2(spectrum, (height, width), axes=(0, 1))
+    values = jnp.fft.irfft2(
+      lax.complex(*(parts * scale)), (height, width), axes=(0, 1)
+    )
     return _squash(values, spec)
 
   return Parameterisation(encode, decode)
@@ -107,7 +109,8 @@ def maco(spec: InputSpec) -> Parameterisation:
     return jnp.angle(jnp.fft.rfft2(_unsquash(image, spec), axes=(0, 1)))
 
   def decode(phases):
-    spectrum = falloff[..., None] * jnp.exp(1j * phases)
+    fixed = falloff[..., None]
+    spectrum = lax.complex(fixed * jnp.cos(phases), fixed * jnp.sin(phases))
     values = jnp.fft.irfft2(spectrum, (height, width), axes=(0, 1))
     return _squash(_CONTRAST * values / jnp.std(values), spec)
 

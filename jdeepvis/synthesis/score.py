@@ -82,8 +82,9 @@ def blobs_read(network: Network, *objectives: Objective) -> tuple[str, ...]:
 
 def evaluate(network: Network, objective: Objective, blobs: Activations):
   """An objective's value of one image's activations, and what to record."""
+  blobs = {name: jnp.asarray(x, jnp.float32) for name, x in blobs.items()}
   if network.output in blobs:
-    blobs = {**blobs, "output": blobs[network.output]}
+    blobs["output"] = blobs[network.output]
   flag = objective.is_largest(blobs)
   more = {} if flag is None else {"is_largest": flag}
   return jnp.float32(objective(blobs)), more

@@ -110,7 +110,9 @@ def scale_to_rms(size: Scalar) -> Transform:
   """
 
   def update_fn(updates, state, params=None, **extra_args):
-    seen = sum(jnp.sum(leaf != 0) for leaf in jax.tree.leaves(updates))
+    seen = sum(
+      jnp.sum(leaf != 0, dtype=jnp.float32) for leaf in jax.tree.leaves(updates)
+    )
     rms = optax.tree.norm(updates) / jnp.sqrt(jnp.maximum(seen, 1))
     rate = size / jnp.where(rms > 0, rms, 1)
     return jax.tree.map(lambda update: -rate * update, updates), state

@@ -249,8 +249,8 @@ def test_what_fails_in_them_fails_before_there_is_a_folder(
   with pytest.raises(TypeError, match="dot_general"):
     render("--prior=mine:fade", "--steps=1")
   write(SOURCE.replace('"conv1"', '"conf1"'))
-  with pytest.raises(KeyError, match="conf1"):
-    render("--objective=mine:brightness", "--steps=1")
+  told = scripts.refusal(render, "--objective=mine:brightness", "--steps=1")
+  assert "'conf1'; nearest: conv1" in told
   assert not (tmp_path / "out").exists()
 
 

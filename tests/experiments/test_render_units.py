@@ -176,7 +176,7 @@ def config(tmp_path, entries):
 def requests(script, monkeypatch, tmp_path):
   """The requests that arguments lead to, none of them rendered."""
 
-  def run(*arguments):
+  def run(*arguments, out="requests"):
     seen = []
 
     def catch(folder, network, requests, initial):
@@ -187,7 +187,7 @@ def requests(script, monkeypatch, tmp_path):
     monkeypatch.setattr(
       render_units.PictureFolder, "finish", lambda *args: None
     )
-    script(*arguments, f"--out={tmp_path / 'requests'}")
+    script(*arguments, f"--out={tmp_path / out}")
     return seen
 
   return run
@@ -202,7 +202,8 @@ def test_the_demo_is_small_and_shows_what_it_should(requests, monkeypatch):
   assert sum(one.recipe.steps for one in wanted) <= 800
   assert {one.unit for one in wanted} >= {130, 366, 779}
   assert [one.recipe_name for one in wanted[-2:]] == ["none", "paper_c"]
-  wanted = requests(f"{config}:alexnet-conv", "--net=alexnet-conv")
+  alexnet = f"{config}:alexnet-conv", "--net=alexnet-conv"
+  wanted = requests(*alexnet, out="alexnet")
   assert len(wanted) == 20 and {one.layer for one in wanted} == {
     f"conv{number}" for number in range(1, 6)
   }

@@ -310,7 +310,9 @@ def test_dead_layers(squeezenet, free):
 
 def test_dead_layers_of_a_model_without_a_graph(noise):
   def function(params, images):
-    hidden = jax.nn.relu(images @ params["kernel"] + params["bias"])
+    hidden = jax.nn.relu(
+      images @ params["kernel"] + params["bias"][None, None, None]
+    )
     return {"hidden": hidden, "output": hidden.mean((1, 2)) - 1}
 
   spec = jdeepvis.InputSpec((9, 9, 3), np.zeros(3, np.float32))

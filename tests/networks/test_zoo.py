@@ -1,3 +1,4 @@
+import sys
 import types
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_factory_may_name_its_network(monkeypatch):
   module = types.ModuleType("factories")
   module.bare = small_networks.classifier
   module.named = lambda: small_networks.classifier().replace(name="mine")
-  monkeypatch.setitem(zoo.importlib.sys.modules, "factories", module)
+  monkeypatch.setitem(sys.modules, "factories", module)
   assert zoo.load_network("factories:bare").name == "factories:bare"
   assert zoo.load_network("factories:named").name == "mine"
 

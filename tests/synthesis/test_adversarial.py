@@ -115,7 +115,8 @@ def test_the_smallest_change_is_straight_through_the_plane(
   change = np.ravel(found - image)
   along = change @ plane / np.linalg.norm(plane)
   assert -5.9 < along < -5
-  np.testing.assert_allclose(found + MEAN, np.round(found + MEAN), atol=1e-4)
+  pixels = np.asarray(found) + MEAN
+  np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-4)
 
 
 def test_what_cannot_be_reached_is_told():

@@ -69,7 +69,11 @@ def test_side_by_side_each_stops_for_itself():
   for i, (start, confidence) in enumerate(zip(begins, asked, strict=True)):
     alone = climb(start, confidence=confidence)
     mine = jax.tree.map(lambda rows, i=i: rows[i], together)
-    jax.tree.map(np.testing.assert_array_equal, mine, alone)
+    assert mine.steps == alone.steps
+    # Two programs: each step rounds once or twice, to one part in 2**24.
+    jax.tree.map(
+      functools.partial(np.testing.assert_allclose, rtol=1e-5), mine, alone
+    )
   assert len(set(together.steps.tolist())) == 3
 
 

@@ -52,7 +52,7 @@ def test_the_descent_is_the_authors():
   curvature = np.float32([0.3, 2.0, 0.01])
 
   def score(key, image):
-    return -0.5 * jnp.sum(curvature * image**2)
+    return -0.5 * jnp.sum(curvature[None, None] * image**2)
 
   steps, scale = 40, 25.0
   state, history = ascend(

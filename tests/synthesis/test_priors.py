@@ -86,7 +86,7 @@ def test_total_variation_is_a_step_down_its_gradient():
 def test_decay_and_box():
   image = image_of((4, 5, 3))
   np.testing.assert_allclose(priors.decay(image, 0.3), image * 0.7, rtol=1e-6)
-  mean = np.array([120, 110, 100], np.float32)
+  mean = np.array([[[120, 110, 100]]], np.float32)
   boxed = priors.box(image * 10, -mean, 255 - mean)
   pixels = image * 10 + mean
   np.testing.assert_allclose(boxed + mean, np.clip(pixels, 0, 255), atol=1e-4)

@@ -1,6 +1,5 @@
 """A network's extremes and class scores over images, in one small program."""
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -41,17 +40,18 @@ def summarise(network: Network, images: Images) -> Summary:
     batch = images[first : first + size]
     missing = [(0, size - len(batch)), *[(0, 0)] * 3]
     batch = np.pad(batch, missing, mode="edge")
-    parts.append(_program(network.apply, network.output, network.params, batch))
+    parts.append(_program(network, batch))
   return jax.tree.map(
     lambda *leaves: np.concatenate(leaves)[: len(images)], *parts
   )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _program(apply, output, params, images):
+@jax.jit
+def _program(network, images):
+  output = network.output
   cells = {
-    name: blob.reshape(len(blob), -1, blob.shape[-1])
-    for name, blob in apply(params, images).items()
+    name: blob.reshape(len(blob), -1, blob.shape[-1]).astype(np.float32)
+    for name, blob in network(images).items()
   }
   return Summary(
     {name: blob.max(axis=1) for name, blob in cells.items()},
