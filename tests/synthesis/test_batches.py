@@ -27,6 +27,26 @@ def test_batch_follows_the_free_memory(squeezenet):
   assert all(size % 2 == 0 for size in sizes)
 
 
+def test_a_layer_counts_with_all_that_is_computed_before_it(squeezenet):
+  """conv1 takes 1.8 million values: the image, the sums and what is rectified.
+
+  `conv1/pre` comes before it, though not in the alphabet.
+  """
+  values = 227 * 227 * 3 + 2 * 113 * 113 * 64
+  # Four bytes a value, forward, backward and in between; see `choose_batch`.
+  picture = 4 * 3 * (values + 12 * 227 * 227 * 3)
+
+  def batch(pictures):
+    room = {
+      "free_bytes": int(2 * pictures * picture),
+      "devices": 1,
+      "busy": 10**12,
+    }
+    return choose_batch(squeezenet, "conv1", wanted=8, **room)
+
+  assert (batch(8), batch(7.99)) == (8, 4)
+
+
 def test_small_pictures_fill_a_device_together(squeezenet):
   def batch(layer):
     small = crop(squeezenet, layer)
