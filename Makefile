@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo toolbox test lint format bench quality clean
+.PHONY: demo toolbox test test-avx2 lint format bench quality clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m experiments.render_units --config=configs/demo.py:googlenet
@@ -16,6 +16,12 @@ toolbox: $(VENV)/.installed-toolbox
 
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest --numprocesses=2
+
+# The tests of arithmetic as a CPU without AVX-512 rounds it.
+test-avx2: $(VENV)/.installed-test
+	@XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest --numprocesses=2 \
+	  tests/synthesis tests/evolution tests/probing tests/test_atlas.py \
+	  tests/networks/test_ops.py tests/networks/test_graph.py
 
 lint: $(VENV)/.installed-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

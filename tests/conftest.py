@@ -17,6 +17,16 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_quickly(request):
+  """Most of the suite's time would be XLA's optimisations.
+
+  Modules that are about what optimised programs compute are marked so.
+  """
+  quickly = request.node.get_closest_marker("optimised") is None
+  jax.config.update("jax_disable_most_optimizations", quickly)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
   """The folder with real photos and Caffe files."""

@@ -30,6 +30,8 @@ from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.synthesis.transforms import scale_to_rms
 
+pytestmark = pytest.mark.optimised
+
 LABELS = tuple(f"thing {i}, or so" for i in range(9))
 RECIPE = make_recipe(scale_to_rms, 4.0, decay=1e-3, steps=24)
 SHIFTED = RECIPE.replace(jitter=0.03, keep="last")

@@ -8,7 +8,6 @@ import re
 import shlex
 from pathlib import Path
 
-import jax
 import pytest
 from compilations import compilations
 from scripts import Script
@@ -46,10 +45,6 @@ def short(monkeypatch):
   few = {name: made.replace(steps=1) for name, made in recipes.RECIPES.items()}
   monkeypatch.setattr(recipes, "RECIPES", few)
   monkeypatch.setattr(requests, "RECIPES", few)
-  # What takes long here is compiling.
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
-  jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.slow

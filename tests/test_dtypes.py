@@ -26,6 +26,8 @@ from jdeepvis.probing import backprop, occlusion, top_patches
 from jdeepvis.synthesis import inversion
 from jdeepvis.synthesis.fooling import fool_many
 
+pytestmark = pytest.mark.optimised
+
 HALVES = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
 """Half the distance from 1 to the next number: what rounding can change."""
 

@@ -28,6 +28,8 @@ from jdeepvis.evolution.map_elites import (
 )
 from jdeepvis.networks import classify, convert
 
+pytestmark = pytest.mark.optimised
+
 ROOT = Path(__file__).parents[2]
 SHAPE = (6, 5, 3)
 # The second takes some seconds to compile.

@@ -11,6 +11,8 @@ import small_networks
 import jdeepvis
 from jdeepvis.networks.graph import with_precision
 
+pytestmark = pytest.mark.optimised
+
 
 def programs(network):
   """How XLA is asked for the value and for the gradient of a class."""

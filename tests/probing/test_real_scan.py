@@ -6,7 +6,7 @@ import pytest
 
 from jdeepvis.probing import images, scan, top_patches
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.optimised]
 BATCH = 8
 
 

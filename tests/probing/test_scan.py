@@ -8,6 +8,8 @@ from PIL import Image
 
 from jdeepvis.probing import images, scan, top_patches
 
+pytestmark = pytest.mark.optimised
+
 LAYERS = ("conv1", "conv2", "scores")
 
 

@@ -24,6 +24,8 @@ from jdeepvis.synthesis.recipes import make_recipe, recipe
 from jdeepvis.synthesis.score import bind
 from jdeepvis.synthesis.transforms import scale_to_rms
 
+pytestmark = pytest.mark.optimised
+
 STEPS = 12
 RECIPE = make_recipe(
   scale_to_rms,

@@ -12,6 +12,8 @@ from jdeepvis.synthesis import ascend, assembly, transforms
 from jdeepvis.synthesis.initial import initial_image, original_noise
 from jdeepvis.synthesis.recipes import RECIPES, make_recipe
 
+pytestmark = pytest.mark.optimised
+
 SPEC = InputSpec((24, 20, 3), np.array([123, 117, 104], np.float32))
 STEPS = 20
 
