@@ -24,6 +24,9 @@ def compiled_quickly(request):
   Modules that are about what optimised programs compute are marked so.
   """
   quickly = request.node.get_closest_marker("optimised") is None
+  # No module runs what another has compiled otherwise, and a process of
+  # thousands of compiled programs runs out of memory mappings.
+  jax.clear_caches()
   jax.config.update("jax_disable_most_optimizations", quickly)
 
 
