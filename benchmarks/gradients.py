@@ -23,8 +23,8 @@ from jdeepvis.networks.sharding import (
 )
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.synthesis.batches import batch_size
+from jdeepvis.synthesis.named_recipes import recipe
 from jdeepvis.synthesis.objectives import Objective, neuron
-from jdeepvis.synthesis.recipes import recipe
 from jdeepvis.synthesis.score import bind
 
 _STEPS = 16

@@ -16,7 +16,8 @@ from jdeepvis.synthesis.ascend import State
 from jdeepvis.synthesis.batch import Ascent, ascend_batch
 from jdeepvis.synthesis.batches import batch_size
 from jdeepvis.synthesis.initial import initial_image
-from jdeepvis.synthesis.recipes import Recipe, recipe
+from jdeepvis.synthesis.named_recipes import recipe
+from jdeepvis.synthesis.recipes import Recipe
 
 UNITS = np.arange(8) * 8
 """Units that are drawn side by side; every layer measured has them."""

@@ -34,7 +34,7 @@ from jdeepvis.networks.names import class_scores, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
-from jdeepvis.synthesis import fooling, recipes
+from jdeepvis.synthesis import fooling, named_recipes
 from jdeepvis.synthesis.batches import batch_size
 from jdeepvis.synthesis.initial import INITIALS, initial_image
 from jdeepvis.synthesis.requests import Request
@@ -84,7 +84,7 @@ def main() -> None:
   network = load_network(_NET.value)
   groups = _requests(network)
   with only_run(_OUT.value):
-    made = {name: recipes.recipe(name) for name in _RECIPE.value}
+    made = {name: named_recipes.recipe(name) for name in _RECIPE.value}
     folder = atlas.open_folder(
       _OUT.value, _settings(network), made, versions=common.versions()
     )
@@ -115,7 +115,7 @@ def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
         f"There is no initial image {initial!r}; use {', '.join(INITIALS)}."
       )
     for name in _RECIPE.value:
-      called, recipe = f"{name} from {initial}", recipes.recipe(name)
+      called, recipe = f"{name} from {initial}", named_recipes.recipe(name)
       groups[name, initial] = [
         Request(layer, unit, 0, called, recipe) for unit in units
       ]

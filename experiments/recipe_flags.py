@@ -11,7 +11,7 @@ from absl import flags
 
 from jdeepvis.networks.names import imported
 from jdeepvis.networks.network import Network
-from jdeepvis.synthesis import assembly, parameterisations, recipes
+from jdeepvis.synthesis import assembly, named_recipes, parameterisations
 from jdeepvis.synthesis.ascend import ascend
 from jdeepvis.synthesis.batch import Ascent
 from jdeepvis.synthesis.recipe_records import is_ours
@@ -38,7 +38,7 @@ class RecipeFlags:
       default: the recipe where none is named.
       more: to be said of --recipe besides the recipes' names.
     """
-    names = ", ".join(recipes.RECIPES)
+    names = ", ".join(named_recipes.RECIPES)
     self._names = flags.DEFINE_list(
       "recipe", default, f"One or several of {names}.{more}"
     )
@@ -92,7 +92,7 @@ class RecipeFlags:
     return dict(map(functools.partial(self._make, steps), names or self.names))
 
   def _make(self, steps: int | None, name: str) -> tuple[str, Recipe]:
-    recipe, called = recipes.recipe(name), name
+    recipe, called = named_recipes.recipe(name), name
     for text in self._priors.value:
       entry = _own_entry(text, "prior")
       recipe = recipe.with_prior(**entry)

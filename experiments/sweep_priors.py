@@ -29,7 +29,7 @@ from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
 from jdeepvis.synthesis import ablation, summary
-from jdeepvis.synthesis.recipes import BUILT_IN
+from jdeepvis.synthesis.entries import BUILT_IN
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError
 

@@ -40,6 +40,7 @@ _HOMES = {
   "jdeepvis.synthesis.fooling": ("fool",),
   "jdeepvis.synthesis.initial": ("initial_image",),
   "jdeepvis.synthesis.inversion": ("invert",),
+  "jdeepvis.synthesis.named_recipes": ("recipe",),
   "jdeepvis.synthesis.objectives": (
     "as_objective",
     "channel",
@@ -49,7 +50,7 @@ _HOMES = {
     "neuron",
   ),
   "jdeepvis.synthesis.parameterisations": ("Parameterisation",),
-  "jdeepvis.synthesis.recipes": ("Recipe", "make_recipe", "recipe"),
+  "jdeepvis.synthesis.recipes": ("Recipe", "make_recipe"),
   "jdeepvis.synthesis.recognisability": ("recognisability",),
   "jdeepvis.synthesis.render": ("Picture", "render", "render_many"),
   "jdeepvis.synthesis.score": ("bind",),

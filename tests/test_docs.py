@@ -13,7 +13,7 @@ from compilations import compilations
 from scripts import Script
 
 import jdeepvis
-from jdeepvis.synthesis import recipes, requests
+from jdeepvis.synthesis import named_recipes, requests
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -42,8 +42,9 @@ def commands(page):
 @pytest.fixture
 def short(monkeypatch):
   """One step for every recipe: pages run as they are but for that."""
-  few = {name: made.replace(steps=1) for name, made in recipes.RECIPES.items()}
-  monkeypatch.setattr(recipes, "RECIPES", few)
+  made = named_recipes.RECIPES
+  few = {name: made[name].replace(steps=1) for name in made}
+  monkeypatch.setattr(named_recipes, "RECIPES", few)
   monkeypatch.setattr(requests, "RECIPES", few)
 
 

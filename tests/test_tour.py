@@ -11,10 +11,11 @@ ROOT = Path(__file__).parent.parent
 TOUR = ROOT / "docs" / "tour.ipynb"
 
 _SHORT = """
-from jdeepvis.synthesis import recipes, requests
+from jdeepvis.synthesis import named_recipes, requests
 
-short = {name: made.replace(steps=1) for name, made in recipes.RECIPES.items()}
-recipes.RECIPES = requests.RECIPES = short
+made = named_recipes.RECIPES
+short = {name: made[name].replace(steps=1) for name in made}
+named_recipes.RECIPES = requests.RECIPES = short
 """
 
 

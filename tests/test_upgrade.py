@@ -16,8 +16,8 @@ from PIL import Image
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.synthesis import ablation
+from jdeepvis.synthesis.named_recipes import RECIPES
 from jdeepvis.synthesis.recipe_records import from_version_1, to_plain
-from jdeepvis.synthesis.recipes import RECIPES
 from jdeepvis.types import JdeepvisError
 from jdeepvis.upgrade import upgrade_folder
 

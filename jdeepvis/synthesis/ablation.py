@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jdeepvis.synthesis import transforms
-from jdeepvis.synthesis.recipes import STEP, Entry, Recipe, current_name
+from jdeepvis.synthesis.entries import STEP, Entry, current_name
+from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.types import JdeepvisError
 
 # With so large a target policy `progress` always takes its largest rate, so

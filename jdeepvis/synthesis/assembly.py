@@ -17,8 +17,9 @@ from jdeepvis.synthesis import (
   priors,
   transforms,
 )
+from jdeepvis.synthesis.entries import Entry
 from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
-from jdeepvis.synthesis.recipes import Entry, Recipe
+from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.types import Index, Scalar
 
 EXTRAS = ("grad", "value", "step")

@@ -14,13 +14,8 @@ from typing import Any
 import optax
 
 from jdeepvis.synthesis import parameterisations, transforms
-from jdeepvis.synthesis.recipes import (
-  BUILT_IN,
-  RENAMED,
-  STEP,
-  Entry,
-  Recipe,
-)
+from jdeepvis.synthesis.entries import BUILT_IN, RENAMED, STEP, Entry
+from jdeepvis.synthesis.recipes import Recipe
 
 _OURS = ("jdeepvis", "optax")
 

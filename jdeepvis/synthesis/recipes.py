@@ -1,4 +1,4 @@
-"""Recipes: what a picture is made with, and the named ones.
+"""A recipe: what a picture is made with.
 
 A recipe is a pytree. Its strengths are leaves, traced: 0 switches an entry off
 within the same program. The functions and all else are static. Any function of
@@ -7,117 +7,26 @@ one's own can be an entry, see `Recipe.with_prior`.
 
 import dataclasses
 import inspect
-import warnings
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import optax
 
 from jdeepvis.networks.names import nearest
-from jdeepvis.synthesis import (
-  augmentation,
-  gradients,
-  parameterisations,
-  priors,
-  transforms,
+from jdeepvis.synthesis import parameterisations
+from jdeepvis.synthesis.entries import (
+  BUILT_IN,
+  STATIC,
+  STEP,
+  Entry,
+  as_leaf,
+  built_in,
+  current_name,
 )
 from jdeepvis.types import JdeepvisError, Leaf
 
-_STATIC = {"static": True}
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Entry:
-  """One function of a recipe, and how strong it is.
-
-  Attributes:
-    name: by which it is varied, left out and recorded in files; static.
-    function: a prior `(image, strength)`, a gradient preference
-      `(grad, strength)`, an augmentation `(key, image, strength)`, or a step
-      policy `(strength)` that gives an optax transformation. Keywords `grad`,
-      `value` and `step` are passed where a function names them. Static.
-    strength: its second argument; 0 is the identity (`off`, if not 0).
-    end: the strength at the last step, reached in equal ratios; None keeps it.
-    every: steps from one use to the next; static.
-    options: further keywords of the function, by name; numbers.
-    off: the strength that does nothing; static.
-  """
-
-  name: str = dataclasses.field(metadata=_STATIC)
-  function: Callable = dataclasses.field(metadata=_STATIC)
-  strength: Leaf
-  end: Leaf = None
-  every: int = dataclasses.field(default=1, metadata=_STATIC)
-  options: Mapping[str, Leaf] = dataclasses.field(default_factory=dict)
-  off: float = dataclasses.field(default=0.0, metadata=_STATIC)
-
-  @property
-  def settings(self) -> dict[str, Any]:
-    """Its strength, and what more it has, by the names that `replace` takes."""
-    step = self.name == STEP
-    more = {
-      key if step else f"{self.name}_{key}": value
-      for key, value in self.options.items()
-    }
-    if self.end is not None:
-      more[f"{self.name}_end"] = self.end
-    if self.every != 1:
-      more[f"{self.name}_every"] = self.every
-    return {self.name: self.strength, **more}
-
-
-_GRADIENTS = {
-  "colour": gradients.mix_colours,
-  "centre_bias": gradients.centre_bias,
-  "pyramid_sigma": gradients.balance_octaves,
-}
-_PRIORS = {
-  # The original's order, which matters; total variation is ours.
-  "decay": priors.decay,
-  "blur": priors.blur,
-  "total_variation": priors.total_variation,
-  "value_percentile": priors.clip_small_values,
-  "norm_percentile": priors.clip_small_norm,
-  "benefit_percentile": priors.clip_small_benefit,
-  "contribution_percentile": priors.clip_small_contribution,
-}
-_AUGMENTATIONS = {
-  "jitter": augmentation.jitter,
-  "scale": augmentation.scale,
-  "rotation": augmentation.rotate,
-}
-BUILT_IN: Mapping[str, Mapping[str, Callable]] = MappingProxyType(
-  {
-    "gradients": _GRADIENTS,
-    "priors": _PRIORS,
-    "augmentations": _AUGMENTATIONS,
-  }
-)
-"""jdeepvis's own entries, by group, in the order of their use."""
-
-STEP = "rate"
-"""The step policy's name among the strengths."""
-
 _FIELDS = ("log_prob_weight", "decay_fraction", "steps", "keep")
 _COUNTS = ("steps",)
-
-RENAMED: Mapping[str, str] = {
-  "focus": "centre_bias",
-  "coarsest": "pyramid_sigma",
-  "small_value": "value_percentile",
-  "small_norm": "norm_percentile",
-  "small_benefit": "benefit_percentile",
-  "small_contribution": "contribution_percentile",
-  "shift": "jitter",
-  "rivals": "log_prob_weight",
-  "cool_down": "decay_fraction",
-  "decoder": "parameterisation",
-  "focus_end": "centre_bias_end",
-}
-"""Names of version 0.1, and what they are called now."""
 
 
 @jax.tree_util.register_dataclass
@@ -155,12 +64,12 @@ class Recipe:
   priors: tuple[Entry, ...] = ()
   augmentations: tuple[Entry, ...] = ()
   parameterisation: Callable = dataclasses.field(
-    default=parameterisations.pixels, metadata=_STATIC
+    default=parameterisations.pixels, metadata=STATIC
   )
   log_prob_weight: Leaf = None
   decay_fraction: Leaf = None
-  steps: int = dataclasses.field(default=500, metadata=_STATIC)
-  keep: str = dataclasses.field(default="best", metadata=_STATIC)
+  steps: int = dataclasses.field(default=500, metadata=STATIC)
+  keep: str = dataclasses.field(default="best", metadata=STATIC)
 
   @property
   def entries(self) -> tuple[Entry, ...]:
@@ -274,12 +183,12 @@ class Recipe:
     if name in (*_FIELDS, "parameterisation"):
       if isinstance(value, str) and name == "parameterisation":
         value = parameterisations.find_parameterisation(value)
-      value = int(value) if name in _COUNTS else _leaf(value)
+      value = int(value) if name in _COUNTS else as_leaf(value)
       return dataclasses.replace(self, **{name: value})
     for group in ("step", *BUILT_IN):
       held = getattr(self, group)
       for entry in (held,) if group == "step" else held:
-        if (other := _change_entry(entry, name, value)) is not None:
+        if (other := entry.changed(name, value)) is not None:
           new = (
             other
             if group == "step"
@@ -288,7 +197,7 @@ class Recipe:
           return dataclasses.replace(self, **{group: new})
     for group, functions in BUILT_IN.items():
       if name in functions:
-        return self._insert(group, _built_in(group, name, value))
+        return self._insert(group, built_in(group, name, value))
     known = [
       *self.strengths,
       *(x for names in BUILT_IN.values() for x in names),
@@ -316,42 +225,11 @@ class Recipe:
         f"The recipe has an entry {name!r} already; give this one another "
         "name=."
       )
-    options = {key: _leaf(value) for key, value in options.items()}
-    entry = Entry(name, function, _leaf(strength), _leaf(end), every, options)
+    options = {key: as_leaf(value) for key, value in options.items()}
+    entry = Entry(
+      name, function, as_leaf(strength), as_leaf(end), every, options
+    )
     return dataclasses.replace(self, **{group: (*getattr(self, group), entry)})
-
-
-def current_name(name: str) -> str:
-  """A strength's new name; old names are accepted for one version more."""
-  if name not in RENAMED:
-    return name
-  new = RENAMED[name]
-  warnings.warn(f"{name!r} is called {new!r} now.", FutureWarning, stacklevel=3)
-  return new
-
-
-def _change_entry(entry: Entry, name: str, value: Any) -> Entry | None:
-  if name == entry.name:
-    return dataclasses.replace(entry, strength=_leaf(value))
-  if name == f"{entry.name}_end":
-    return dataclasses.replace(entry, end=_leaf(value))
-  if name == f"{entry.name}_every":
-    return dataclasses.replace(entry, every=int(value))
-  for option in entry.options:
-    if name in (option, f"{entry.name}_{option}"):
-      options = {**entry.options, option: _leaf(value)}
-      return dataclasses.replace(entry, options=options)
-  return None
-
-
-def _built_in(group: str, name: str, strength: Leaf, **more) -> Entry:
-  off = 1.0 if name == "scale" else 0.0
-  return Entry(name, BUILT_IN[group][name], _leaf(strength), off=off, **more)
-
-
-def _leaf(value: Any) -> Any:
-  """As a float, since an int would compile another program."""
-  return float(value) if isinstance(value, int) else value
 
 
 def make_recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:
@@ -371,122 +249,7 @@ def make_recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:
   """
   taken = list(inspect.signature(step).parameters)[1:]
   options = {
-    name: _leaf(strengths.pop(name)) for name in taken if name in strengths
+    name: as_leaf(strengths.pop(name)) for name in taken if name in strengths
   }
-  made = Recipe(step=Entry(STEP, step, _leaf(rate), options=options))
+  made = Recipe(step=Entry(STEP, step, as_leaf(rate), options=options))
   return made.replace(**strengths)
-
-
-_LOOKS = {
-  "jitter": 0.1,
-  "scale": 2.0,
-  "rotation": 10.0,
-  "log_prob_weight": 10.0,
-  "steps": 256,
-  "keep": "last",
-}
-
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-  {
-    "default": make_recipe(
-      transforms.scale_to_rms,
-      8.0,
-      colour=0.7,
-      centre_bias=6.5,
-      centre_bias_end=2.0,
-      pyramid_sigma=0.053,
-      decay=0.02,
-      decay_fraction=0.2,
-      **_LOOKS,
-    ),
-    # Other styles, by other parameterisations.
-    "fourier": make_recipe(
-      optax.adam,
-      0.05,
-      decay=0.01,
-      decay_fraction=0.5,
-      parameterisation=parameterisations.fourier,
-      **_LOOKS,
-    ),
-    "maco": make_recipe(
-      optax.adam,
-      0.1,
-      decay_fraction=0.5,
-      parameterisation=parameterisations.maco,
-      **_LOOKS,
-    ),
-    # For images of some thirty pixels, whose strokes are two or three wide:
-    # a narrow blur, and a decay towards the mean, LeNet's black paper.
-    "small": make_recipe(
-      transforms.scale_to_rms,
-      8.0,
-      decay=0.02,
-      blur=1.0,
-      blur_end=0.4,
-      blur_every=4,
-      jitter=0.05,
-      scale=1.3,
-      steps=256,
-      keep="last",
-    ),
-    # The rows of table 1, from the top left of the figure's gorillas.
-    "paper_a": make_recipe(
-      transforms.scale_by_progress,
-      2.0,
-      max_rate=100.0,
-      blur=0.5,
-      blur_every=4,
-      norm_percentile=50.0,
-      steps=500,
-    ),
-    "paper_b": make_recipe(
-      optax.scale_by_learning_rate,
-      100.0,
-      decay=0.3,
-      norm_percentile=20.0,
-      steps=750,
-    ),
-    "paper_c": make_recipe(
-      optax.scale_by_learning_rate,
-      100.0,
-      decay=1e-4,
-      blur=1.0,
-      blur_every=4,
-      steps=1000,
-    ),
-    "paper_d": make_recipe(
-      transforms.scale_by_progress,
-      2.0,
-      max_rate=1e8,
-      blur=0.5,
-      blur_every=4,
-      contribution_percentile=90.0,
-      steps=1000,
-    ),
-    # Erhan et al. 2009: no prior at all, which gives fooling images.
-    "none": make_recipe(transforms.scale_to_rms, 4.0, steps=256),
-    # Simonyan et al. 2013, §2: L2 alone.
-    "simonyan": make_recipe(
-      transforms.scale_to_rms, 4.0, decay=1e-2, steps=256
-    ),
-  }
-)
-
-
-def recipe(name: "str | Recipe") -> Recipe:
-  """The recipe called `name`; a recipe is returned as it is.
-
-  >>> import jdeepvis
-  >>> jdeepvis.recipe("paper_c").steps
-  1000
-
-  Raises:
-    JdeepvisError: there is none; the message names the nearest.
-  """
-  if isinstance(name, Recipe):
-    return name
-  if name not in RECIPES:
-    raise JdeepvisError(
-      f"There is no recipe {name!r}; {nearest(name, RECIPES)}."
-    )
-  return RECIPES[name]

@@ -16,9 +16,10 @@ from jdeepvis.networks.regions import locate
 from jdeepvis.networks.resize import with_image_size
 from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Noise
+from jdeepvis.synthesis.named_recipes import RECIPES
+from jdeepvis.synthesis.named_recipes import recipe as find_recipe
 from jdeepvis.synthesis.objectives import Objective, as_objective, neuron
-from jdeepvis.synthesis.recipes import RECIPES, Recipe
-from jdeepvis.synthesis.recipes import recipe as find_recipe
+from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import blobs_read
 from jdeepvis.types import Image, JdeepvisError, PRNGKey
 

@@ -15,7 +15,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import centre, to_pixels
 from jdeepvis.probing.images import ImageList
 from jdeepvis.probing.top_patches import probed_layers
-from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis import named_recipes
 from jdeepvis.synthesis.render import run
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.toolbox import inputs
@@ -154,7 +154,7 @@ class Backend:
       unit=unit,
       seed=state.picture_seed,
       recipe_name=state.recipe,
-      recipe=recipes.recipe(state.recipe),
+      recipe=named_recipes.recipe(state.recipe),
     )
     # One picture a device: no batch is worth waiting for.
     for news in run(self.engine.network, [wanted], each={layer.name: 1}):
@@ -202,7 +202,7 @@ def _catalogue(engine: Engine, images: ImageList) -> Catalogue:
   return Catalogue(
     layers=layers,
     images=len(images.names),
-    recipes=tuple(recipes.RECIPES),
+    recipes=tuple(named_recipes.RECIPES),
     has_graph=bool(network.layers),
     has_classes=network.output is not None,
   )

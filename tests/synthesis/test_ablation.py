@@ -12,7 +12,14 @@ import pytest
 import scipy.stats
 
 import jdeepvis
-from jdeepvis.synthesis import ablation, recipes, summary, transforms
+from jdeepvis.synthesis import (
+  ablation,
+  entries,
+  named_recipes,
+  recipes,
+  summary,
+  transforms,
+)
 from jdeepvis.synthesis.assembly import optimizer
 
 BASE = recipes.make_recipe(
@@ -91,7 +98,7 @@ def test_leaving_out_switches_off_one_at_a_time():
     assert one.recipe == BASE.replace(**{name: value})
   assert len(structures([whole, *others])) == 1
   with pytest.raises(jdeepvis.JdeepvisError, match="'none' has no prior"):
-    ablation.leave_one_out(recipes.recipe("none"), "none")
+    ablation.leave_one_out(named_recipes.recipe("none"), "none")
 
 
 def test_an_annealed_blur_left_out_is_no_blur():
@@ -150,7 +157,7 @@ def test_a_constant_rate_runs_in_the_program_of_progress(scale):
   grad = scale * jax.random.normal(jax.random.key(0), spec.shape)
   image = jnp.zeros(spec.shape)
   ours = ablation.figure_3(2)[0].recipe
-  step = recipes.Entry("rate", optax.scale_by_learning_rate, 100.0)
+  step = entries.Entry("rate", optax.scale_by_learning_rate, 100.0)
   constant = dataclasses.replace(ours, step=step)
   updates = [
     chain.update(

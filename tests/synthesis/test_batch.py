@@ -19,8 +19,9 @@ from jdeepvis.synthesis import ascend as loop
 from jdeepvis.synthesis import assembly, batch
 from jdeepvis.synthesis.batch import Ascent, ascend_batch
 from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.named_recipes import recipe
 from jdeepvis.synthesis.objectives import neuron
-from jdeepvis.synthesis.recipes import make_recipe, recipe
+from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.score import bind
 from jdeepvis.synthesis.transforms import scale_to_rms
 

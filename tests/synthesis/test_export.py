@@ -9,8 +9,8 @@ import small_networks
 from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.ascend import ascend
 from jdeepvis.synthesis.initial import initial_image
+from jdeepvis.synthesis.named_recipes import recipe
 from jdeepvis.synthesis.objectives import neuron
-from jdeepvis.synthesis.recipes import recipe
 from jdeepvis.synthesis.score import bind
 
 RECIPE = recipe("default").replace(

@@ -13,7 +13,7 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.synthesis import fooling
 from jdeepvis.synthesis.initial import initial_image
-from jdeepvis.synthesis.recipes import recipe
+from jdeepvis.synthesis.named_recipes import recipe
 from jdeepvis.types import JdeepvisError
 
 NONE = recipe("none")

@@ -12,7 +12,8 @@ from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import assembly, batch, parameterisations
 from jdeepvis.synthesis.ascend import ascend
 from jdeepvis.synthesis.initial import initial_image
-from jdeepvis.synthesis.recipes import make_recipe, recipe
+from jdeepvis.synthesis.named_recipes import recipe
+from jdeepvis.synthesis.recipes import make_recipe
 
 SPEC = InputSpec((20, 27, 3), np.float32([123, 117, 104]))
 

@@ -10,7 +10,8 @@ from numpy_reference import optimize
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import ascend, assembly, transforms
 from jdeepvis.synthesis.initial import initial_image, original_noise
-from jdeepvis.synthesis.recipes import RECIPES, make_recipe
+from jdeepvis.synthesis.named_recipes import RECIPES
+from jdeepvis.synthesis.recipes import make_recipe
 
 pytestmark = pytest.mark.optimised
 

@@ -13,8 +13,9 @@ from jdeepvis.networks.network import InputSpec
 from jdeepvis.synthesis import assembly, priors
 from jdeepvis.synthesis.ablation import parse_factors
 from jdeepvis.synthesis.ascend import ascend
+from jdeepvis.synthesis.named_recipes import RECIPES, recipe
 from jdeepvis.synthesis.recipe_records import to_plain
-from jdeepvis.synthesis.recipes import RECIPES, make_recipe, recipe
+from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.types import JdeepvisError
 
 SPEC = InputSpec((8, 9, 3), np.float32([120, 110, 100]))

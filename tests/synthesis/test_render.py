@@ -11,7 +11,7 @@ from PIL import Image
 
 import jdeepvis
 from jdeepvis.networks.receptive_field import receptive_field
-from jdeepvis.synthesis.recipes import RECIPES
+from jdeepvis.synthesis.named_recipes import RECIPES
 from jdeepvis.synthesis.render import run
 from jdeepvis.synthesis.requests import requests
 from jdeepvis.types import JdeepvisError

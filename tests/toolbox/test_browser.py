@@ -16,7 +16,7 @@ import uvicorn
 from PIL import Image
 
 from jdeepvis.display.unit_tree import PATCHES, UnitTree
-from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis import named_recipes
 from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.transforms import scale_to_rms
 from jdeepvis.toolbox import server
@@ -284,7 +284,7 @@ def test_a_webcam_that_is_not_shown_is_off(tmp_path):
 @pytest.mark.slow
 def test_a_picture_is_rendered_while_the_page_goes_on(tmp_path, monkeypatch):
   recipe = make_recipe(scale_to_rms, 4.0, steps=400)
-  monkeypatch.setattr(recipes, "recipe", lambda name: recipe)
+  monkeypatch.setattr(named_recipes, "recipe", lambda name: recipe)
   with open_toolbox(tmp_path) as tab:
     tab.ask(
       "window.shares = []; new MutationObserver(() => shares.push("

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 import jdeepvis
-from jdeepvis.synthesis import recipes
+from jdeepvis.synthesis import named_recipes
 from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.transforms import scale_to_rms
 from jdeepvis.toolbox import page, server
@@ -358,7 +358,7 @@ def test_a_picture_is_rendered_beside_the_updates(
   open_page, client, monkeypatch
 ):
   recipe = make_recipe(scale_to_rms, 4.0, steps=4)
-  monkeypatch.setattr(recipes, "recipe", lambda name: recipe)
+  monkeypatch.setattr(named_recipes, "recipe", lambda name: recipe)
   with open_page() as talk:
     talk.set(recipe="none", unit=2, picture_seed=5)
     talk.send({"type": "key", "key": "r"})
@@ -375,7 +375,7 @@ def test_a_picture_is_rendered_beside_the_updates(
 
 def test_a_network_without_classes_has_its_layers_and_pictures(monkeypatch):
   recipe = make_recipe(scale_to_rms, 4.0, steps=4, log_prob_weight=1.0)
-  monkeypatch.setattr(recipes, "recipe", lambda name: recipe)
+  monkeypatch.setattr(named_recipes, "recipe", lambda name: recipe)
   app = server.build_app(small_networks.features())
   with TestClient(app, base_url=HERE) as client:
     about = client.get("/about.json").json()
