@@ -324,7 +324,8 @@ def test_another_version_of_a_recipe_is_refused(
 ):
   requests("--recipe=none")
   changed = jdeepvis.recipe("none").replace(rate=5.0)
-  monkeypatch.setattr(recipe_flags.named_recipes, "recipe", lambda name: changed)
+  named = recipe_flags.named_recipes
+  monkeypatch.setattr(named, "recipe", lambda name: changed)
   out = tmp_path / "requests"
   sentence = refusal("--recipe=none", out=out)
   assert "with recipe none: rate=4.0, not 5.0;" in sentence

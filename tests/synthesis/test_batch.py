@@ -13,8 +13,13 @@ import small_networks
 import jdeepvis
 from jdeepvis.networks import sharding
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.networks.squeezenet import SqueezeNet
-from jdeepvis.networks.tables import conv, dense
+from jdeepvis.networks.tables import (
+  conv,
+  dense,
+  layer,
+  max_pool,
+  rectified_concat,
+)
 from jdeepvis.synthesis import ascend as loop
 from jdeepvis.synthesis import assembly, batch
 from jdeepvis.synthesis.batch import Ascent, ascend_batch
@@ -42,7 +47,17 @@ RECIPE = make_recipe(
 
 @pytest.fixture(scope="module")
 def network():
-  layers = SqueezeNet(classes=9, width=0.125).layers()
+  """Few layers, since each test compiles a program of its own."""
+  layers = (
+    *conv("conv1", "data", 8, 3, stride=2),
+    *max_pool("pool1", "conv1"),
+    *conv("left", "pool1", 8, 1),
+    *conv("right", "pool1", 8, 3, pad=1),
+    *rectified_concat("concat", "left", "right"),
+    *max_pool("pool2", "concat"),
+    *conv("conv3", "pool2", 9, 1),
+    *layer("scores", "global_average", "conv3/pre"),
+  )
   mean = np.array([123, 117, 104], np.float32)
   network = small_networks.random_network(layers, (65, 65, 3), mean=mean)
   return network.replace(output="scores")
@@ -78,9 +93,8 @@ def test_placed_before_or_not_is_the_same(network, monkeypatch):
   np.testing.assert_array_equal(images(network, pictures), made)
   monkeypatch.setattr(batch, "with_cpu_layout", lambda layers, params: params)
   assert "transpose" not in batch.place(network, 2).params["conv1"]
-  # Another program, whose products add up in another order: fifteen layers of
-  # up to 1152 terms tell gradients apart by a part in a thousand at most, and
-  # steps are four grey levels.
+  # Another program, whose products add up in another order, which tells
+  # gradients apart by a part in a thousand at most; steps are four grey levels.
   np.testing.assert_allclose(images(network, pictures), made, atol=2e-2)
 
 
