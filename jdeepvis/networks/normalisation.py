@@ -37,8 +37,8 @@ def lrn_within_channel(
 
   Positions beyond the border count as zeros. Caffe has no `k` here.
   """
-  cells = np.full((1, 1, 1), size * size, np.float32)
-  mean = average_pool(x * x, (size, size), (1, 1), padding, cells)
+  counts = np.full((1, 1, 1), size * size, np.float32)
+  mean = average_pool(x * x, (size, size), (1, 1), padding, counts)
   # In a crop the windows reach over positions that have no output.
   half = (size - 1) // 2
   own = [(0, 0, 0), *((a - half, b - half, 0) for a, b in padding), (0, 0, 0)]

@@ -11,20 +11,21 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from jdeepvis.networks.ops import Map, Padding, Pair, no_fusion
+from jdeepvis.networks.cpu import no_fusion
+from jdeepvis.networks.ops import Map, Padding, Pair
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
 def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
   """The largest value of each window; padding never wins.
 
-  Where several cells of a window are largest the gradient goes to the first
+  Where several values of a window are largest the gradient goes to the first
   in row-major order, as Caffe's does. The derivative is written out since
   XLA's own is slow on CPU; it is linear in the tangent, so vmap, jvp, vjp and
   hessian all work.
   """
-  cells = _window_cells(x, kernel, stride, padding)
-  return functools.reduce(jnp.maximum, cells)
+  values = _window_values(x, kernel, stride, padding)
+  return functools.reduce(jnp.maximum, values)
 
 
 @max_pool.defjvp
@@ -37,20 +38,20 @@ def _max_pool_jvp(kernel, stride, padding, primals, tangents):
 
 @functools.partial(jax.jit, static_argnames="windows")
 def _max_and_place(x, windows):
-  """The largest of each window, and which of its cells is the first such."""
-  y, *others = _window_cells(x, *windows)
+  """The largest of each window, and where in it the first such is."""
+  y, *others = _window_values(x, *windows)
   place = jnp.zeros(y.shape, jnp.uint8)
-  for number, cell in enumerate(others, start=1):
-    place = jnp.where(cell > y, jnp.uint8(number), place)
-    y = jnp.maximum(y, cell)
+  for number, value in enumerate(others, start=1):
+    place = jnp.where(value > y, jnp.uint8(number), place)
+    y = jnp.maximum(y, value)
   return y, place
 
 
 @functools.partial(jax.jit, static_argnames="windows")
 def _values_at(place, x, windows):
-  """The cell of each window at its `place`; linear in x."""
-  cells = enumerate(_window_planes(x, *windows))
-  return sum(jnp.where(place == number, cell, 0) for number, cell in cells)
+  """The value of each window at its `place`; linear in x."""
+  values = enumerate(_window_planes(x, *windows))
+  return sum(jnp.where(place == number, value, 0) for number, value in values)
 
 
 def average_pool(
@@ -69,10 +70,10 @@ def average_pool(
 def average_divisor(
   size: Pair, kernel: Pair, stride: Pair, pad: Pair, padding: Padding
 ) -> Float[np.ndarray, "h w 1"]:
-  """Cells in each window, as Caffe counts them.
+  """Positions in each window, as Caffe counts them.
 
-  Caffe clips a window to the *padded* map: `pad` cells beyond an edge count,
-  what ceil mode adds to `padding` beyond those does not.
+  Caffe clips a window to the *padded* map: `pad` positions beyond an edge
+  count, what ceil mode adds to `padding` beyond those does not.
   """
   rows, columns = (
     _clipped_extents(*axis)
@@ -106,8 +107,8 @@ def _window_sum(x, kernel, stride, padding):
   return sum(_window_planes(rows, (1, wide), (1, right), ((0, 0), sides)))
 
 
-def _window_cells(x, kernel, stride, padding):
-  """For each cell of a window, that cell of all windows: `[n, h, w, c]`."""
+def _window_values(x, kernel, stride, padding):
+  """What all windows have at each position in them: `[n, h, w, c]`."""
   if any(map(any, padding)):
     fill = jnp.asarray(-jnp.inf, x.dtype)
     x = lax.pad(
@@ -129,9 +130,9 @@ def _window_cells(x, kernel, stride, padding):
 
 
 def _window_planes(x, kernel, stride, padding):
-  """The same cells, with zeros as padding, in a form with a fast transpose.
+  """The same values, with zeros as padding, in a form with a fast transpose.
 
-  The map is first split into `stride` planes an axis, of which the cells are
+  The map is first split into `stride` planes an axis, of which the values are
   plain slices: a strided slice's transpose would scatter.
   """
   count = [
@@ -140,7 +141,7 @@ def _window_planes(x, kernel, stride, padding):
       x.shape[1:3], padding, kernel, stride, strict=True
     )
   ]
-  # Whole periods of the stride, enough for the last window's last cell.
+  # Whole periods of the stride, enough for the last window's last position.
   periods = [
     number + (window - 1) // step
     for number, window, step in zip(count, kernel, stride, strict=True)

@@ -183,8 +183,8 @@ def own_kinds(monkeypatch):
 
   for kind in (
     LayerType(centred, reach="map"),
-    LayerType(halves, reach="cell"),
-    LayerType(times, reach="cell"),
+    LayerType(halves, reach="position", several_outputs=True),
+    LayerType(times, reach="position", inputs=(2, 2)),
     LayerType(min_pooling, reach="window"),
   ):
     monkeypatch.setitem(LAYER_TYPES, kind.apply.__name__, kind)

@@ -233,7 +233,7 @@ def test_weights_beyond_the_net_are_left_and_told(caffe_files):
     (_INPUT + _CONV.replace("size: 3", "size: 3 wonder: 2"), "wonder"),
     (
       _INPUT + _CONV + _in_place("Wonder", "w"),
-      r"'w' is a 'Wonder'.*READERS.*LAYER_TYPES",
+      r"'w' is a 'Wonder'.*LAYER_TYPES.*caffe=\('Wonder',\)",
     ),
     ("layers { layer { name: 'a' type: 'relu' } }", "upgrade_net_proto_text"),
     (_INPUT.replace("8", "70000") + _CONV, "too large"),
@@ -250,15 +250,13 @@ def test_bad_description_is_one_sentence(text, message):
 
 
 def test_a_type_of_ones_own(monkeypatch):
-  from jdeepvis.networks.caffe import layers
   from jdeepvis.networks.graph import GraphApply
   from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType
 
-  double = LayerType(lambda layer, weights, inputs, relu: 2 * inputs[0])
-  monkeypatch.setitem(LAYER_TYPES, "double", double)
-  monkeypatch.setitem(
-    layers.READERS, "Double", lambda layer: layers.Step("double")
+  double = LayerType(
+    lambda layer, weights, inputs, relu: 2 * inputs[0], caffe=("Double",)
   )
+  monkeypatch.setitem(LAYER_TYPES, "double", double)
   graph = _graph(
     _INPUT
     + 'layer { name: "d" type: "Double" bottom: "data" top: "d" my { x: 1 } }'

@@ -1,0 +1,181 @@
+"""Layers that scale, shift and combine values position by position."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from jdeepvis.networks import caffe_axes
+from jdeepvis.networks.layers.layer_type import LayerType, Step
+
+
+def _identity(layer, weights, inputs, relu):
+  return inputs * len(layer.outputs)
+
+
+def _pixels(layer, weights, inputs, relu):
+  """Images as the net was trained on: its channel order, its scale."""
+  (x,) = inputs
+  x = x[..., ::-1] if layer.option("reverse", False) else x
+  return x * layer.option("scale", 1.0)
+
+
+def _scale(layer, weights, inputs, relu):
+  if len(inputs) == 2:
+    x, factor = _aligned(inputs, layer.option("axis", 1))
+    scaled = caffe_axes.from_caffe(x * factor)
+  else:
+    (x,) = inputs
+    scaled = x * _weight(weights, "scale", x)
+  if "bias" not in weights:
+    return scaled
+  return scaled + _weight(weights, "bias", scaled)
+
+
+def _scale_weights(layer, shapes):
+  leaves = {} if len(shapes) == 2 else {"scale": _spanned(layer, shapes)}
+  if layer.option("bias", False):
+    leaves["bias"] = _spanned(layer, shapes)
+  return leaves
+
+
+def _read_scale(layer):
+  settings = layer.message.scale_param
+  step = _read_spanned("scale", settings, layer)
+  bias = {"bias": True} if settings.bias_term else {}
+  return step._replace(options=step.options | bias)
+
+
+def _bias(layer, weights, inputs, relu):
+  if len(inputs) == 2:
+    x, term = _aligned(inputs, layer.option("axis", 1))
+    return caffe_axes.from_caffe(x + term)
+  (x,) = inputs
+  return x + _weight(weights, "bias", x)
+
+
+def _bias_weights(layer, shapes):
+  return {} if len(shapes) == 2 else {"bias": _spanned(layer, shapes)}
+
+
+def _read_bias(layer):
+  return _read_spanned("bias", layer.message.bias_param, layer)
+
+
+def _eltwise(layer, weights, inputs, relu):
+  operation = layer.option("operation", "sum")
+  if operation == "product":
+    return functools.reduce(jnp.multiply, inputs)
+  if operation == "maximum":
+    first, second, *rest = inputs
+    largest = jnp.where(first > second, first, second)
+    for x in rest:
+      largest = jnp.where(x > largest, x, largest)
+    return largest
+  factors = layer.option("coefficients") or (1.0,) * len(inputs)
+  return sum(
+    x if factor == 1 else factor * x
+    for factor, x in zip(factors, inputs, strict=True)
+  )
+
+
+def _read_eltwise(layer):
+  settings = layer.message.eltwise_param
+  operation = ("product", "sum", "maximum")[settings.operation]
+  factors = tuple(settings.coeff)
+  if factors and (operation != "sum" or len(factors) != len(layer.bottoms)):
+    raise ValueError("it needs one coeff for each blob it adds, or none")
+  options = {"operation": operation}
+  return Step(options=options | ({"coefficients": factors} if factors else {}))
+
+
+def _weight(weights, name, x):
+  return caffe_axes.with_axes_in_front(weights[name], x.ndim)
+
+
+def _aligned(inputs, axis: int):
+  """Both in Caffe's order; the second with the axes it lacks added behind."""
+  x, other = map(caffe_axes.to_caffe, inputs)
+  before = axis + x.ndim if axis < 0 else axis
+  after = x.ndim - before - other.ndim
+  return x, other.reshape((1,) * before + other.shape + (1,) * after)
+
+
+def _span(layer, shape):
+  return caffe_axes.spanned_axes(
+    layer.option("axis", 1), layer.option("axes", 1), len(shape) + 1
+  )
+
+
+def _spanned(layer, shapes):
+  """Shape of a weight over Caffe's axes `axis` and following, in our order.
+
+  Axes in front that it is not spanned over are left out, those behind are 1.
+  """
+  shape = caffe_axes.caffe_shape(shapes[0])
+  span = _span(layer, shape)
+  spanned = [
+    size if span.start <= place < span.stop else 1
+    for place, size in enumerate(shape)
+  ]
+  own = list(caffe_axes.own_shape(spanned))
+  while len(own) > 1 and own[0] == 1:
+    del own[0]
+  return tuple(own)
+
+
+def _read_spanned(kind: str, settings, layer) -> Step:
+  if len(layer.bottoms) == 1 and (settings.axis, settings.num_axes) == (1, 1):
+    return Step(kind)
+  options = {"axis": settings.axis, "axes": settings.num_axes}
+  return Step(f"{kind}_axes", options=options)
+
+
+def _spanned_from_caffe(layer, shapes, leaves, arrays, checked):
+  shape = caffe_axes.caffe_shape(shapes[0])
+  span = _span(layer, shape)
+  around = (1,) * span.start, (1,) * (len(shape) - span.stop)
+  found = {}
+  for (name, own), array in zip(leaves.items(), arrays, strict=True):
+    array = checked(array, shape[span])
+    array = array.reshape(around[0] + shape[span] + around[1])
+    found[name] = np.moveaxis(array, 0, -1).reshape(own)
+  return found
+
+
+_at_position = functools.partial(LayerType, reach="position")
+_along_axes = functools.partial(
+  LayerType, inputs=(1, 2), weights_from_caffe=_spanned_from_caffe
+)
+
+TYPES = {
+  "identity": _at_position(
+    _identity,
+    several_outputs=True,
+    same_values=True,
+    linear=True,
+    caffe=("Dropout", "Split"),
+  ),
+  "pixels": _at_position(_pixels, linear=True),
+  "scale": _at_position(
+    _scale,
+    _scale_weights,
+    inputs=(1, 2),
+    caffe=("Scale",),
+    from_caffe=_read_scale,
+  ),
+  "bias": _at_position(
+    _bias,
+    _bias_weights,
+    inputs=(1, 2),
+    linear=True,
+    caffe=("Bias",),
+    from_caffe=_read_bias,
+  ),
+  "eltwise": _at_position(
+    _eltwise, inputs=(2, None), caffe=("Eltwise",), from_caffe=_read_eltwise
+  ),
+  # The same along other axes than the channels.
+  "scale_axes": _along_axes(_scale, _scale_weights),
+  "bias_axes": _along_axes(_bias, _bias_weights, linear=True),
+}

@@ -1,0 +1,149 @@
+"""`LayerType`: all that must be known of a type of layer."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jdeepvis.networks.network import LayerInfo
+from jdeepvis.networks.ops import Padding, Pair, windows
+from jdeepvis.types import JdeepvisError
+
+Shape = tuple[int, ...]
+
+MAX_EXTENT = 4096
+"""The largest window, stride or padding; no network has more."""
+
+_REACHES = ("position", "window", "map")
+_PRODUCTS = (None, "output", "input")
+
+
+class Step(NamedTuple):
+  """A layer of Caffe's, still without its blobs; fields as in `LayerInfo`.
+
+  Attributes:
+    kind: where it is another type than the one that reads it.
+    kernel: as all that follow.
+  """
+
+  kind: str | None = None
+  kernel: Pair = (1, 1)
+  stride: Pair = (1, 1)
+  pad: Pair = (0, 0)
+  dilation: Pair = (1, 1)
+  options: dict = {}  # noqa: RUF012  (never changed)
+
+
+def along(kind: str, axis: int) -> Step:
+  """A layer along Caffe's `axis`, by a type of its own where not channels."""
+  if axis == 1:
+    return Step(kind)
+  return Step(f"{kind}_axis", options={"axis": axis})
+
+
+def _no_weights(layer, shapes):
+  return {}
+
+
+def _no_settings(layer):
+  return Step()
+
+
+def same_axes(layer, shapes, leaves, arrays, checked):
+  """Weights whose axes are the same in Caffe, one array a leaf in order."""
+  return {
+    name: checked(array, leaves[name])
+    for name, array in zip(leaves, arrays, strict=True)
+  }
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerType:
+  """What a type of layer computes, and what else is to be known of it.
+
+  Attributes:
+    apply: `apply(layer, weights, inputs, relu)` gives the one output, or a
+      tuple of them. `inputs` are the blobs read, with the batch axis;
+      `weights` the layer's own, by leaf name; `relu` the rectifier in force.
+    weights: `weights(layer, shapes)` gives each leaf's shape from the shapes
+      of the inputs, without the batch axis.
+    reach: which positions of a map one output position reads: `position`, its
+      own; `window`, those under the layer's kernel, of the map padded by
+      `padding`; `map`, all.
+    inputs: the least and the most blobs that it reads; None is any number.
+    several_outputs: whether it may write more than one blob.
+    activation: whether it is the function after a layer: both its sides get
+      names, `conv1/pre` and `conv1`.
+    same_values: whether it hands its input's values on.
+    features: whether a net that ends in it ends in features, not in scores.
+    softmax: whether it makes probabilities of scores.
+    linear: whether it is linear in its input but for a constant, for any
+      options.
+    pooling: whether it sums up the windows of a map, channel by channel.
+    product: where its weights `kernel`, `[..., inputs, outputs]`, are
+      multiplied: at each position of its `output`, of its `input`, or None.
+    passed: the type that gives the same values and passes signals back
+      unchanged, if there is one.
+    caffe: Caffe's names of it.
+    settings: the fields of Caffe's message for it, as `caffe.schema` writes
+      them, where it is not there.
+    caffe_only: what Caffe's arrays are that follow the leaves.
+    from_caffe: `from_caffe(layer)` gives the `Step` of a `CaffeLayer`.
+    weights_from_caffe: `(layer, shapes, leaves, arrays, checked)` gives the
+      leaves of Caffe's arrays; `shapes` are those of the inputs, `leaves` those
+      of the weights, and `checked(array, shape)` is the array in that shape, or
+      refuses it.
+
+  Raises:
+    JdeepvisError: there is no such reach or product.
+  """
+
+  apply: Callable
+  weights: Callable[[LayerInfo, Sequence[Shape]], Mapping[str, Shape]] = (
+    _no_weights
+  )
+  reach: str = "map"
+  inputs: tuple[int, int | None] = (1, 1)
+  several_outputs: bool = False
+  activation: bool = False
+  same_values: bool = False
+  features: bool = False
+  softmax: bool = False
+  linear: bool = False
+  pooling: bool = False
+  product: str | None = None
+  passed: str | None = None
+  caffe: tuple[str, ...] = ()
+  settings: str = ""
+  caffe_only: tuple[str, ...] = ()
+  from_caffe: Callable[[Any], Step] = _no_settings
+  weights_from_caffe: Callable[..., dict[str, np.ndarray]] = same_axes
+
+  def __post_init__(self):
+    if self.reach not in _REACHES:
+      raise JdeepvisError(
+        f"A layer's reach is one of {', '.join(_REACHES)}, not {self.reach!r}."
+      )
+    if self.product not in _PRODUCTS:
+      raise JdeepvisError(
+        "A layer's product is at its output or its input, not "
+        f"{self.product!r}."
+      )
+
+
+def padding(layer: LayerInfo, size: Pair, *, ceil: bool = False) -> Padding:
+  """What a windowed layer adds around a map of `size` (height, width).
+
+  The option `padding`, `((top, bottom), (left, right))`, takes precedence over
+  `pad`; negative numbers crop. It is how the layers of a crop know which of
+  their edges are edges of the whole map.
+  """
+  if explicit := layer.option("padding"):
+    return explicit
+  return tuple(
+    windows(*axis, ceil=ceil)[1:]
+    for axis in zip(
+      size, layer.kernel, layer.stride, layer.pad, layer.dilation, strict=True
+    )
+  )
