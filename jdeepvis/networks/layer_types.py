@@ -12,10 +12,18 @@ from jdeepvis.networks.layers import (
   poolings,
   products,
 )
-from jdeepvis.networks.layers.layer_type import LayerType, Shape, padding
+from jdeepvis.networks.layers.layer_type import LayerType, Shape, Step, padding
 from jdeepvis.networks.network import LayerInfo
 
-__all__ = ["LAYER_TYPES", "LayerType", "Shape", "is_relu", "kind_of", "padding"]
+__all__ = [
+  "LAYER_TYPES",
+  "LayerType",
+  "Shape",
+  "Step",
+  "is_relu",
+  "kind_of",
+  "padding",
+]
 
 LAYER_TYPES: dict[str, LayerType] = {
   **products.TYPES,

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jdeepvis.networks import own_flax
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.types import Activations, Images, JdeepvisError
@@ -107,7 +108,7 @@ def from_linen(
       labels without one.
   """
   takes_relu = _takes_relu(module.__call__)
-  function = _LinenFunction(module, _freeze(settings))
+  function = own_flax.LinenFunction(module, _freeze(settings))
   return _network(function, takes_relu, variables, input, output, labels)
 
 
@@ -146,8 +147,8 @@ def from_nnx(
       labels without one.
   """
   takes_relu = _takes_relu(module.__call__)
-  graph, state = nnx.split(module)
-  function = _NNXFunction(graph, _freeze(settings))
+  definition, state = nnx.split(module)
+  function = own_flax.NNXFunction(definition, _freeze(settings))
   return _network(function, takes_relu, state, input, output, labels)
 
 
@@ -261,48 +262,6 @@ class OwnApply:
     wanted = (until,) if isinstance(until, str) else until
     sides = {side for name in wanted for side in (name, f"{name}/pre")}
     return {name: blobs[name] for name in blobs if name in sides}
-
-
-@dataclasses.dataclass(frozen=True)
-class _LinenFunction:
-  module: nn.Module
-  settings: _Settings
-
-  def __call__(self, variables, images, **rectifier):
-    _, recorded = self.module.apply(
-      variables,
-      images,
-      **dict(self.settings),
-      **rectifier,
-      capture_intermediates=True,
-      mutable=["intermediates"],
-    )
-    return dict(_named(recorded["intermediates"]))
-
-
-@dataclasses.dataclass(frozen=True)
-class _NNXFunction:
-  graph: nnx.GraphDef
-  settings: _Settings
-
-  def __call__(self, state, images, **rectifier):
-    module = nnx.merge(self.graph, state)
-    record = nnx.capture(
-      module, nnx.Intermediate, method_outputs=nnx.Intermediate
-    )
-    _, recorded = record(images, **dict(self.settings), **rectifier)
-    return dict(_named(nnx.to_pure_dict(recorded)))
-
-
-def _named(tree: Mapping, *path: str) -> Iterator[tuple[str, Any]]:
-  """Flax's records, a tuple of results for each method, by module path."""
-  for key, value in tree.items():
-    if isinstance(value, Mapping):
-      yield from _named(value, *path, str(key))
-      continue
-    name = "/".join((*path, key) if key != "__call__" else path)
-    for call, result in enumerate(value):
-      yield (f"{name}/call{call}" if call else name), result
 
 
 def _leaves(tree: Any) -> Iterator[tuple[str, jax.Array]]:

@@ -86,8 +86,9 @@ class LayerType:
     passed: the type that gives the same values and passes signals back
       unchanged, if there is one.
     caffe: Caffe's names of it.
-    settings: the fields of Caffe's message for it, as `caffe.schema` writes
-      them, where it is not there.
+    settings: the name of Caffe's message for it and its fields, written as in
+      `caffe.schema`, where they are not there:
+      `("swish_param", "beta=1 float 1")`.
     caffe_only: what Caffe's arrays are that follow the leaves.
     from_caffe: `from_caffe(layer)` gives the `Step` of a `CaffeLayer`.
     weights_from_caffe: `(layer, shapes, leaves, arrays, checked)` gives the
@@ -115,7 +116,7 @@ class LayerType:
   product: str | None = None
   passed: str | None = None
   caffe: tuple[str, ...] = ()
-  settings: str = ""
+  settings: tuple[str, str] | None = None
   caffe_only: tuple[str, ...] = ()
   from_caffe: Callable[[Any], Step] = _no_settings
   weights_from_caffe: Callable[..., dict[str, np.ndarray]] = same_axes
