@@ -80,15 +80,6 @@ def spanned_axes(axis: int, count: int, ndim: int) -> slice:
   return slice(first, ndim - 1 if count == -1 else first + count)
 
 
-def inner_product(
-  x: AnyArray, kernel: AnyArray, axis: int, *, precision: str = "highest"
-) -> AnyArray:
-  """InnerProduct over Caffe's axes from `axis` on; `kernel` is `[i, o]`."""
-  x = to_caffe(x)
-  x = x.reshape(*x.shape[: positive_axis(axis, x.ndim)], -1)
-  return from_caffe(jnp.dot(x, kernel, precision=precision))
-
-
 def flatten(x: AnyArray, axis: int = 1, end: int = -1) -> AnyArray:
   """Joins Caffe's axes from `axis` to `end`, both in, into one."""
   x = to_caffe(x)

@@ -9,7 +9,7 @@ gradients are the same but for rounding.
 import collections
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
 from jdeepvis.networks import fast_products
-from jdeepvis.networks.fast_products import transposed
+from jdeepvis.networks.fast_products import by_group, transposed
 from jdeepvis.networks.layers import products
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import AnyArray, Params
@@ -26,24 +26,10 @@ _TILE, _WORTH_SHARING = 64, 2**22
 """Columns in a part of a split product; entries of a kernel worth splitting."""
 
 
-class Faster(NamedTuple):
-  """Another implementation of a layer type.
-
-  Attributes:
-    plain: the `LayerType.apply` in whose place it runs.
-    apply: what runs.
-    layout: `layout(kernel, groups)` is the kernel as it is best stored.
-  """
-
-  plain: Callable
-  apply: Callable
-  layout: Callable
-
-
 def implementation(kind: str, plain: Callable) -> Callable:
   """What runs on a CPU in place of a layer type's own `apply`."""
-  faster = FASTER.get(kind)
-  return faster.apply if faster and faster.plain is plain else plain
+  known, faster = FASTER.get(kind, (None, None))
+  return faster if known is plain else plain
 
 
 def prepared(
@@ -84,7 +70,7 @@ def on_one_buffer(tree: Any) -> Any:
 def with_cpu_layout(layers: tuple[LayerInfo, ...], params: Params) -> Params:
   """Weights in a layout with fast gradients on a CPU; values are unchanged.
 
-  Kernels of convolutions are split by group, `fast_products.by_group`, and with
+  Kernels of convolutions are split by group, `by_group`, and with
   them and those of inner products a leaf `transpose` is stored: within loops
   XLA does neither ahead of time, and large kernels are read twice as fast so.
   Weights shared with layers of another type or other groups stay as they are.
@@ -96,7 +82,7 @@ def with_cpu_layout(layers: tuple[LayerInfo, ...], params: Params) -> Params:
   kernels = {}
   for key, ((kind, groups), *others) in readers.items():
     if kind in FASTER and not others:
-      kernels[key] = FASTER[kind].layout(params[key]["kernel"], groups)
+      kernels[key] = by_group(params[key]["kernel"], groups)
   transposes = _transposes(kernels)
   return {
     key: {**params[key], "kernel": kernels[key], "transpose": transposes[key]}
@@ -170,7 +156,7 @@ def _transposes(kernels):
   )
 
 
-def _inner_product_layer(layer, weights, inputs, relu):
+def _inner_product(layer, weights, inputs, relu):
   product = functools.partial(
     fast_products.inner_product, across=layer.option("across")
   )
@@ -178,13 +164,10 @@ def _inner_product_layer(layer, weights, inputs, relu):
 
 
 FASTER = {
-  "convolution": Faster(
+  "convolution": (
     products.convolution,
     functools.partial(products.convolution, product=fast_products.convolution),
-    fast_products.by_group,
   ),
-  "inner_product": Faster(
-    products.inner_product, _inner_product_layer, lambda kernel, groups: kernel
-  ),
+  "inner_product": (products.inner_product, _inner_product),
 }
-"""The layer types that have one."""
+"""Layer types' own `apply`, and what runs in its place."""

@@ -35,14 +35,15 @@ def transposed(kernel: AnyArray) -> AnyArray:
   return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def by_group(
-  kernel: Float[AnyArray, "kh kw i o"], groups: int
-) -> tuple[AnyArray, ...]:
+def by_group(kernel: AnyArray, groups: int) -> AnyArray | tuple[AnyArray, ...]:
   """A convolution's kernel split into a part for each group.
 
   XLA's grouped convolution is slow on CPU: one convolution a group is about
-  2.5 times faster there, while groups are few. Many groups are not split.
+  2.5 times faster there, while groups are few. Many groups are not split, and
+  an inner product has none.
   """
+  if kernel.ndim == 2:
+    return kernel
   return tuple(jnp.split(kernel, groups, 3)) if 1 < groups <= 8 else (kernel,)
 
 
@@ -199,17 +200,12 @@ def inner_product(
 ) -> Float[AnyArray, "n o"]:
   """`ops.inner_product`, with a gradient of its own.
 
-  Args:
-    x: the maps or rows.
-    kernel: its columns are the outputs.
-    bias: one for each output.
-    transpose: `transposed(kernel)`, where that has been made beforehand; to
-      derivatives it is a constant.
-    across: a mesh axis over whose devices the columns of the kernel and of its
-      transpose, which must be there, are split evenly. Column-parallel matmul:
-      all-gather of the rows, multiply, all-to-all, so that weights are read
-      once instead of once a device. Reverse-mode differentiable.
-    precision: as `jax.lax.Precision` names it.
+  Arguments are those of `ops.inner_product`, and `transpose` is the kernel
+  `transposed`, where that has been made beforehand; to derivatives it is a
+  constant. `across` is a mesh axis over whose devices the columns of the kernel
+  and of its transpose, which must be there, are split evenly. Column-parallel
+  matmul: all-gather of the rows, multiply, all-to-all, so that weights are read
+  once instead of once a device. Reverse-mode differentiable.
 
   Raises:
     ValueError: `across` is given, but no transpose.

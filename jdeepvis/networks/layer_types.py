@@ -1,18 +1,24 @@
 """Every layer type, by the name that `LayerInfo.kind` gives it.
 
 A type of one's own joins by `LAYER_TYPES["mine"] = LayerType(apply, weights)`;
-with `caffe=("Mine",)` Caffe's files may have it too.
+with `caffe={"Mine": no_settings}` Caffe's files may have it too.
 """
 
 from jdeepvis.networks.layers import (
   activations,
   arrangements,
   elementwise,
-  normalisations,
-  poolings,
+  normalisation,
+  pooling,
   products,
 )
-from jdeepvis.networks.layers.layer_type import LayerType, Shape, Step, padding
+from jdeepvis.networks.layers.layer_type import (
+  LayerType,
+  Shape,
+  Step,
+  no_settings,
+  padding,
+)
 from jdeepvis.networks.network import LayerInfo
 
 __all__ = [
@@ -22,18 +28,19 @@ __all__ = [
   "Step",
   "is_relu",
   "kind_of",
+  "no_settings",
   "padding",
 ]
 
 LAYER_TYPES: dict[str, LayerType] = {
   **products.TYPES,
-  **poolings.TYPES,
-  **normalisations.TYPES,
+  **pooling.TYPES,
+  **normalisation.TYPES,
   **activations.TYPES,
   **elementwise.TYPES,
   **arrangements.TYPES,
 }
-"""Theirs and one's own."""
+"""Ours and one's own."""
 
 
 def is_relu(layer: LayerInfo) -> bool:
@@ -43,7 +50,5 @@ def is_relu(layer: LayerInfo) -> bool:
 
 def kind_of(caffe: str) -> str | None:
   """The layer type that one of Caffe's becomes, if it is known."""
-  for kind, known in LAYER_TYPES.items():
-    if caffe in known.caffe:
-      return kind
-  return None
+  known = (kind for kind, type in LAYER_TYPES.items() if caffe in type.caffe)
+  return next(known, None)

@@ -15,9 +15,9 @@ from small_networks import (
   with_rim,
 )
 
-from jdeepvis.networks import pooling
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType, padding
+from jdeepvis.networks.layers import pooling
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.own import from_function

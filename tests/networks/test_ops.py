@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jdeepvis.networks import (
-  fast_products,
-  normalisation,
-  ops,
-  pooling,
-)
+from jdeepvis.networks import fast_products, ops
+from jdeepvis.networks.layers import normalisation, pooling
 
 _RANDOM = np.random.default_rng(0)
 

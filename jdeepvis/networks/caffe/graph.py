@@ -64,10 +64,10 @@ def _read_layer(
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} is a {layer.type!r}, a type that is not "
       'known here; register it with layer_types.LAYER_TYPES["mine"] = '
-      f"LayerType(apply, weights, caffe=({layer.type!r},))."
+      f"LayerType(apply, weights, caffe={{{layer.type!r}: no_settings}})."
     )
   try:
-    step = LAYER_TYPES[kind].from_caffe(layer)
+    step = LAYER_TYPES[kind].caffe[layer.type](layer)
     options = tuple(sorted(step.options.items()))
     info = LayerInfo(
       layer.name, step.kind or kind, inputs, outputs, *step[1:5], options

@@ -7,7 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from jdeepvis.networks.caffe_axes import with_axes_in_front
-from jdeepvis.networks.layers.layer_type import LayerType, Step
+from jdeepvis.networks.layers.layer_type import (
+  LayerType,
+  Step,
+  no_settings,
+  settings,
+)
 
 
 def _relu(layer, weights, inputs, relu):
@@ -44,19 +49,11 @@ def _elu(layer, weights, inputs, relu):
   return jnp.where(x > 0, x, below)
 
 
-def _read_elu(layer):
-  return Step(options={"alpha": layer.message.elu_param.alpha})
-
-
 def _power(layer, weights, inputs, relu):
   exponent = layer.option("power", 1.0)
   # A whole exponent has derivatives at 0 and below, where floats have none.
   whole = float(exponent).is_integer() and abs(exponent) < 64
   return _affine(layer, inputs[0]) ** (int(exponent) if whole else exponent)
-
-
-def _read_power(layer):
-  return Step(options=_fields(layer.message.power_param, "power"))
 
 
 def _exp(layer, weights, inputs, relu):
@@ -67,22 +64,14 @@ def _log(layer, weights, inputs, relu):
   return jnp.log(_affine(layer, inputs[0])) / _log_base(layer)
 
 
-def _read_exp(layer):
-  return _with_base(layer.message.exp_param)
+def _with_base(message):
+  def read(layer):
+    base = getattr(layer.message, message).base
+    if base != -1 and base <= 0:
+      raise ValueError(f"its base {base} is not above 0")
+    return settings(message, base="base", **_AFFINE)(layer)
 
-
-def _read_log(layer):
-  return _with_base(layer.message.log_param)
-
-
-def _with_base(settings):
-  if settings.base != -1 and settings.base <= 0:
-    raise ValueError(f"its base {settings.base} is not above 0")
-  return Step(options=_fields(settings, "base"))
-
-
-def _fields(settings, *names):
-  return {name: getattr(settings, name) for name in (*names, "scale", "shift")}
+  return read
 
 
 def _affine(layer, x):
@@ -96,29 +85,26 @@ def _log_base(layer) -> float:
   return 1.0 if base == -1 else math.log(base)
 
 
-def _of_value(function):
+def _of(function):
   return lambda layer, weights, inputs, relu: function(inputs[0])
 
 
+_AFFINE = {"scale": "scale", "shift": "shift"}
+
 _activation = functools.partial(LayerType, reach="position", activation=True)
+_rectifier = functools.partial(_activation, features=True)
 
 TYPES = {
-  "relu": _activation(
-    _relu, features=True, caffe=("ReLU",), from_caffe=_read_relu
+  "relu": _rectifier(_relu, caffe={"ReLU": _read_relu}),
+  "prelu": _rectifier(_prelu, _prelu_weights, caffe={"PReLU": _read_prelu}),
+  "elu": _rectifier(_elu, caffe={"ELU": settings("elu_param", alpha="alpha")}),
+  "sigmoid": _activation(_of(jax.nn.sigmoid), caffe={"Sigmoid": no_settings}),
+  "tanh": _activation(_of(jnp.tanh), caffe={"TanH": no_settings}),
+  "abs": _activation(_of(jnp.abs), caffe={"AbsVal": no_settings}),
+  "bnll": _activation(_of(jax.nn.softplus), caffe={"BNLL": no_settings}),
+  "power": _activation(
+    _power, caffe={"Power": settings("power_param", power="power", **_AFFINE)}
   ),
-  "prelu": _activation(
-    _prelu,
-    _prelu_weights,
-    features=True,
-    caffe=("PReLU",),
-    from_caffe=_read_prelu,
-  ),
-  "elu": _activation(_elu, features=True, caffe=("ELU",), from_caffe=_read_elu),
-  "sigmoid": _activation(_of_value(jax.nn.sigmoid), caffe=("Sigmoid",)),
-  "tanh": _activation(_of_value(jnp.tanh), caffe=("TanH",)),
-  "abs": _activation(_of_value(jnp.abs), caffe=("AbsVal",)),
-  "bnll": _activation(_of_value(jax.nn.softplus), caffe=("BNLL",)),
-  "power": _activation(_power, caffe=("Power",), from_caffe=_read_power),
-  "exp": _activation(_exp, caffe=("Exp",), from_caffe=_read_exp),
-  "log": _activation(_log, caffe=("Log",), from_caffe=_read_log),
+  "exp": _activation(_exp, caffe={"Exp": _with_base("exp_param")}),
+  "log": _activation(_log, caffe={"Log": _with_base("log_param")}),
 }

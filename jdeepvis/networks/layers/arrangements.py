@@ -10,7 +10,9 @@ from jdeepvis.networks.layers.layer_type import (
   LayerType,
   Step,
   along,
+  by_options,
   padding,
+  settings,
 )
 
 
@@ -20,9 +22,9 @@ def _concat(layer, weights, inputs, relu):
 
 
 def _read_concat(layer):
-  settings = layer.message.concat_param
-  old = settings.HasField("concat_dim")
-  return along("concat", settings.concat_dim if old else settings.axis)
+  found = layer.message.concat_param
+  old = found.HasField("concat_dim")
+  return along("concat", found.concat_dim if old else found.axis)
 
 
 def _slice(layer, weights, inputs, relu):
@@ -33,9 +35,9 @@ def _slice(layer, weights, inputs, relu):
 
 
 def _read_slice(layer):
-  settings = layer.message.slice_param
-  old = settings.HasField("slice_dim")
-  step = along("slice", settings.slice_dim if old else settings.axis)
+  found = layer.message.slice_param
+  old = found.HasField("slice_dim")
+  step = along("slice", found.slice_dim if old else found.axis)
   points = tuple(settings.slice_point)
   if points and (
     len(points) != len(layer.tops) - 1 or sorted(set(points)) != list(points)
@@ -46,53 +48,23 @@ def _read_slice(layer):
   )
 
 
-def _flatten(layer, weights, inputs, relu):
-  (x,) = inputs
-  return caffe_axes.flatten(x, **dict(layer.options))
-
-
-def _read_flatten(layer):
-  settings = layer.message.flatten_param
-  return Step(options={"axis": settings.axis, "end": settings.end_axis})
-
-
-def _reshape(layer, weights, inputs, relu):
-  (x,) = inputs
-  return caffe_axes.reshape(x, **dict(layer.options))
-
-
 def _read_reshape(layer):
-  settings = layer.message.reshape_param
+  found = layer.message.reshape_param
   dims = tuple(settings.shape.dim)
   if any(dim < -1 for dim in dims) or dims.count(-1) > 1:
     raise ValueError(f"its shape {list(dims)} is not one to reshape to")
   # A fixed number of images is the description's own batch, not ours.
-  if settings.axis == 0 and dims:
+  if found.axis == 0 and dims:
     dims = (0, *dims[1:])
-  options = {"dims": dims, "axis": settings.axis, "count": settings.num_axes}
+  options = {"dims": dims, "axis": found.axis, "count": found.num_axes}
   return Step(options=options)
-
-
-def _crop(layer, weights, inputs, relu):
-  return caffe_axes.crop(*inputs, **dict(layer.options))
-
-
-def _read_crop(layer):
-  settings = layer.message.crop_param
-  options = {"axis": settings.axis, "offsets": tuple(settings.offset)}
-  return Step(options=options)
-
-
-def _argmax(layer, weights, inputs, relu):
-  (x,) = inputs
-  return caffe_axes.argmax(x, **dict(layer.options))
 
 
 def _read_argmax(layer):
-  settings = layer.message.argmax_param
-  options = {"top": settings.top_k, "values": settings.out_max_val}
-  axis = {"axis": settings.axis} if settings.HasField("axis") else {}
-  return Step(options=options | axis)
+  named = layer.message.argmax_param.HasField("axis")
+  axis = {"axis": "axis"} if named else {}
+  read = settings("argmax_param", top="top_k", values="out_max_val", **axis)
+  return read(layer)
 
 
 def _trim(layer, weights, inputs, relu):
@@ -105,28 +77,34 @@ _linear = functools.partial(LayerType, linear=True)
 
 TYPES = {
   "concat": _linear(
-    _concat,
-    reach="position",
-    inputs=(1, None),
-    caffe=("Concat",),
-    from_caffe=_read_concat,
+    _concat, reach="position", inputs=(1, None), caffe={"Concat": _read_concat}
   ),
-  "concat_axis": _linear(_concat, inputs=(1, None)),
   "slice": _linear(
     _slice,
     reach="position",
     several_outputs=True,
-    caffe=("Slice",),
-    from_caffe=_read_slice,
+    caffe={"Slice": _read_slice},
   ),
+  # The same along other axes than the channels.
+  "concat_axis": _linear(_concat, inputs=(1, None)),
   "slice_axis": _linear(_slice, several_outputs=True),
   "flatten": _linear(
-    _flatten, same_values=True, caffe=("Flatten",), from_caffe=_read_flatten
+    by_options(caffe_axes.flatten),
+    same_values=True,
+    caffe={"Flatten": settings("flatten_param", axis="axis", end="end_axis")},
   ),
   "reshape": _linear(
-    _reshape, same_values=True, caffe=("Reshape",), from_caffe=_read_reshape
+    by_options(caffe_axes.reshape),
+    same_values=True,
+    caffe={"Reshape": _read_reshape},
   ),
-  "crop": _linear(_crop, inputs=(2, 2), caffe=("Crop",), from_caffe=_read_crop),
-  "argmax": LayerType(_argmax, caffe=("ArgMax",), from_caffe=_read_argmax),
+  "crop": _linear(
+    by_options(caffe_axes.crop),
+    inputs=(2, 2),
+    caffe={"Crop": settings("crop_param", axis="axis", offsets="offset")},
+  ),
+  "argmax": LayerType(
+    by_options(caffe_axes.argmax), caffe={"ArgMax": _read_argmax}
+  ),
   "trim": _linear(_trim, reach="window"),
 }

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks import caffe_axes
-from jdeepvis.networks.layers.layer_type import LayerType, Step
+from jdeepvis.networks.layers.layer_type import LayerType, Step, no_settings
 
 
 def _identity(layer, weights, inputs, relu):
@@ -144,9 +144,7 @@ def _spanned_from_caffe(layer, shapes, leaves, arrays, checked):
 
 
 _at_position = functools.partial(LayerType, reach="position")
-_along_axes = functools.partial(
-  LayerType, inputs=(1, 2), weights_from_caffe=_spanned_from_caffe
-)
+_spanning = functools.partial(LayerType, inputs=(1, 2))
 
 TYPES = {
   "identity": _at_position(
@@ -154,28 +152,30 @@ TYPES = {
     several_outputs=True,
     same_values=True,
     linear=True,
-    caffe=("Dropout", "Split"),
+    caffe={"Dropout": no_settings, "Split": no_settings},
   ),
   "pixels": _at_position(_pixels, linear=True),
-  "scale": _at_position(
-    _scale,
-    _scale_weights,
-    inputs=(1, 2),
-    caffe=("Scale",),
-    from_caffe=_read_scale,
+  "eltwise": _at_position(
+    _eltwise, inputs=(2, None), caffe={"Eltwise": _read_eltwise}
   ),
-  "bias": _at_position(
+  "scale": _spanning(
+    _scale, _scale_weights, reach="position", caffe={"Scale": _read_scale}
+  ),
+  "bias": _spanning(
     _bias,
     _bias_weights,
-    inputs=(1, 2),
+    reach="position",
     linear=True,
-    caffe=("Bias",),
-    from_caffe=_read_bias,
-  ),
-  "eltwise": _at_position(
-    _eltwise, inputs=(2, None), caffe=("Eltwise",), from_caffe=_read_eltwise
+    caffe={"Bias": _read_bias},
   ),
   # The same along other axes than the channels.
-  "scale_axes": _along_axes(_scale, _scale_weights),
-  "bias_axes": _along_axes(_bias, _bias_weights, linear=True),
+  "scale_axes": _spanning(
+    _scale, _scale_weights, weights_from_caffe=_spanned_from_caffe
+  ),
+  "bias_axes": _spanning(
+    _bias,
+    _bias_weights,
+    linear=True,
+    weights_from_caffe=_spanned_from_caffe,
+  ),
 }

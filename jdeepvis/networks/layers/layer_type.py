@@ -35,6 +35,21 @@ class Step(NamedTuple):
   options: dict = {}  # noqa: RUF012  (never changed)
 
 
+def no_settings(layer) -> Step:
+  """Reads a layer of Caffe's that has no settings, or none that count."""
+  return Step()
+
+
+def settings(message: str, **names: str) -> Callable[[Any], Step]:
+  """Reads options, by our names, from fields of one of Caffe's messages."""
+
+  def read(layer):
+    found = getattr(layer.message, message)
+    return Step(options={name: _field(found, x) for name, x in names.items()})
+
+  return read
+
+
 def along(kind: str, axis: int) -> Step:
   """A layer along Caffe's `axis`, by a type of its own where not channels."""
   if axis == 1:
@@ -42,12 +57,11 @@ def along(kind: str, axis: int) -> Step:
   return Step(f"{kind}_axis", options={"axis": axis})
 
 
-def _no_weights(layer, shapes):
-  return {}
-
-
-def _no_settings(layer):
-  return Step()
+def by_options(function: Callable) -> Callable:
+  """`LayerType.apply` of a function of the inputs and the layer's options."""
+  return lambda layer, weights, inputs, relu: function(
+    *inputs, **dict(layer.options)
+  )
 
 
 def same_axes(layer, shapes, leaves, arrays, checked):
@@ -85,12 +99,12 @@ class LayerType:
       multiplied: at each position of its `output`, of its `input`, or None.
     passed: the type that gives the same values and passes signals back
       unchanged, if there is one.
-    caffe: Caffe's names of it.
+    caffe: for each of Caffe's names of it the function that gives the `Step`
+      of a `CaffeLayer`.
     settings: the name of Caffe's message for it and its fields, written as in
       `caffe.schema`, where they are not there:
       `("swish_param", "beta=1 float 1")`.
     caffe_only: what Caffe's arrays are that follow the leaves.
-    from_caffe: `from_caffe(layer)` gives the `Step` of a `CaffeLayer`.
     weights_from_caffe: `(layer, shapes, leaves, arrays, checked)` gives the
       leaves of Caffe's arrays; `shapes` are those of the inputs, `leaves` those
       of the weights, and `checked(array, shape)` is the array in that shape, or
@@ -102,7 +116,7 @@ class LayerType:
 
   apply: Callable
   weights: Callable[[LayerInfo, Sequence[Shape]], Mapping[str, Shape]] = (
-    _no_weights
+    lambda layer, shapes: {}
   )
   reach: str = "map"
   inputs: tuple[int, int | None] = (1, 1)
@@ -115,10 +129,11 @@ class LayerType:
   pooling: bool = False
   product: str | None = None
   passed: str | None = None
-  caffe: tuple[str, ...] = ()
+  caffe: Mapping[str, Callable[[Any], Step]] = dataclasses.field(
+    default_factory=dict, compare=False
+  )
   settings: tuple[str, str] | None = None
   caffe_only: tuple[str, ...] = ()
-  from_caffe: Callable[[Any], Step] = _no_settings
   weights_from_caffe: Callable[..., dict[str, np.ndarray]] = same_axes
 
   def __post_init__(self):
@@ -148,3 +163,8 @@ def padding(layer: LayerInfo, size: Pair, *, ceil: bool = False) -> Padding:
       size, layer.kernel, layer.stride, layer.pad, layer.dilation, strict=True
     )
   )
+
+
+def _field(message, name: str):
+  value = getattr(message, name)
+  return value if isinstance(value, bool | int | float) else tuple(value)

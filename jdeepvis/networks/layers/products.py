@@ -1,7 +1,9 @@
 """Layers that multiply their input with a kernel, and add a bias."""
 
+import functools
 import math
 
+import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks import caffe_axes, ops
@@ -12,15 +14,8 @@ from jdeepvis.networks.ops import Pair
 def convolution(layer, weights, inputs, relu, product=ops.convolution):
   """Convolution, by any function that computes what `ops.convolution` does."""
   (x,) = inputs
-  return product(
-    x,
-    **weights,
-    stride=layer.stride,
-    padding=padding(layer, x.shape[1:3]),
-    dilation=layer.dilation,
-    groups=layer.option("groups", 1),
-    precision=_precision(layer),
-  )
+  where = padding(layer, x.shape[1:3])
+  return product(x, **weights, padding=where, **_settings(layer))
 
 
 def _convolution_weights(layer, shapes):
@@ -31,13 +26,7 @@ def _convolution_weights(layer, shapes):
 
 def _deconvolution(layer, weights, inputs, relu):
   return ops.deconvolution(
-    inputs[0],
-    **weights,
-    stride=layer.stride,
-    pad=layer.pad,
-    dilation=layer.dilation,
-    groups=layer.option("groups", 1),
-    precision=_precision(layer),
+    *inputs, **weights, pad=layer.pad, **_settings(layer)
   )
 
 
@@ -69,17 +58,18 @@ def _convolution_from_caffe(layer, shapes, leaves, arrays, checked):
 def inner_product(layer, weights, inputs, relu, product=ops.inner_product):
   """Inner product, by any function that computes what ours in `ops` does."""
   (x,) = inputs
-  axis = caffe_axes.positive_axis(layer.option("axis", 1), x.ndim)
-  if axis == 1:
-    return product(x, **weights, precision=_precision(layer))
-  out = caffe_axes.inner_product(
-    x, weights["kernel"], axis, precision=_precision(layer)
+  axis, precision = (
+    layer.option("axis", 1),
+    layer.option("precision", "highest"),
   )
-  if "bias" not in weights:
-    return out
-  out = caffe_axes.to_caffe(out)
-  bias = caffe_axes.with_axes_in_front(weights["bias"], out.ndim)
-  return caffe_axes.from_caffe(out + bias)
+  axis = caffe_axes.positive_axis(axis, x.ndim)
+  if axis == 1:
+    return product(x, **weights, precision=precision)
+  out = caffe_axes.to_caffe(x)
+  out = jnp.dot(
+    out.reshape(*out.shape[:axis], -1), weights["kernel"], precision=precision
+  )
+  return caffe_axes.from_caffe(ops.with_bias(out, weights.get("bias")))
 
 
 def _inner_product_weights(layer, shapes):
@@ -122,8 +112,13 @@ def _weights(layer, kernel, features):
   return {"kernel": kernel} | bias
 
 
-def _precision(layer):
-  return layer.option("precision", "highest")
+def _settings(layer):
+  return {
+    "stride": layer.stride,
+    "dilation": layer.dilation,
+    "groups": layer.option("groups", 1),
+    "precision": layer.option("precision", "highest"),
+  }
 
 
 def _features(settings):
@@ -149,33 +144,32 @@ def _two(values, default) -> Pair:
   return values * 2 if len(values) == 1 else values
 
 
+_convolving = functools.partial(
+  LayerType,
+  linear=True,
+  weights_from_caffe=_convolution_from_caffe,
+)
+
 TYPES = {
-  "convolution": LayerType(
+  "convolution": _convolving(
     convolution,
     _convolution_weights,
     reach="window",
     product="output",
-    linear=True,
-    caffe=("Convolution",),
-    from_caffe=_read_convolution,
-    weights_from_caffe=_convolution_from_caffe,
+    caffe={"Convolution": _read_convolution},
   ),
-  "deconvolution": LayerType(
+  "deconvolution": _convolving(
     _deconvolution,
     _deconvolution_weights,
     product="input",
-    linear=True,
-    caffe=("Deconvolution",),
-    from_caffe=_read_convolution,
-    weights_from_caffe=_convolution_from_caffe,
+    caffe={"Deconvolution": _read_convolution},
   ),
   "inner_product": LayerType(
     inner_product,
     _inner_product_weights,
-    product="output",
     linear=True,
-    caffe=("InnerProduct",),
-    from_caffe=_read_inner_product,
+    product="output",
+    caffe={"InnerProduct": _read_inner_product},
     weights_from_caffe=_inner_product_from_caffe,
   ),
 }

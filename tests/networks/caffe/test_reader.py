@@ -13,7 +13,12 @@ from jdeepvis.networks.caffe import arrays, reader, schema
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.graph import GraphApply, random_weights
-from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType, Step
+from jdeepvis.networks.layer_types import (
+  LAYER_TYPES,
+  LayerType,
+  Step,
+  no_settings,
+)
 from jdeepvis.networks.regions import Rectangle, needed_regions
 from jdeepvis.types import JdeepvisError
 
@@ -240,7 +245,7 @@ def test_weights_beyond_the_net_are_left_and_told(caffe_files):
     (_INPUT + _CONV.replace("size: 3", "size: 3 wonder: 2"), "wonder"),
     (
       _INPUT + _CONV + _in_place("Wonder", "w"),
-      r"'w' is a 'Wonder'.*LAYER_TYPES.*caffe=\('Wonder',\)",
+      r"'w' is a 'Wonder'.*LAYER_TYPES.*caffe={'Wonder': no_settings}",
     ),
     ("layers { layer { name: 'a' type: 'relu' } }", "upgrade_net_proto_text"),
     (_INPUT.replace("8", "70000") + _CONV, "too large"),
@@ -258,7 +263,8 @@ def test_bad_description_is_one_sentence(text, message):
 
 def test_a_type_of_ones_own(monkeypatch):
   double = LayerType(
-    lambda layer, weights, inputs, relu: 2 * inputs[0], caffe=("Double",)
+    lambda layer, weights, inputs, relu: 2 * inputs[0],
+    caffe={"Double": no_settings},
   )
   monkeypatch.setitem(LAYER_TYPES, "double", double)
   graph = _graph(
@@ -281,9 +287,8 @@ def test_an_activation_of_ones_own_is_one_entry(monkeypatch):
     gated,
     reach="position",
     activation=True,
-    caffe=("Gated",),
+    caffe={"Gated": read},
     settings=("gated_param", "beta=1 float 1; name=2 string"),
-    from_caffe=read,
   )
   monkeypatch.setitem(LAYER_TYPES, "gated", known)
   layer = 'layer { name: "g" type: "Gated" bottom: "c" top: "c" %s }'

@@ -5,21 +5,64 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jaxtyping import Float
 
-from jdeepvis.networks import caffe_axes, normalisation
+from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.layers.layer_type import (
   MAX_EXTENT,
   LayerType,
   Step,
   along,
+  by_options,
   padding,
   same_axes,
+  settings,
 )
+from jdeepvis.networks.layers.pooling import average_pool
+from jdeepvis.networks.ops import Map, Padding
+from jdeepvis.types import AnyArray
 
 
-def _lrn(layer, weights, inputs, relu):
-  (x,) = inputs
-  return normalisation.local_response_normalisation(x, **dict(layer.options))
+def local_response_normalisation(
+  x: Float[AnyArray, "... c"],
+  *,
+  size: int = 5,
+  alpha: float = 1.0,
+  beta: float = 0.75,
+  k: float = 1.0,
+) -> Float[AnyArray, "... c"]:
+  """`x / (k + alpha/size * sum of x**2 over `size` channels) ** beta`.
+
+  Channels beyond either end count as zero (Krizhevsky et al. 2012, §3.3, with
+  Caffe's alpha divided by the window's size).
+  """
+  before = (size - 1) // 2
+  window = (1,) * (x.ndim - 1) + (size,)
+  padding = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
+  total = lax.reduce_window(x * x, 0.0, lax.add, window, (1,) * x.ndim, padding)
+  return x * _power(k + alpha / size * total, -beta)
+
+
+def lrn_within_channel(
+  x: Map, size: int, padding: Padding, *, alpha: float, beta: float
+) -> Map:
+  """`x / (1 + alpha * mean of x**2 over a size x size window) ** beta`.
+
+  Positions beyond the border count as zeros. Caffe has no `k` here.
+  """
+  counts = np.full((1, 1, 1), size * size, np.float32)
+  mean = average_pool(x * x, (size, size), (1, 1), padding, counts)
+  # In a crop the windows reach over positions that have no output.
+  half = (size - 1) // 2
+  own = [(0, 0, 0), *((a - half, b - half, 0) for a, b in padding), (0, 0, 0)]
+  centres = lax.pad(x, jnp.zeros((), x.dtype), own)
+  return centres * _power(1 + alpha * mean, -beta)
+
+
+def _power(base, exponent: float):
+  # A positive base's power; XLA's own takes four times as long on CPU.
+  return jnp.exp(exponent * jnp.log(base))
 
 
 def _lrn_passed(layer, weights, inputs, relu):
@@ -31,7 +74,7 @@ def _lrn_passed(layer, weights, inputs, relu):
 
 def _lrn_within(layer, weights, inputs, relu):
   (x,) = inputs
-  return normalisation.lrn_within_channel(
+  return lrn_within_channel(
     x,
     layer.kernel[0],
     padding(layer, x.shape[1:3]),
@@ -52,21 +95,6 @@ def _read_lrn(layer):
   return Step(options={**options, "size": size, "k": settings.k})
 
 
-def _mvn(layer, weights, inputs, relu):
-  (x,) = inputs
-  return caffe_axes.mean_variance_normalisation(x, **dict(layer.options))
-
-
-def _read_mvn(layer):
-  settings = layer.message.mvn_param
-  options = {
-    "variance": settings.normalize_variance,
-    "across_channels": settings.across_channels,
-    "eps": settings.eps,
-  }
-  return Step(options=options)
-
-
 def _batch_norm(layer, weights, inputs, relu):
   (x,) = inputs
   mean, variance = (
@@ -81,12 +109,12 @@ def _batch_norm_weights(layer, shapes):
 
 
 def _read_batch_norm(layer):
-  settings = layer.message.batch_norm_param
-  if settings.HasField("use_global_stats") and not settings.use_global_stats:
+  found = layer.message.batch_norm_param
+  if found.HasField("use_global_stats") and not found.use_global_stats:
     raise ValueError(
       "with use_global_stats: false it depends on the batch; set it to true"
     )
-  return Step(options={"eps": settings.eps})
+  return Step(options={"eps": found.eps})
 
 
 def _batch_norm_from_caffe(layer, shapes, leaves, arrays, checked):
@@ -105,30 +133,37 @@ def _read_softmax(layer):
   return along("softmax", layer.message.softmax_param.axis)
 
 
+_lrn = by_options(local_response_normalisation)
+
 _at_position = functools.partial(LayerType, reach="position")
 
 TYPES = {
   "lrn": _at_position(
-    _lrn,
-    features=True,
-    passed="lrn_passed",
-    caffe=("LRN",),
-    from_caffe=_read_lrn,
+    _lrn, features=True, passed="lrn_passed", caffe={"LRN": _read_lrn}
   ),
   "lrn_passed": _at_position(_lrn_passed),
   "lrn_within": LayerType(_lrn_within, reach="window"),
-  "mvn": LayerType(_mvn, caffe=("MVN",), from_caffe=_read_mvn),
+  "mvn": LayerType(
+    by_options(caffe_axes.mean_variance_normalisation),
+    caffe={
+      "MVN": settings(
+        "mvn_param",
+        variance="normalize_variance",
+        across_channels="across_channels",
+        eps="eps",
+      )
+    },
+  ),
   "batch_norm": _at_position(
     _batch_norm,
     _batch_norm_weights,
     linear=True,
-    caffe=("BatchNorm",),
-    from_caffe=_read_batch_norm,
+    caffe={"BatchNorm": _read_batch_norm},
     caffe_only=("their count",),
     weights_from_caffe=_batch_norm_from_caffe,
   ),
   "softmax": _at_position(
-    _softmax, softmax=True, caffe=("Softmax",), from_caffe=_read_softmax
+    _softmax, softmax=True, caffe={"Softmax": _read_softmax}
   ),
   "softmax_axis": LayerType(_softmax, softmax=True),
 }
