@@ -156,18 +156,14 @@ def _transposes(kernels):
   )
 
 
-def _inner_product(layer, weights, inputs, relu):
-  product = functools.partial(
-    fast_products.inner_product, across=layer.option("across")
-  )
-  return products.inner_product(layer, weights, inputs, relu, product)
-
-
 FASTER = {
   "convolution": (
     products.convolution,
-    functools.partial(products.convolution, product=fast_products.convolution),
+    functools.partial(products.convolution, convolve=fast_products.convolve),
   ),
-  "inner_product": (products.inner_product, _inner_product),
+  "inner_product": (
+    products.inner_product,
+    functools.partial(products.inner_product, multiply=fast_products.multiply),
+  ),
 }
 """Layer types' own `apply`, and what runs in its place."""

@@ -1,20 +1,22 @@
 """Convolution and inner product in a form that is fast on a CPU.
 
-What `ops` computes; the gradients are written out, since XLA's own order of
-axes and of additions is slow. `cpu` puts them in their place.
+What `layers.products` computes; the gradients are written out, since XLA's own
+order of axes is slow there. `cpu` puts them in their place.
 """
 
 import functools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
-from jaxtyping import Float
 
-from jdeepvis.networks import ops
-from jdeepvis.networks.ops import Map, Padding, Pair
+from jdeepvis.networks.layers.products import precision
+from jdeepvis.networks.network import LayerInfo
+from jdeepvis.networks.ops import Map, Padding
 from jdeepvis.types import AnyArray
 
 _FEW = 2
@@ -47,39 +49,33 @@ def by_group(kernel: AnyArray, groups: int) -> AnyArray | tuple[AnyArray, ...]:
   return tuple(jnp.split(kernel, groups, 3)) if 1 < groups <= 8 else (kernel,)
 
 
-def convolution(
-  x: Map,
-  kernel: Float[AnyArray, "kh kw i o"] | tuple[AnyArray, ...],
-  bias: Float[AnyArray, " o"] | None = None,
-  *,
-  transpose: tuple[AnyArray, ...] | None = None,
-  stride: Pair = (1, 1),
-  padding: Padding = ((0, 0), (0, 0)),
-  dilation: Pair = (1, 1),
-  groups: int = 1,
-  precision: str = "highest",
+def convolve(
+  layer: LayerInfo, x: Map, weights: Mapping[str, Any], padding: Padding
 ) -> Map:
-  """`ops.convolution`, group by group and with a gradient of its own.
+  """A convolution, group by group and with a gradient of its own.
 
-  Arguments are those of `ops.convolution`, but `kernel` may be what `by_group`
-  made of it, and `transpose` is each group's kernel `transposed`, where that
-  has been made beforehand; to derivatives it is a constant.
+  Args:
+    layer: its settings.
+    x: the maps.
+    weights: `kernel`, HWIO or what `by_group` made of it; where that has been
+      made beforehand also `transpose`, each group's kernel `transposed`, which
+      to derivatives is a constant.
+    padding: positions added.
   """
-  x, padding = ops.trimmed(x, padding)
+  kernel, groups = weights["kernel"], layer.option("groups", 1)
   kernels = kernel if isinstance(kernel, tuple) else by_group(kernel, groups)
   parts = len(kernels)
-  settings = (stride, padding, dilation, groups // parts, precision)
+  settings = (layer.stride, padding, layer.dilation, groups // parts)
   outputs = [
-    _convolve(*part, *settings)
+    _convolve(*part, *settings, precision(layer))
     for part in zip(
       jnp.split(x, parts, -1) if parts > 1 else [x],
       kernels,
-      transpose or [None] * parts,
+      weights.get("transpose") or [None] * parts,
       strict=True,
     )
   ]
-  out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
-  return ops.with_bias(out, bias)
+  return jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4, 5, 6, 7))
@@ -189,35 +185,24 @@ def _conv_of_blocks(x, kernel, stride, padding, dilation, groups, precision):
   return _conv(x, kernel, "HWOI", (1, 1), edges, dilation, groups, precision)
 
 
-def inner_product(
-  x: Float[AnyArray, "n *dims"],
-  kernel: Float[AnyArray, "i part"],
-  bias: Float[AnyArray, " o"] | None = None,
-  *,
-  transpose: Float[AnyArray, "o share"] | None = None,
-  across: str | None = None,
-  precision: str = "highest",
-) -> Float[AnyArray, "n o"]:
-  """`ops.inner_product`, with a gradient of its own.
+def multiply(layer: LayerInfo, x: AnyArray, weights: Mapping[str, Any]):
+  """An inner product, with a gradient of its own.
 
-  Arguments are those of `ops.inner_product`, and `transpose` is the kernel
-  `transposed`, where that has been made beforehand; to derivatives it is a
-  constant. `across` is a mesh axis over whose devices the columns of the kernel
-  and of its transpose, which must be there, are split evenly. Column-parallel
-  matmul: all-gather of the rows, multiply, all-to-all, so that weights are read
-  once instead of once a device. Reverse-mode differentiable.
+  The layer's option `across` is a mesh axis over whose devices the columns of
+  the kernel and of its transpose, which must be there, are split evenly.
+  Column-parallel matmul: all-gather of the rows, multiply, all-to-all, so that
+  weights are read once instead of once a device. Reverse-mode differentiable.
 
-  Raises:
-    ValueError: `across` is given, but no transpose.
+  Args:
+    layer: its settings.
+    x: the rows.
+    weights: `kernel`; where that has been made beforehand also `transpose`,
+      the kernel `transposed`, which to derivatives is a constant.
   """
-  x = x.reshape(x.shape[0], -1)
-  if across is None:
-    out = _product(x, kernel, transpose, precision)
-  elif transpose is None:
-    raise ValueError(f"Products split across {across} need a transpose.")
-  else:
-    out = _shared_product(x, kernel, transpose, across, precision)
-  return ops.with_bias(out, bias)
+  product = x, weights["kernel"], weights.get("transpose")
+  if across := layer.option("across"):
+    return _shared_product(*product, across, precision(layer))
+  return _product(*product, precision(layer))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))

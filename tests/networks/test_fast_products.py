@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from networks.product_layers import run
 
 from jdeepvis.networks import fast_products, sharding
 
@@ -14,7 +15,7 @@ _RANDOM = np.random.default_rng(0)
 def test_windows_that_are_spread_out_come_a_few_images_at_a_time():
   x = np.float32(_RANDOM.normal(size=(5, 23, 19, 3)))
   kernel = np.float32(_RANDOM.normal(size=(11, 11, 3, 4)))
-  found = fast_products.convolution(x, kernel, stride=(4, 4))
+  found = run("convolution", x, kernel, fast=True, stride=(4, 4))
   windows = np.lib.stride_tricks.sliding_window_view(x, (11, 11), (1, 2))
   expected = np.einsum("nijchw,hwco->nijo", windows[:, ::4, ::4], kernel)
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
@@ -22,31 +23,21 @@ def test_windows_that_are_spread_out_come_a_few_images_at_a_time():
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
 @pytest.mark.parametrize(
-  "product, size, kernel",
+  "kind, size, kernel, settings",
   [
-    (fast_products.inner_product, (2, 3, 4, 5), (60, 7)),
-    (fast_products.convolution, (2, 6, 5, 4), (1, 1, 4, 6)),
-    (
-      functools.partial(
-        fast_products.convolution, groups=2, padding=((1, 1), (1, 1))
-      ),
-      (2, 6, 5, 4),
-      (3, 3, 2, 6),
-    ),
-    (
-      functools.partial(fast_products.convolution, stride=(2, 2)),
-      (2, 17, 16, 3),
-      (7, 7, 3, 6),
-    ),
+    ("inner_product", (2, 3, 4, 5), (60, 7), {}),
+    ("convolution", (2, 6, 5, 4), (1, 1, 4, 6), {}),
+    ("convolution", (2, 6, 5, 4), (3, 3, 2, 6), {"groups": 2, "pad": (1, 1)}),
+    ("convolution", (2, 17, 16, 3), (7, 7, 3, 6), {"stride": (2, 2)}),
   ],
 )
 def test_a_transpose_made_beforehand_changes_nothing(
-  product, size, kernel, mode
+  kind, size, kernel, settings, mode
 ):
+  product = functools.partial(run, kind, fast=True, **settings)
   x = np.float32(_RANDOM.normal(size=size))
   kernel = np.float32(_RANDOM.normal(size=kernel))
-  groups = getattr(product, "keywords", {}).get("groups", 1)
-  parts = kernel if kernel.ndim == 2 else fast_products.by_group(kernel, groups)
+  parts = fast_products.by_group(kernel, settings.get("groups", 1))
   back = jax.tree.map(fast_products.transposed, parts)
   shape = jax.eval_shape(product, x, kernel).shape
   given = np.float32(_RANDOM.normal(size=shape))
@@ -81,7 +72,7 @@ def test_a_shared_product_is_the_whole(inputs, outputs):
   mesh, axis = sharding.mesh_for(4), sharding.AXIS
 
   def value_and_slope(kernel, transpose, x, given, **options):
-    product = functools.partial(fast_products.inner_product, **options)
+    product = functools.partial(run, "inner_product", fast=True, **options)
     y, back = jax.vjp(lambda x: product(x, kernel, transpose=transpose), x)
     return y, back(given)[0]
 
@@ -110,8 +101,13 @@ def test_a_shared_product_has_its_kernels_gradient():
 
   def slopes(kernel, transpose, x, given):
     def f(x, kernel):
-      return fast_products.inner_product(
-        x, kernel, transpose=transpose, across=axis
+      return run(
+        "inner_product",
+        x,
+        kernel,
+        fast=True,
+        transpose=transpose,
+        across=axis,
       )
 
     dx, dkernel = jax.vjp(f, x, kernel)[1](given)
@@ -123,11 +119,6 @@ def test_a_shared_product_has_its_kernels_gradient():
   dkernel, dx = shared(kernel, kernel.T, x, given)
   np.testing.assert_allclose(dkernel.T, x.T @ given, rtol=1e-4, atol=1e-5)
   np.testing.assert_allclose(dx, given @ kernel.T, rtol=1e-4, atol=1e-5)
-
-
-def test_a_shared_product_needs_its_transpose():
-  with pytest.raises(ValueError, match="need a transpose"):
-    fast_products.inner_product(np.ones((2, 3)), np.ones((3, 4)), across="a")
 
 
 def _rounding(sums, *arguments):

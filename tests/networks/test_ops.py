@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+from networks.product_layers import run
 
-from jdeepvis.networks import fast_products, ops
+from jdeepvis.networks import ops
 from jdeepvis.networks.layers import normalisation, pooling
 
 _RANDOM = np.random.default_rng(0)
@@ -25,10 +26,7 @@ _WINDOWS = [
   (2, 3, (1, 1), (2, 2), (0, 0)),
 ]
 
-# As it is defined, and as it is fast on a CPU.
-_CONVOLUTIONS = pytest.mark.parametrize(
-  "convolution", [ops.convolution, fast_products.convolution]
-)
+_PLAIN_AND_FAST = pytest.mark.parametrize("fast", [False, True])
 
 
 def _map(height, width, channels=3):
@@ -123,17 +121,19 @@ def test_max_pool_gradient_goes_to_the_first(
   np.testing.assert_allclose(back(given)[0], expected, rtol=1e-5, atol=1e-6)
 
 
-@_CONVOLUTIONS
+@_PLAIN_AND_FAST
 @pytest.mark.parametrize("groups", [1, 2, 4, 12])
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
-def test_convolution(convolution, groups, dilation):
+def test_convolution(fast, groups, dilation):
   x = _map(11, 13, 12)
   kernel = np.float32(_RANDOM.normal(size=(3, 2, 12 // groups, 24)))
   bias = np.float32(_RANDOM.normal(size=24))
-  found = convolution(
+  found = run(
+    "convolution",
     x,
     kernel,
     bias,
+    fast=fast,
     stride=(2, 1),
     padding=((1, 1), (2, 2)),
     dilation=dilation,
@@ -156,7 +156,7 @@ def test_convolution(convolution, groups, dilation):
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@_CONVOLUTIONS
+@_PLAIN_AND_FAST
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
   "window, stride, padding",
@@ -168,12 +168,15 @@ def test_convolution(convolution, groups, dilation):
   ],
 )
 def test_a_strided_convolution_of_colours_transposes(
-  convolution, channels, window, stride, padding
+  fast, channels, window, stride, padding
 ):
   x = _map(23, 26, channels)
   kernel = np.float32(_RANDOM.normal(size=(*window, channels, 5)))
   y, back = jax.vjp(
-    lambda x: convolution(x, kernel, stride=stride, padding=padding), x
+    lambda x: run(
+      "convolution", x, kernel, fast=fast, stride=stride, padding=padding
+    ),
+    x,
   )
   given = np.float32(_RANDOM.normal(size=y.shape))
   border = np.maximum(padding, 0).max()
@@ -187,7 +190,9 @@ def test_a_strided_convolution_of_colours_transposes(
   np.testing.assert_allclose(back(given)[0], expected, rtol=1e-4, atol=1e-4)
   tangent = np.float32(_RANDOM.normal(size=x.shape))
   moved = jax.jvp(
-    lambda x: convolution(x, kernel, stride=stride, padding=padding),
+    lambda x: run(
+      "convolution", x, kernel, fast=fast, stride=stride, padding=padding
+    ),
     (x,),
     (tangent,),
   )[1]
@@ -208,13 +213,20 @@ def test_a_strided_convolution_of_colours_transposes(
 def test_deconvolution_is_the_transpose(stride, pad, dilation, groups):
   x = _map(5, 6, 6)
   kernel = np.float32(_RANDOM.normal(size=(4, 3, 12 // groups, 6)))
-  found = ops.deconvolution(
-    x, kernel, stride=stride, pad=pad, dilation=dilation, groups=groups
+  found = run(
+    "deconvolution",
+    x,
+    kernel,
+    stride=stride,
+    pad=pad,
+    dilation=dilation,
+    groups=groups,
   )
 
   def forward(y):
     padding = tuple((p, p) for p in pad)
-    return ops.convolution(
+    return run(
+      "convolution",
       y,
       kernel,
       stride=stride,
@@ -264,8 +276,8 @@ def test_gradients_by_finite_differences():
     _padding((5, 6), (3, 3), (2, 2), (1, 1)),
   )
   for f in (
-    lambda x: ops.convolution(x, kernel, padding=padding, groups=2),
-    lambda x: ops.deconvolution(x, kernel[:, :, :, :4], stride=(2, 2)),
+    lambda x: run("convolution", x, kernel, padding=padding, groups=2),
+    lambda x: run("deconvolution", x, kernel[:, :, :, :4], stride=(2, 2)),
     lambda x: pooling.average_pool(
       x, (3, 3), (2, 2), _padding((5, 6), (3, 3), (2, 2), (1, 1)), divisor
     ),

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jdeepvis.networks.caffe_axes import with_axes_in_front
 from jdeepvis.networks.layers.layer_type import (
   LayerType,
-  Step,
   no_settings,
   settings,
 )
@@ -24,11 +23,6 @@ def _relu(layer, weights, inputs, relu):
   return relu(x)
 
 
-def _read_relu(layer):
-  slope = layer.message.relu_param.negative_slope
-  return Step(options={"slope": slope} if slope else {})
-
-
 def _prelu(layer, weights, inputs, relu):
   (x,) = inputs
   return jnp.where(x > 0, x, with_axes_in_front(weights["slope"], x.ndim) * x)
@@ -36,11 +30,6 @@ def _prelu(layer, weights, inputs, relu):
 
 def _prelu_weights(layer, shapes):
   return {"slope": (1 if layer.option("shared", False) else shapes[0][-1],)}
-
-
-def _read_prelu(layer):
-  shared = layer.message.prelu_param.channel_shared
-  return Step(options={"shared": True} if shared else {})
 
 
 def _elu(layer, weights, inputs, relu):
@@ -65,11 +54,13 @@ def _log(layer, weights, inputs, relu):
 
 
 def _with_base(message):
+  read_options = settings(message, base="base", **_AFFINE)
+
   def read(layer):
     base = getattr(layer.message, message).base
     if base != -1 and base <= 0:
       raise ValueError(f"its base {base} is not above 0")
-    return settings(message, base="base", **_AFFINE)(layer)
+    return read_options(layer)
 
   return read
 
@@ -95,8 +86,14 @@ _activation = functools.partial(LayerType, reach="position", activation=True)
 _rectifier = functools.partial(_activation, features=True)
 
 TYPES = {
-  "relu": _rectifier(_relu, caffe={"ReLU": _read_relu}),
-  "prelu": _rectifier(_prelu, _prelu_weights, caffe={"PReLU": _read_prelu}),
+  "relu": _rectifier(
+    _relu, caffe={"ReLU": settings("relu_param", slope="negative_slope")}
+  ),
+  "prelu": _rectifier(
+    _prelu,
+    _prelu_weights,
+    caffe={"PReLU": settings("prelu_param", shared="channel_shared")},
+  ),
   "elu": _rectifier(_elu, caffe={"ELU": settings("elu_param", alpha="alpha")}),
   "sigmoid": _activation(_of(jax.nn.sigmoid), caffe={"Sigmoid": no_settings}),
   "tanh": _activation(_of(jnp.tanh), caffe={"TanH": no_settings}),

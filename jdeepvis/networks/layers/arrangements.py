@@ -1,11 +1,17 @@
 """Layers that join, split, cut and rearrange blobs."""
 
 import functools
+import math
 
 import jax.numpy as jnp
 from jax import lax
 
-from jdeepvis.networks import caffe_axes
+from jdeepvis.networks.caffe_axes import (
+  from_caffe,
+  own_axis,
+  positive_axis,
+  to_caffe,
+)
 from jdeepvis.networks.layers.layer_type import (
   LayerType,
   Step,
@@ -14,10 +20,11 @@ from jdeepvis.networks.layers.layer_type import (
   padding,
   settings,
 )
+from jdeepvis.types import JdeepvisError
 
 
 def _concat(layer, weights, inputs, relu):
-  axis = caffe_axes.own_axis(layer.option("axis", 1), inputs[0].ndim)
+  axis = own_axis(layer.option("axis", 1), inputs[0].ndim)
   return jnp.concatenate(inputs, axis)
 
 
@@ -29,7 +36,7 @@ def _read_concat(layer):
 
 def _slice(layer, weights, inputs, relu):
   (x,) = inputs
-  axis = caffe_axes.own_axis(layer.option("axis", 1), x.ndim)
+  axis = own_axis(layer.option("axis", 1), x.ndim)
   parts = layer.option("points") or len(layer.outputs)
   return tuple(jnp.split(x, parts, axis))
 
@@ -48,6 +55,33 @@ def _read_slice(layer):
   )
 
 
+def _flatten(x, axis=1, end=-1):
+  """Joins Caffe's axes from `axis` to `end`, both in, into one."""
+  x = to_caffe(x)
+  axis, end = positive_axis(axis, x.ndim), positive_axis(end, x.ndim)
+  return from_caffe(x.reshape(*x.shape[:axis], -1, *x.shape[end + 1 :]))
+
+
+def _reshape(x, dims, axis=0, count=-1):
+  """Puts `dims` in place of `count` of Caffe's axes, -1 for all, from `axis`.
+
+  0 keeps the extent that was there, -1 stands for whatever is left.
+  """
+  x = to_caffe(x)
+  axis = axis + x.ndim + 1 if axis < 0 else axis
+  end = x.ndim if count == -1 else axis + count
+  shape = list(x.shape[:axis])
+  for place, dim in enumerate(dims, start=axis):
+    shape.append(x.shape[place] if dim == 0 else dim)
+  shape += x.shape[end:]
+  if -1 in shape:
+    known = math.prod(dim for dim in shape if dim != -1)
+    shape[shape.index(-1)] = math.prod(x.shape) // max(known, 1)
+  if shape[0] != x.shape[0]:
+    raise JdeepvisError("A Reshape that mixes images is not supported.")
+  return from_caffe(x.reshape(shape))
+
+
 def _read_reshape(layer):
   found = layer.message.reshape_param
   dims = tuple(settings.shape.dim)
@@ -60,11 +94,42 @@ def _read_reshape(layer):
   return Step(options=options)
 
 
-def _read_argmax(layer):
-  named = layer.message.argmax_param.HasField("axis")
-  axis = {"axis": "axis"} if named else {}
-  read = settings("argmax_param", top="top_k", values="out_max_val", **axis)
-  return read(layer)
+def _crop(x, reference, axis=2, offsets=()):
+  """Cuts Caffe's axes from `axis` on to the size of `reference`.
+
+  `offsets` are the first indices kept: of each axis, of all, or none for 0.
+  """
+  x, reference = to_caffe(x), to_caffe(reference)
+  axis = positive_axis(axis, x.ndim)
+  cut = x.ndim - axis
+  offsets = tuple(offsets) or (0,)
+  offsets = offsets * cut if len(offsets) == 1 else offsets
+  starts = (0,) * axis + offsets
+  sizes = x.shape[:axis] + reference.shape[axis:]
+  ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+  return from_caffe(lax.slice(x, starts, ends))
+
+
+def _argmax(x, *, top=1, values=False, axis=None):
+  """The places of the `top` largest, of equals the last, as floats.
+
+  Without Caffe's `axis` each image is one row, and `values` come beside the
+  places; along an axis they come instead.
+  """
+  x = to_caffe(x)
+  if axis is None:
+    largest, places = _top(x.reshape(x.shape[0], -1), top)
+    rows = [places, largest] if values else [places]
+    out = jnp.stack(rows, axis=1)
+    return from_caffe(out.reshape(*out.shape, *(1,) * max(x.ndim - 3, 0)))
+  axis = positive_axis(axis, x.ndim)
+  largest, places = _top(jnp.moveaxis(x, axis, -1), top)
+  return from_caffe(jnp.moveaxis(largest if values else places, -1, axis))
+
+
+def _top(x, count):
+  values, places = lax.top_k(x[..., ::-1], count)
+  return values, (x.shape[-1] - 1 - places).astype(x.dtype)
 
 
 def _trim(layer, weights, inputs, relu):
@@ -89,22 +154,27 @@ TYPES = {
   "concat_axis": _linear(_concat, inputs=(1, None)),
   "slice_axis": _linear(_slice, several_outputs=True),
   "flatten": _linear(
-    by_options(caffe_axes.flatten),
+    by_options(_flatten),
     same_values=True,
     caffe={"Flatten": settings("flatten_param", axis="axis", end="end_axis")},
   ),
   "reshape": _linear(
-    by_options(caffe_axes.reshape),
+    by_options(_reshape),
     same_values=True,
     caffe={"Reshape": _read_reshape},
   ),
   "crop": _linear(
-    by_options(caffe_axes.crop),
+    by_options(_crop),
     inputs=(2, 2),
     caffe={"Crop": settings("crop_param", axis="axis", offsets="offset")},
   ),
   "argmax": LayerType(
-    by_options(caffe_axes.argmax), caffe={"ArgMax": _read_argmax}
+    by_options(_argmax),
+    caffe={
+      "ArgMax": settings(
+        "argmax_param", top="top_k", values="out_max_val", axis="axis"
+      )
+    },
   ),
   "trim": _linear(_trim, reach="window"),
 }

@@ -41,11 +41,18 @@ def no_settings(layer) -> Step:
 
 
 def settings(message: str, **names: str) -> Callable[[Any], Step]:
-  """Reads options, by our names, from fields of one of Caffe's messages."""
+  """Reads options, by our names, from the fields of Caffe's that are set."""
 
   def read(layer):
-    found = getattr(layer.message, message)
-    return Step(options={name: _field(found, x) for name, x in names.items()})
+    fields = getattr(layer.message, message).ListFields()
+    found = {field.name: value for field, value in fields}
+    return Step(
+      options={
+        name: _plain(found[field])
+        for name, field in names.items()
+        if field in found
+      }
+    )
 
   return read
 
@@ -165,6 +172,5 @@ def padding(layer: LayerInfo, size: Pair, *, ceil: bool = False) -> Padding:
   )
 
 
-def _field(message, name: str):
-  value = getattr(message, name)
+def _plain(value):
   return value if isinstance(value, bool | int | float) else tuple(value)

@@ -95,6 +95,19 @@ def _read_lrn(layer):
   return Step(options={**options, "size": size, "k": settings.k})
 
 
+def _mvn(x, *, variance=True, across_channels=False, eps=1e-9):
+  """Minus the mean, over the standard deviation plus `eps`."""
+  axes = tuple(range(1, x.ndim - (not across_channels)))
+  x = x - jnp.mean(x, axes, keepdims=True)
+  if not variance:
+    return x
+  square = jnp.mean(x * x, axes, keepdims=True)
+  # The square root has no derivative at 0, where the answer is 0 anyway.
+  root = jnp.sqrt(jnp.where(square > 0, square, 1))
+  deviation = jnp.where(square > 0, root, 0)
+  return x / (deviation + eps)
+
+
 def _batch_norm(layer, weights, inputs, relu):
   (x,) = inputs
   mean, variance = (
@@ -114,7 +127,7 @@ def _read_batch_norm(layer):
     raise ValueError(
       "with use_global_stats: false it depends on the batch; set it to true"
     )
-  return Step(options={"eps": found.eps})
+  return settings("batch_norm_param", eps="eps")(layer)
 
 
 def _batch_norm_from_caffe(layer, shapes, leaves, arrays, checked):
@@ -144,7 +157,7 @@ TYPES = {
   "lrn_passed": _at_position(_lrn_passed),
   "lrn_within": LayerType(_lrn_within, reach="window"),
   "mvn": LayerType(
-    by_options(caffe_axes.mean_variance_normalisation),
+    by_options(_mvn),
     caffe={
       "MVN": settings(
         "mvn_param",
