@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
-from networks.product_layers import run
+from networks.one_layer import run
 
 from jdeepvis.networks import fast_products, sharding
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from networks.product_layers import run
+from networks.one_layer import run
 
 from jdeepvis.networks import ops
-from jdeepvis.networks.layers import normalisation, pooling
+from jdeepvis.networks.layers import pooling
 
 _RANDOM = np.random.default_rng(0)
 
@@ -75,10 +75,7 @@ def test_pooling(height, width, kernel, stride, pad):
   found = pooling.max_pool(x, kernel, stride, padding)
   expected = _pool(x, kernel, stride, pad, lambda w, _: w.max((1, 2)))
   np.testing.assert_allclose(found, expected)
-  divisor = pooling.average_divisor(
-    (height, width), kernel, stride, pad, padding
-  )
-  found = pooling.average_pool(x, kernel, stride, padding, divisor)
+  found = run("average_pooling", x, window=kernel, stride=stride, pad=pad)
   expected = _pool(x, kernel, stride, pad, lambda w, n: w.sum((1, 2)) / n)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -86,8 +83,11 @@ def test_pooling(height, width, kernel, stride, pad):
 def test_stochastic_pooling_at_test_time():
   x = np.maximum(_map(7, 9), 0)
   x[:, :3, :3, 0] = 0
-  padding = _padding((7, 9), (3, 3), (2, 2), (0, 0))
-  found = pooling.stochastic_pool(x, (3, 3), (2, 2), padding)
+
+  def pool(x):
+    return run("stochastic_pooling", x, window=(3, 3), stride=(2, 2))
+
+  found = pool(x)
 
   def weighted(window, _):
     total = window.sum((1, 2))
@@ -96,9 +96,7 @@ def test_stochastic_pooling_at_test_time():
 
   expected = _pool(x, (3, 3), (2, 2), (0, 0), weighted)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-  gradient = jax.grad(
-    lambda x: pooling.stochastic_pool(x, (3, 3), (2, 2), padding).sum()
-  )(jnp.zeros((1, 7, 9, 1)))
+  gradient = jax.grad(lambda x: pool(x).sum())(jnp.zeros((1, 7, 9, 1)))
   assert np.isfinite(gradient).all()
 
 
@@ -255,12 +253,10 @@ def test_lrn(size):
     columns = slice(max(j - half, 0), j + half + 1)
     total = (np.float64(x[:, rows, columns]) ** 2).sum((1, 2))
     within[:, i, j] = x[:, i, j] / (1 + 0.5 / size**2 * total) ** 0.75
-  found = normalisation.local_response_normalisation(
-    x, size=size, alpha=0.5, k=2.0
-  )
+  found = run("lrn", x, size=size, alpha=0.5, k=2.0)
   np.testing.assert_allclose(found, expected, rtol=1e-5)
-  edge = ((half, half), (half, half))
-  found = normalisation.lrn_within_channel(x, size, edge, alpha=0.5, beta=0.75)
+  window, pad = (size, size), (half, half)
+  found = run("lrn_within", x, window=window, pad=pad, alpha=0.5, beta=0.75)
   np.testing.assert_allclose(found, within, rtol=1e-5)
 
 
@@ -268,19 +264,11 @@ def test_gradients_by_finite_differences():
   x = _map(5, 6, 4)
   kernel = np.float32(_RANDOM.normal(size=(3, 3, 2, 4)))
   padding = ((1, 1), (1, 1))
-  divisor = pooling.average_divisor(
-    (5, 6),
-    (3, 3),
-    (2, 2),
-    (1, 1),
-    _padding((5, 6), (3, 3), (2, 2), (1, 1)),
-  )
+  window = {"window": (3, 3), "stride": (2, 2), "pad": (1, 1)}
   for f in (
     lambda x: run("convolution", x, kernel, padding=padding, groups=2),
     lambda x: run("deconvolution", x, kernel[:, :, :, :4], stride=(2, 2)),
-    lambda x: pooling.average_pool(
-      x, (3, 3), (2, 2), _padding((5, 6), (3, 3), (2, 2), (1, 1)), divisor
-    ),
-    lambda x: pooling.stochastic_pool(jnp.exp(x), (2, 2), (2, 2), padding),
+    lambda x: run("average_pooling", x, **window),
+    lambda x: run("stochastic_pooling", jnp.exp(x), **window),
   ):
     check_grads(f, (x,), 1, atol=2e-2, rtol=2e-2)

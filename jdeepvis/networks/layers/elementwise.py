@@ -20,46 +20,46 @@ def _pixels(layer, weights, inputs, relu):
   return x * layer.option("scale", 1.0)
 
 
-def _scale(layer, weights, inputs, relu):
-  if len(inputs) == 2:
-    x, factor = _aligned(inputs, layer.option("axis", 1))
-    scaled = caffe_axes.from_caffe(x * factor)
-  else:
+def _with_another(name, combine):
+  """Combines the input with a second one, or with the weight `name`."""
+
+  def apply(layer, weights, inputs, relu):
+    if len(inputs) == 2:
+      x, other = _aligned(inputs, layer.option("axis", 1))
+      return caffe_axes.from_caffe(combine(x, other))
     (x,) = inputs
-    scaled = x * _weight(weights, "scale", x)
-  if "bias" not in weights:
-    return scaled
-  return scaled + _weight(weights, "bias", scaled)
+    return combine(x, _weight(weights, name, x))
+
+  return apply
 
 
-def _scale_weights(layer, shapes):
-  leaves = {} if len(shapes) == 2 else {"scale": _spanned(layer, shapes)}
-  if layer.option("bias", False):
-    leaves["bias"] = _spanned(layer, shapes)
-  return leaves
+_bias = _with_another("bias", jnp.add)
+_scale_alone = _with_another("scale", jnp.multiply)
 
 
-def _read_scale(layer):
-  settings = layer.message.scale_param
-  step = _read_spanned("scale", settings, layer)
-  bias = {"bias": True} if settings.bias_term else {}
-  return step._replace(options=step.options | bias)
-
-
-def _bias(layer, weights, inputs, relu):
-  if len(inputs) == 2:
-    x, term = _aligned(inputs, layer.option("axis", 1))
-    return caffe_axes.from_caffe(x + term)
-  (x,) = inputs
-  return x + _weight(weights, "bias", x)
+def _scale(layer, weights, inputs, relu):
+  x = _scale_alone(layer, weights, inputs, relu)
+  return x + _weight(weights, "bias", x) if "bias" in weights else x
 
 
 def _bias_weights(layer, shapes):
   return {} if len(shapes) == 2 else {"bias": _spanned(layer, shapes)}
 
 
+def _scale_weights(layer, shapes):
+  bias = {"bias": _spanned(layer, shapes)} if layer.option("bias") else {}
+  return bias if len(shapes) == 2 else {"scale": _spanned(layer, shapes)} | bias
+
+
 def _read_bias(layer):
   return _read_spanned("bias", layer.message.bias_param, layer)
+
+
+def _read_scale(layer):
+  found = layer.message.scale_param
+  step = _read_spanned("scale", found, layer)
+  bias = {"bias": True} if found.bias_term else {}
+  return step._replace(options=step.options | bias)
 
 
 def _eltwise(layer, weights, inputs, relu):

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Float
 
 from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.layers.layer_type import (
@@ -19,19 +18,10 @@ from jdeepvis.networks.layers.layer_type import (
   same_axes,
   settings,
 )
-from jdeepvis.networks.layers.pooling import average_pool
-from jdeepvis.networks.ops import Map, Padding
-from jdeepvis.types import AnyArray
+from jdeepvis.networks.layers.pooling import window_sum
 
 
-def local_response_normalisation(
-  x: Float[AnyArray, "... c"],
-  *,
-  size: int = 5,
-  alpha: float = 1.0,
-  beta: float = 0.75,
-  k: float = 1.0,
-) -> Float[AnyArray, "... c"]:
+def _lrn_across(x, *, size=5, alpha=1.0, beta=0.75, k=1.0):
   """`x / (k + alpha/size * sum of x**2 over `size` channels) ** beta`.
 
   Channels beyond either end count as zero (Krizhevsky et al. 2012, §3.3, with
@@ -39,23 +29,23 @@ def local_response_normalisation(
   """
   before = (size - 1) // 2
   window = (1,) * (x.ndim - 1) + (size,)
-  padding = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
-  total = lax.reduce_window(x * x, 0.0, lax.add, window, (1,) * x.ndim, padding)
+  edges = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
+  total = lax.reduce_window(x * x, 0.0, lax.add, window, (1,) * x.ndim, edges)
   return x * _power(k + alpha / size * total, -beta)
 
 
-def lrn_within_channel(
-  x: Map, size: int, padding: Padding, *, alpha: float, beta: float
-) -> Map:
-  """`x / (1 + alpha * mean of x**2 over a size x size window) ** beta`.
+def _lrn_within(layer, weights, inputs, relu):
+  """`x / (1 + alpha * mean of x**2 over a window) ** beta`.
 
   Positions beyond the border count as zeros. Caffe has no `k` here.
   """
-  counts = np.full((1, 1, 1), size * size, np.float32)
-  mean = average_pool(x * x, (size, size), (1, 1), padding, counts)
+  (x,) = inputs
+  alpha, beta = layer.option("alpha", 1.0), layer.option("beta", 0.75)
+  size, where = layer.kernel[0], padding(layer, x.shape[1:3])
+  mean = window_sum(x * x, layer.kernel, (1, 1), where) / size**2
   # In a crop the windows reach over positions that have no output.
   half = (size - 1) // 2
-  own = [(0, 0, 0), *((a - half, b - half, 0) for a, b in padding), (0, 0, 0)]
+  own = [(0, 0, 0), *((a - half, b - half, 0) for a, b in where), (0, 0, 0)]
   centres = lax.pad(x, jnp.zeros((), x.dtype), own)
   return centres * _power(1 + alpha * mean, -beta)
 
@@ -70,17 +60,6 @@ def _lrn_passed(layer, weights, inputs, relu):
   (x,) = inputs
   values = _lrn(layer, weights, inputs, relu)
   return jax.lax.stop_gradient(values) + (x - jax.lax.stop_gradient(x))
-
-
-def _lrn_within(layer, weights, inputs, relu):
-  (x,) = inputs
-  return lrn_within_channel(
-    x,
-    layer.kernel[0],
-    padding(layer, x.shape[1:3]),
-    alpha=layer.option("alpha", 1.0),
-    beta=layer.option("beta", 0.75),
-  )
 
 
 def _read_lrn(layer):
@@ -146,7 +125,7 @@ def _read_softmax(layer):
   return along("softmax", layer.message.softmax_param.axis)
 
 
-_lrn = by_options(local_response_normalisation)
+_lrn = by_options(_lrn_across)
 
 _at_position = functools.partial(LayerType, reach="position")
 

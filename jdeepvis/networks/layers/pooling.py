@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Float
 
 from jdeepvis.networks.cpu import no_fusion
 from jdeepvis.networks.layers.layer_type import LayerType, Step, padding
@@ -56,50 +55,7 @@ def _values_at(place, x, windows):
   return sum(jnp.where(place == number, value, 0) for number, value in values)
 
 
-def average_pool(
-  x: Map,
-  kernel: Pair,
-  stride: Pair,
-  padding: Padding,
-  divisor: Float[np.ndarray, "#h #w 1"],
-) -> Map:
-  """The sum of each window over `divisor` (see `average_divisor`)."""
-  return _window_sum(x, kernel, stride, padding) / jnp.asarray(
-    divisor[None], x.dtype
-  )
-
-
-def average_divisor(
-  size: Pair, kernel: Pair, stride: Pair, pad: Pair, padding: Padding
-) -> Float[np.ndarray, "h w 1"]:
-  """Positions in each window, as Caffe counts them.
-
-  Caffe clips a window to the *padded* map: `pad` positions beyond an edge
-  count, what ceil mode adds to `padding` beyond those does not.
-  """
-  rows, columns = (
-    _clipped_extents(*axis)
-    for axis in zip(size, kernel, stride, pad, padding, strict=True)
-  )
-  return np.float32(rows[:, None, None] * columns[None, :, None])
-
-
-def stochastic_pool(
-  x: Map, kernel: Pair, stride: Pair, padding: Padding
-) -> Map:
-  """Stochastic pooling at test time: each window's mean weighted by itself.
-
-  `sum(x**2) / sum(x)`, and 0 where nothing in the window is positive
-  (Zeiler and Fergus 2013, arXiv:1301.3557, §3.2).
-  """
-  total, squares = (
-    _window_sum(values, kernel, stride, padding) for values in (x, x * x)
-  )
-  positive = total > 0
-  return jnp.where(positive, squares / jnp.where(positive, total, 1), 0)
-
-
-def _window_sum(x, kernel, stride, padding):
+def window_sum(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
   """The sum of each window, first down the rows, then along the columns.
 
   The derivative of XLA's `reduce_window` is several times slower on CPU.
@@ -193,15 +149,34 @@ def _max_pooling(layer, weights, inputs, relu):
 
 
 def _average_pooling(layer, weights, inputs, relu):
+  """The mean of each window, over the positions that Caffe counts.
+
+  It clips a window to the *padded* map: `pad` positions beyond an edge count,
+  what ceil mode adds beyond those does not.
+  """
   (x,) = inputs
   kernel, stride, where = _windows(layer, x)
-  divisor = average_divisor(x.shape[1:3], kernel, stride, layer.pad, where)
-  return average_pool(x, kernel, stride, where, divisor)
+  rows, columns = (
+    _clipped_extents(*axis)
+    for axis in zip(x.shape[1:3], kernel, stride, layer.pad, where, strict=True)
+  )
+  counts = np.float32(rows[:, None, None] * columns[None, :, None])
+  total = window_sum(x, kernel, stride, where)
+  return total / jnp.asarray(counts[None], x.dtype)
 
 
 def _stochastic_pooling(layer, weights, inputs, relu):
+  """Stochastic pooling at test time: each window's mean weighted by itself.
+
+  `sum(x**2) / sum(x)`, and 0 where nothing in the window is positive
+  (Zeiler and Fergus 2013, arXiv:1301.3557, §3.2).
+  """
   (x,) = inputs
-  return stochastic_pool(x, *_windows(layer, x))
+  total, squares = (
+    window_sum(values, *_windows(layer, x)) for values in (x, x * x)
+  )
+  positive = total > 0
+  return jnp.where(positive, squares / jnp.where(positive, total, 1), 0)
 
 
 def _global_average(layer, weights, inputs, relu):

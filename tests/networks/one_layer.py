@@ -1,4 +1,4 @@
-"""Layers with a kernel as functions of arrays, plain and as on a CPU."""
+"""A layer as a function of arrays, plain and as on a CPU."""
 
 from jdeepvis.networks import cpu
 from jdeepvis.networks.layer_types import LAYER_TYPES
@@ -8,19 +8,20 @@ from jdeepvis.networks.network import LayerInfo
 def run(
   kind,
   x,
-  kernel,
+  kernel=None,
   bias=None,
   *,
   fast=False,
   transpose=None,
+  window=(1, 1),
   stride=(1, 1),
   pad=(0, 0),
   dilation=(1, 1),
   **options,
 ):
-  """One layer's output; `options` are those of `LayerInfo`."""
-  window = (kernel[0] if isinstance(kernel, tuple) else kernel).shape[:2]
-  window = window if x.ndim == 4 and kind != "inner_product" else (1, 1)
+  """Its output; `kernel`, `bias` and `transpose` are its weights."""
+  if kernel is not None and kernel.ndim == 4:
+    window = kernel.shape[:2]
   named = tuple(sorted(options.items()))
   layer = LayerInfo(
     "x", kind, ("a",), ("b",), window, stride, pad, dilation, named
