@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from jdeepvis.networks.graph import INPUT, infer_shapes, with_layers
-from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph

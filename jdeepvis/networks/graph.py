@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks import cpu
-from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.ops import windows
 from jdeepvis.types import Activations, Images, JdeepvisError, Params

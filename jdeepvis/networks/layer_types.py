@@ -12,25 +12,8 @@ from jdeepvis.networks.layers import (
   pooling,
   products,
 )
-from jdeepvis.networks.layers.layer_type import (
-  LayerType,
-  Shape,
-  Step,
-  no_settings,
-  padding,
-)
+from jdeepvis.networks.layers.layer_type import LayerType
 from jdeepvis.networks.network import LayerInfo
-
-__all__ = [
-  "LAYER_TYPES",
-  "LayerType",
-  "Shape",
-  "Step",
-  "is_relu",
-  "kind_of",
-  "no_settings",
-  "padding",
-]
 
 LAYER_TYPES: dict[str, LayerType] = {
   **products.TYPES,

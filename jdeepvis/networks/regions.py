@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from jdeepvis.networks.graph import INPUT
-from jdeepvis.networks.layer_types import LAYER_TYPES, Shape, padding
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import Shape, padding
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 

@@ -54,7 +54,8 @@ def test_values_and_gradients_are_those_of_plain_layers(make, layout):
 
 
 def test_another_type_by_the_name_of_ours_is_run(monkeypatch):
-  from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType
+  from jdeepvis.networks.layer_types import LAYER_TYPES
+  from jdeepvis.networks.layers.layer_type import LayerType
 
   network = small_networks.with_rim()
   zero = LayerType(

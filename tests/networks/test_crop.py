@@ -16,8 +16,9 @@ from small_networks import (
 )
 
 from jdeepvis.networks.crop import crop
-from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType, padding
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.layers import pooling
+from jdeepvis.networks.layers.layer_type import LayerType, padding
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.own import from_function

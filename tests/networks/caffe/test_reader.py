@@ -13,12 +13,8 @@ from jdeepvis.networks.caffe import arrays, reader, schema
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.graph import GraphApply, random_weights
-from jdeepvis.networks.layer_types import (
-  LAYER_TYPES,
-  LayerType,
-  Step,
-  no_settings,
-)
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import LayerType, Step, no_settings
 from jdeepvis.networks.regions import Rectangle, needed_regions
 from jdeepvis.types import JdeepvisError
 
