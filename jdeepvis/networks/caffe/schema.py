@@ -168,8 +168,8 @@ _SCALARS = frozenset(
 
 def message_class(name: str):
   """The message `name` with all its fields, for text and for writing."""
-  settings = {known.settings for known in LAYER_TYPES.values()}
-  return _class(_pool(frozenset(filter(None, settings))), name)
+  own = dict(x.settings for x in LAYER_TYPES.values() if x.settings)
+  return _class(_pool(tuple(own.items())), name)
 
 
 @functools.cache
@@ -181,7 +181,7 @@ def weights_class(name: str):
 @functools.cache
 def _pool(own):
   messages = dict(_MESSAGES)
-  for number, (name, fields) in enumerate(sorted(own), start=_OWN):
+  for number, (name, fields) in enumerate(own, start=_OWN):
     messages[f"Own{number}"] = fields
     for layer in ("LayerParameter", "V1LayerParameter"):
       messages[layer] += f"; {name}={number} Own{number}"

@@ -272,23 +272,23 @@ def test_a_type_of_ones_own(monkeypatch):
 
 
 def test_an_activation_of_ones_own_is_one_entry(monkeypatch):
-  def gated(layer, weights, inputs, relu):
+  def squash(layer, weights, inputs, relu):
     (x,) = inputs
     return x * jax.nn.sigmoid(layer.option("beta") * x)
 
   def read(layer):
-    return Step(options={"beta": layer.message.gated_param.beta})
+    return Step(options={"beta": layer.message.squash_param.beta})
 
   known = LayerType(
-    gated,
+    squash,
     reach="position",
     activation=True,
-    caffe={"Gated": read},
-    settings=("gated_param", "beta=1 float 1; name=2 string"),
+    caffe={"Squash": read},
+    settings=("squash_param", "beta=1 float 1; name=2 string"),
   )
-  monkeypatch.setitem(LAYER_TYPES, "gated", known)
-  layer = 'layer { name: "g" type: "Gated" bottom: "c" top: "c" %s }'
-  graph = _graph(_INPUT + _CONV + layer % "gated_param { beta: 2 }")
+  monkeypatch.setitem(LAYER_TYPES, "squash", known)
+  layer = 'layer { name: "g" type: "Squash" bottom: "c" top: "c" %s }'
+  graph = _graph(_INPUT + _CONV + layer % "squash_param { beta: 2 }")
   assert [(x.inputs, x.outputs) for x in graph.layers] == [
     (("data",), ("c/pre",)),
     (("c/pre",), ("c",)),
@@ -298,7 +298,7 @@ def test_an_activation_of_ones_own_is_one_entry(monkeypatch):
   expected = found["c/pre"] * scipy.special.expit(2 * found["c/pre"])
   np.testing.assert_allclose(found["c"], expected, rtol=1e-5)
   with pytest.raises(JdeepvisError, match="no field named"):
-    _graph(_INPUT + _CONV + layer % "gated_param { gamma: 2 }")
+    _graph(_INPUT + _CONV + layer % "squash_param { gamma: 2 }")
   assert _graph(_INPUT + _CONV + layer % "").layers[1].option("beta") == 1
   rows = json.loads(json.dumps(layer_table.to_plain(graph.layers)))
   assert layer_table.from_plain(rows, "file") == graph.layers
