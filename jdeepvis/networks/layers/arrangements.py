@@ -45,7 +45,7 @@ def _read_slice(layer):
   found = layer.message.slice_param
   old = found.HasField("slice_dim")
   step = along("slice", found.slice_dim if old else found.axis)
-  points = tuple(settings.slice_point)
+  points = tuple(found.slice_point)
   if points and (
     len(points) != len(layer.tops) - 1 or sorted(set(points)) != list(points)
   ):
@@ -84,7 +84,7 @@ def _reshape(x, dims, axis=0, count=-1):
 
 def _read_reshape(layer):
   found = layer.message.reshape_param
-  dims = tuple(settings.shape.dim)
+  dims = tuple(found.shape.dim)
   if any(dim < -1 for dim in dims) or dims.count(-1) > 1:
     raise ValueError(f"its shape {list(dims)} is not one to reshape to")
   # A fixed number of images is the description's own batch, not ours.
