@@ -83,7 +83,10 @@ def with_cpu_layout(layers: tuple[LayerInfo, ...], params: Params) -> Params:
   for key, ((kind, groups), *others) in readers.items():
     if kind in FASTER and not others:
       kernels[key] = by_group(params[key]["kernel"], groups)
-  transposes = _transposes(kernels)
+  # On the host: compiling the transposes takes longer than computing them.
+  transposes = jax.tree.map(
+    lambda kernel: np.ascontiguousarray(transposed(np.asarray(kernel))), kernels
+  )
   return {
     key: {**params[key], "kernel": kernels[key], "transpose": transposes[key]}
     if key in kernels
@@ -147,13 +150,6 @@ def no_fusion(
       return function(*arrays)
 
   return lax.platform_dependent(*arrays, cpu=alone, default=function)
-
-
-def _transposes(kernels):
-  # On the host: compiling the transposes takes longer than computing them.
-  return jax.tree.map(
-    lambda kernel: np.ascontiguousarray(transposed(np.asarray(kernel))), kernels
-  )
 
 
 FASTER = {

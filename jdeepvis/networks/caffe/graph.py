@@ -67,10 +67,12 @@ def _read_layer(
       f"LayerType(apply, weights, caffe={{{layer.type!r}: no_settings}})."
     )
   try:
-    step = LAYER_TYPES[kind].caffe[layer.type](layer)
-    options = tuple(sorted(step.options.items()))
+    found = {"kind": kind} | LAYER_TYPES[kind].caffe[layer.type](layer)
+    own = found.keys() & LayerInfo._fields
+    fields = {name: found.pop(name) for name in own}
+    options = tuple(sorted(found.items()))
     info = LayerInfo(
-      layer.name, step.kind or kind, inputs, outputs, *step[1:5], options
+      layer.name, inputs=inputs, outputs=outputs, options=options, **fields
     )
     check_layer(info)
   except (AttributeError, LookupError, ValueError) as error:

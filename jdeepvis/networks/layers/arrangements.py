@@ -14,7 +14,6 @@ from jdeepvis.networks.caffe_axes import (
 )
 from jdeepvis.networks.layers.layer_type import (
   LayerType,
-  Step,
   along,
   by_options,
   padding,
@@ -44,15 +43,13 @@ def _slice(layer, weights, inputs, relu):
 def _read_slice(layer):
   found = layer.message.slice_param
   old = found.HasField("slice_dim")
-  step = along("slice", found.slice_dim if old else found.axis)
+  axis = along("slice", found.slice_dim if old else found.axis)
   points = tuple(found.slice_point)
   if points and (
     len(points) != len(layer.tops) - 1 or sorted(set(points)) != list(points)
   ):
     raise ValueError("it needs one rising slice_point between two tops")
-  return step._replace(
-    options=step.options | ({"points": points} if points else {})
-  )
+  return axis | ({"points": points} if points else {})
 
 
 def _flatten(x, axis=1, end=-1):
@@ -90,8 +87,7 @@ def _read_reshape(layer):
   # A fixed number of images is the description's own batch, not ours.
   if found.axis == 0 and dims:
     dims = (0, *dims[1:])
-  options = {"dims": dims, "axis": found.axis, "count": found.num_axes}
-  return Step(options=options)
+  return {"dims": dims, "axis": found.axis, "count": found.num_axes}
 
 
 def _crop(x, reference, axis=2, offsets=()):

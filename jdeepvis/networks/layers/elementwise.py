@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks import caffe_axes
-from jdeepvis.networks.layers.layer_type import LayerType, Step, no_settings
+from jdeepvis.networks.layers.layer_type import LayerType, no_settings
 
 
 def _identity(layer, weights, inputs, relu):
@@ -57,9 +57,8 @@ def _read_bias(layer):
 
 def _read_scale(layer):
   found = layer.message.scale_param
-  step = _read_spanned("scale", found, layer)
   bias = {"bias": True} if found.bias_term else {}
-  return step._replace(options=step.options | bias)
+  return _read_spanned("scale", found, layer) | bias
 
 
 def _eltwise(layer, weights, inputs, relu):
@@ -80,13 +79,13 @@ def _eltwise(layer, weights, inputs, relu):
 
 
 def _read_eltwise(layer):
-  settings = layer.message.eltwise_param
-  operation = ("product", "sum", "maximum")[settings.operation]
-  factors = tuple(settings.coeff)
+  found = layer.message.eltwise_param
+  operation = ("product", "sum", "maximum")[found.operation]
+  factors = tuple(found.coeff)
   if factors and (operation != "sum" or len(factors) != len(layer.bottoms)):
     raise ValueError("it needs one coeff for each blob it adds, or none")
   options = {"operation": operation}
-  return Step(options=options | ({"coefficients": factors} if factors else {}))
+  return options | ({"coefficients": factors} if factors else {})
 
 
 def _weight(weights, name, x):
@@ -124,11 +123,14 @@ def _spanned(layer, shapes):
   return tuple(own)
 
 
-def _read_spanned(kind: str, settings, layer) -> Step:
-  if len(layer.bottoms) == 1 and (settings.axis, settings.num_axes) == (1, 1):
-    return Step(kind)
-  options = {"axis": settings.axis, "axes": settings.num_axes}
-  return Step(f"{kind}_axes", options=options)
+def _read_spanned(kind, found, layer):
+  if len(layer.bottoms) == 1 and (found.axis, found.num_axes) == (1, 1):
+    return {}
+  return {
+    "kind": f"{kind}_axes",
+    "axis": found.axis,
+    "axes": found.num_axes,
+  }
 
 
 def _spanned_from_caffe(layer, shapes, leaves, arrays, checked):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,53 +15,31 @@ Shape = tuple[int, ...]
 MAX_EXTENT = 4096
 """The largest window, stride or padding; no network has more."""
 
-_REACHES = ("position", "window", "map")
-_PRODUCTS = (None, "output", "input")
+_KNOWN = {
+  "reach": ("position", "window", "map"),
+  "product": (None, "output", "input"),
+}
 
 
-class Step(NamedTuple):
-  """A layer of Caffe's, still without its blobs; fields as in `LayerInfo`.
-
-  Attributes:
-    kind: where it is another type than the one that reads it.
-    kernel: as all that follow.
-  """
-
-  kind: str | None = None
-  kernel: Pair = (1, 1)
-  stride: Pair = (1, 1)
-  pad: Pair = (0, 0)
-  dilation: Pair = (1, 1)
-  options: dict = {}  # noqa: RUF012  (never changed)
-
-
-def no_settings(layer) -> Step:
+def no_settings(layer) -> dict[str, Any]:
   """Reads a layer of Caffe's that has no settings, or none that count."""
-  return Step()
+  return {}
 
 
-def settings(message: str, **names: str) -> Callable[[Any], Step]:
+def settings(message: str, **names: str) -> Callable[[Any], dict[str, Any]]:
   """Reads options, by our names, from the fields of Caffe's that are set."""
 
   def read(layer):
     fields = getattr(layer.message, message).ListFields()
-    found = {field.name: value for field, value in fields}
-    return Step(
-      options={
-        name: _plain(found[field])
-        for name, field in names.items()
-        if field in found
-      }
-    )
+    found = {field.name: _plain(value) for field, value in fields}
+    return {ours: found[x] for ours, x in names.items() if x in found}
 
   return read
 
 
-def along(kind: str, axis: int) -> Step:
+def along(kind: str, axis: int) -> dict[str, Any]:
   """A layer along Caffe's `axis`, by a type of its own where not channels."""
-  if axis == 1:
-    return Step(kind)
-  return Step(f"{kind}_axis", options={"axis": axis})
+  return {} if axis == 1 else {"kind": f"{kind}_axis", "axis": axis}
 
 
 def by_options(function: Callable) -> Callable:
@@ -106,8 +84,9 @@ class LayerType:
       multiplied: at each position of its `output`, of its `input`, or None.
     passed: the type that gives the same values and passes signals back
       unchanged, if there is one.
-    caffe: for each of Caffe's names of it the function that gives the `Step`
-      of a `CaffeLayer`.
+    caffe: for each of Caffe's names of it `read(layer)`, which gives the
+      options of a `CaffeLayer`, and with them any field of `LayerInfo`: its
+      `kernel`, or its `kind` where it becomes another type.
     settings: the name of Caffe's message for it and its fields, written as in
       `caffe.schema`, where they are not there:
       `("swish_param", "beta=1 float 1")`.
@@ -136,7 +115,7 @@ class LayerType:
   pooling: bool = False
   product: str | None = None
   passed: str | None = None
-  caffe: Mapping[str, Callable[[Any], Step]] = dataclasses.field(
+  caffe: Mapping[str, Callable[[Any], dict[str, Any]]] = dataclasses.field(
     default_factory=dict, compare=False
   )
   settings: tuple[str, str] | None = None
@@ -144,15 +123,11 @@ class LayerType:
   weights_from_caffe: Callable[..., dict[str, np.ndarray]] = same_axes
 
   def __post_init__(self):
-    if self.reach not in _REACHES:
-      raise JdeepvisError(
-        f"A layer's reach is one of {', '.join(_REACHES)}, not {self.reach!r}."
-      )
-    if self.product not in _PRODUCTS:
-      raise JdeepvisError(
-        "A layer's product is at its output or its input, not "
-        f"{self.product!r}."
-      )
+    for name, known in _KNOWN.items():
+      if (value := getattr(self, name)) not in known:
+        raise JdeepvisError(
+          f"A layer type's {name} is one of {known}, not {value!r}."
+        )
 
 
 def padding(layer: LayerInfo, size: Pair, *, ceil: bool = False) -> Padding:
@@ -173,4 +148,4 @@ def padding(layer: LayerInfo, size: Pair, *, ceil: bool = False) -> Padding:
 
 
 def _plain(value):
-  return value if isinstance(value, bool | int | float) else tuple(value)
+  return tuple(value) if isinstance(value, Sequence) else value

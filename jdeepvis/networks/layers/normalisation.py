@@ -11,7 +11,6 @@ from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.layers.layer_type import (
   MAX_EXTENT,
   LayerType,
-  Step,
   along,
   by_options,
   padding,
@@ -63,15 +62,15 @@ def _lrn_passed(layer, weights, inputs, relu):
 
 
 def _read_lrn(layer):
-  settings = layer.message.lrn_param
-  options = {"alpha": settings.alpha, "beta": settings.beta}
-  size = settings.local_size
+  found = layer.message.lrn_param
+  options = {"alpha": found.alpha, "beta": found.beta}
+  size = found.local_size
   if size % 2 == 0 or size > MAX_EXTENT:
     raise ValueError(f"its local_size {size} is not odd")
-  if settings.norm_region:
-    pad = ((size - 1) // 2,) * 2
-    return Step("lrn_within", (size, size), pad=pad, options=options)
-  return Step(options={**options, "size": size, "k": settings.k})
+  if found.norm_region:
+    window = {"kernel": (size, size), "pad": ((size - 1) // 2,) * 2}
+    return {"kind": "lrn_within"} | window | options
+  return options | {"size": size, "k": found.k}
 
 
 def _mvn(x, *, variance=True, across_channels=False, eps=1e-9):

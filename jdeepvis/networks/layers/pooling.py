@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from jdeepvis.networks.cpu import no_fusion
-from jdeepvis.networks.layers.layer_type import LayerType, Step, padding
+from jdeepvis.networks.layers.layer_type import LayerType, padding
 from jdeepvis.networks.layers.products import two_extents
 from jdeepvis.networks.ops import Map, Padding, Pair
 
@@ -190,20 +190,20 @@ def _global_max(layer, weights, inputs, relu):
 
 
 def _read_pooling(layer):
-  settings = layer.message.pooling_param
-  name = ("max", "average", "stochastic")[settings.pool]
-  if settings.global_pooling:
+  found = layer.message.pooling_param
+  name = ("max", "average", "stochastic")[found.pool]
+  if found.global_pooling:
     if name == "stochastic":
       raise ValueError("global pooling is for maximum and average")
-    return Step(f"global_{name}")
-  size = [settings.kernel_size] if settings.HasField("kernel_size") else []
-  return Step(
-    f"{name}_pooling",
-    two_extents(settings, "kernel", size, None),
-    two_extents(settings, "stride", [settings.stride], 1),
-    two_extents(settings, "pad", [settings.pad], 0),
-    options={"ceil": False} if settings.round_mode else {},
-  )
+    return {"kind": f"global_{name}"}
+  size = [found.kernel_size] if found.HasField("kernel_size") else []
+  window = {
+    "kind": f"{name}_pooling",
+    "kernel": two_extents(found, "kernel", size, None),
+    "stride": two_extents(found, "stride", [found.stride], 1),
+    "pad": two_extents(found, "pad", [found.pad], 0),
+  }
+  return window | ({"ceil": False} if found.round_mode else {})
 
 
 _pooling = functools.partial(LayerType, reach="window", pooling=True)

@@ -10,7 +10,6 @@ from jax import lax
 from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.layers.layer_type import (
   LayerType,
-  Step,
   padding,
   settings,
 )
@@ -83,13 +82,13 @@ def _read_convolution(layer):
   found = layer.message.convolution_param
   if found.axis != 1:
     raise ValueError("its axis is not 1")
-  return Step(
-    kernel=two_extents(found, "kernel", found.kernel_size, None),
-    stride=two_extents(found, "stride", found.stride, 1),
-    pad=two_extents(found, "pad", found.pad, 0),
-    dilation=_two(found.dilation, 1),
-    options={**_features(found), "groups": found.group},
-  )
+  return _features(found) | {
+    "groups": found.group,
+    "kernel": two_extents(found, "kernel", found.kernel_size, None),
+    "stride": two_extents(found, "stride", found.stride, 1),
+    "pad": two_extents(found, "pad", found.pad, 0),
+    "dilation": _two(found.dilation, 1),
+  }
 
 
 def _convolution_from_caffe(layer, shapes, leaves, arrays, checked):
@@ -123,7 +122,7 @@ def _inner_product_weights(layer, shapes):
 def _read_inner_product(layer):
   read = settings("inner_product_param", axis="axis", transpose="transpose")
   features = _features(layer.message.inner_product_param)
-  return Step(options=features | read(layer).options)
+  return features | read(layer)
 
 
 def _inner_product_from_caffe(layer, shapes, leaves, arrays, checked):

@@ -14,7 +14,7 @@ from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.graph import GraphApply, random_weights
 from jdeepvis.networks.layer_types import LAYER_TYPES
-from jdeepvis.networks.layers.layer_type import LayerType, Step, no_settings
+from jdeepvis.networks.layers.layer_type import LayerType, no_settings
 from jdeepvis.networks.regions import Rectangle, needed_regions
 from jdeepvis.types import JdeepvisError
 
@@ -277,7 +277,7 @@ def test_an_activation_of_ones_own_is_one_entry(monkeypatch):
     return x * jax.nn.sigmoid(layer.option("beta") * x)
 
   def read(layer):
-    return Step(options={"beta": layer.message.squash_param.beta})
+    return {"beta": layer.message.squash_param.beta}
 
   known = LayerType(
     squash,
