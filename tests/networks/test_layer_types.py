@@ -288,5 +288,5 @@ def test_gradient_by_finite_differences(kind):
 
 
 def test_a_reach_there_is_not_is_refused():
-  with pytest.raises(JdeepvisError, match="reach is one of .*'position'"):
+  with pytest.raises(JdeepvisError, match=r"reach is one of .*'position'"):
     LayerType(lambda layer, weights, inputs, relu: inputs[0], reach="cell")
