@@ -55,55 +55,39 @@ TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
 
 _TORCHVISION = _imagenet(224, np.multiply(255, TORCHVISION_MEAN))
 
+_TABLE = {
+  "caffenet": Architecture(CaffeNet, _imagenet(227), "fc8"),
+  "alexnet": Architecture(AlexNet, _imagenet(227), "fc8"),
+  "alexnet-torchvision": Architecture(
+    TorchvisionAlexNet, _TORCHVISION, "fc8", torchvision=True
+  ),
+  "alexnet-conv": Architecture(
+    AlexNetConvolutions, _TORCHVISION, None, torchvision=True
+  ),
+  "vgg16-conv": Architecture(
+    VGG16Convolutions, _TORCHVISION, None, torchvision=True
+  ),
+  "googlenet": Architecture(
+    GoogLeNet,
+    _imagenet(224),
+    "loss3/classifier",
+    training=("loss1/", "loss2/"),
+  ),
+  "squeezenet1.0": Architecture(
+    functools.partial(SqueezeNet, version="1.0"), _imagenet(227), "scores"
+  ),
+  "squeezenet1.1": Architecture(SqueezeNet, _imagenet(227), "scores"),
+  "vgg16": Architecture(
+    VGG16, _imagenet(224, (123.68, 116.779, 103.939)), "fc8"
+  ),
+  "vgg16-torchvision": Architecture(
+    VGG16, _TORCHVISION, "fc8", torchvision=True
+  ),
+}
+
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
   {
-    "caffenet": Architecture(
-      CaffeNet, _imagenet(227), "fc8", PUBLISHED["caffenet"]
-    ),
-    "alexnet": Architecture(
-      AlexNet, _imagenet(227), "fc8", PUBLISHED["alexnet"]
-    ),
-    "alexnet-torchvision": Architecture(
-      TorchvisionAlexNet,
-      _TORCHVISION,
-      "fc8",
-      PUBLISHED["alexnet-torchvision"],
-      torchvision=True,
-    ),
-    "alexnet-conv": Architecture(
-      AlexNetConvolutions, _TORCHVISION, None, torchvision=True
-    ),
-    "vgg16-conv": Architecture(
-      VGG16Convolutions, _TORCHVISION, None, torchvision=True
-    ),
-    "googlenet": Architecture(
-      GoogLeNet,
-      _imagenet(224),
-      "loss3/classifier",
-      PUBLISHED["googlenet"],
-      training=("loss1/", "loss2/"),
-    ),
-    "squeezenet1.0": Architecture(
-      functools.partial(SqueezeNet, version="1.0"),
-      _imagenet(227),
-      "scores",
-      PUBLISHED["squeezenet1.0"],
-    ),
-    "squeezenet1.1": Architecture(
-      SqueezeNet, _imagenet(227), "scores", PUBLISHED["squeezenet1.1"]
-    ),
-    "vgg16": Architecture(
-      VGG16,
-      _imagenet(224, (123.68, 116.779, 103.939)),
-      "fc8",
-      PUBLISHED["vgg16"],
-    ),
-    "vgg16-torchvision": Architecture(
-      VGG16,
-      _TORCHVISION,
-      "fc8",
-      PUBLISHED["vgg16-torchvision"],
-      torchvision=True,
-    ),
+    name: known._replace(published=PUBLISHED.get(name))
+    for name, known in _TABLE.items()
   }
 )

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.types import Images
@@ -53,7 +54,7 @@ def probability_blob(network: Network) -> str | None:
   """
   if network.output is None:
     return None
-  softmax = [info for info in network.layers if info.kind == "softmax"]
+  softmax = [info for info in network.layers if LAYER_TYPES[info.kind].softmax]
   return softmax[-1].outputs[0] if softmax else None
 
 

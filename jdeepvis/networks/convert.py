@@ -28,6 +28,7 @@ from jdeepvis.networks.graph import (
   infer_shapes,
   random_weights,
 )
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
 from jdeepvis.networks.weights import build, check_network
 from jdeepvis.types import JdeepvisError, Params
@@ -37,8 +38,6 @@ RANDOM = "random"
 
 Mean = Path | str | Sequence[float | int] | np.ndarray | None
 """A mean file, or one number a channel (see `arrays.read_mean`)."""
-
-_FOLDABLE = ("convolution", "inner_product")
 
 
 class Read(NamedTuple):
@@ -178,7 +177,7 @@ def fold_pixels(
   readers = [layer for layer in layers if INPUT in layer.inputs]
   keys = {layer.weights_key for layer in readers}
   foldable = all(
-    layer.kind in _FOLDABLE
+    LAYER_TYPES[layer.kind].product == "output"
     and layer.option("groups", 1) == 1
     and layer.option("axis", 1) == 1
     for layer in readers
@@ -190,10 +189,10 @@ def fold_pixels(
   params = dict(params)
   for key in keys:
     kernel = params[key]["kernel"]
-    cells = kernel.reshape(-1, shape[2], kernel.shape[-1])
-    cells = cells[:, ::-1] if reverse else cells
-    cells = cells * np.float32(scale).reshape(-1, 1)
-    kernel = np.ascontiguousarray(cells, np.float32).reshape(kernel.shape)
+    folded = kernel.reshape(-1, shape[2], kernel.shape[-1])
+    folded = folded[:, ::-1] if reverse else folded
+    folded = folded * np.float32(scale).reshape(-1, 1)
+    kernel = np.ascontiguousarray(folded, np.float32).reshape(kernel.shape)
     params[key] = {**params[key], "kernel": kernel}
   return layers, params
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
-from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
+from jdeepvis.networks.graph import INPUT, infer_shapes, with_layers
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph
@@ -60,22 +61,19 @@ def crop(
   layer = find_layer(network, layer)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   unit = locate(layer, shapes[layer], position)
-  cells = needed_regions(network.layers, shapes, layer, unit)
+  needed = needed_regions(network.layers, shapes, layer, unit)
   layers = tuple(
     part
     for info in network.layers
-    if cells.keys() & set(info.outputs)
-    for part in _crop_layer(info, cells, shapes)
+    if needed.keys() & set(info.outputs)
+    for part in _crop_layer(info, needed, shapes)
   )
   keys = {info.weights_key for info in layers}
-  return Network(
-    GraphApply(layers),
-    {key: network.params[key] for key in network.params if key in keys},
-    _crop_input(network.input, cells[INPUT]),
-    layers,
-    network.labels if layer == network.output else (),
-    layer if layer == network.output else None,
-    network.name,
+  return with_layers(network, layers).replace(
+    params={key: network.params[key] for key in network.params if key in keys},
+    input=_crop_input(network.input, needed[INPUT]),
+    labels=network.labels if layer == network.output else (),
+    output=layer if layer == network.output else None,
   )
 
 
@@ -87,13 +85,13 @@ def _crop_input(spec: InputSpec, field: Rectangle) -> InputSpec:
 
 def _crop_layer(
   layer: LayerInfo,
-  cells: Mapping[str, Rectangle],
+  needed: Mapping[str, Rectangle],
   shapes: Mapping[str, Shape],
 ) -> Iterator[LayerInfo]:
   """The layer, reading and writing the kept region of each blob."""
   reach = LAYER_TYPES[layer.kind].reach
   made = functools.reduce(
-    Rectangle.union, (cells[name] for name in layer.outputs if name in cells)
+    Rectangle.union, (needed[name] for name in layer.outputs if name in needed)
   )
   inputs, outputs, after = [], [], []
   for name in layer.inputs:
@@ -102,14 +100,14 @@ def _crop_layer(
     part = f"{name}/for/{layer.name}"
     # Windows could crop by negative padding themselves, but XLA's 1x1 pools and
     # convolutions get that wrong.
-    if seen != cells[name]:
-      yield _trim(name, part, cells[name], seen)
-    inputs.append(name if seen == cells[name] else part)
+    if seen != needed[name]:
+      yield _trim(name, part, needed[name], seen)
+    inputs.append(name if seen == needed[name] else part)
     if reach == "window":
       layer = _with_padding(layer, seen, read)
   for name in layer.outputs:
     full = whole(shapes[name]) if reach == "map" else made
-    kept = cells.get(name, full)
+    kept = needed.get(name, full)
     outputs.append(name if kept == full else f"{name}/whole")
     if kept != full:
       after.append(_trim(outputs[-1], name, full, kept))
@@ -131,5 +129,4 @@ def _with_padding(
     (have.top - want.top, want.bottom - have.bottom),
     (have.left - want.left, want.right - have.right),
   )
-  options = dict(layer.options) | {"padding": padding}
-  return layer._replace(options=tuple(sorted(options.items())))
+  return layer.with_option("padding", padding)

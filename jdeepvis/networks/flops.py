@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from jdeepvis.networks.graph import averaged_products, infer_shapes
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import LayerInfo, Network
 from jdeepvis.networks.receptive_field import require_graph
@@ -29,14 +30,11 @@ def count_flops(network: Network, layer: str | None = None) -> dict[str, int]:
   blobs, weights = infer_shapes(network.layers, network.input.shape)
   counts = {}
   for info, once in _needed(network.layers, last):
-    kernel = weights.get(info.weights_key, {}).get("kernel")
-    if kernel is not None:
-      # A convolution's weights are used at each position of its output, a
-      # transposed one's at each position of its input.
-      transposed = info.kind == "deconvolution"
-      blob = (info.inputs if transposed else info.outputs)[0]
-      cells = 1 if once else math.prod(blobs[blob][:-1])
-      counts[info.name] = 2 * math.prod(kernel) * cells
+    if product := LAYER_TYPES[info.kind].product:
+      kernel = weights[info.weights_key]["kernel"]
+      blob = (info.outputs if product == "output" else info.inputs)[0]
+      positions = 1 if once else math.prod(blobs[blob][:-1])
+      counts[info.name] = 2 * math.prod(kernel) * positions
   return counts
 
 

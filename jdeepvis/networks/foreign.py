@@ -14,36 +14,26 @@ from safetensors.numpy import load_file
 from jdeepvis.networks.torch_files import read_tensors
 from jdeepvis.types import JdeepvisError, Params
 
+
+def _names(features: Sequence[int], classifier: Sequence[int], ours: str):
+  places = [f"features.{number}" for number in features]
+  places += [f"classifier.{number}" for number in classifier]
+  return MappingProxyType(dict(zip(places, ours.split(), strict=True)))
+
+
 TORCHVISION_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
   {
-    "alexnet-torchvision": {
-      "features.0": "conv1",
-      "features.3": "conv2",
-      "features.6": "conv3",
-      "features.8": "conv4",
-      "features.10": "conv5",
-      "classifier.1": "fc6",
-      "classifier.4": "fc7",
-      "classifier.6": "fc8",
-    },
-    "vgg16-torchvision": {
-      "features.0": "conv1_1",
-      "features.2": "conv1_2",
-      "features.5": "conv2_1",
-      "features.7": "conv2_2",
-      "features.10": "conv3_1",
-      "features.12": "conv3_2",
-      "features.14": "conv3_3",
-      "features.17": "conv4_1",
-      "features.19": "conv4_2",
-      "features.21": "conv4_3",
-      "features.24": "conv5_1",
-      "features.26": "conv5_2",
-      "features.28": "conv5_3",
-      "classifier.0": "fc6",
-      "classifier.3": "fc7",
-      "classifier.6": "fc8",
-    },
+    "alexnet-torchvision": _names(
+      (0, 3, 6, 8, 10),
+      (1, 4, 6),
+      "conv1 conv2 conv3 conv4 conv5 fc6 fc7 fc8",
+    ),
+    "vgg16-torchvision": _names(
+      (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+      (0, 3, 6),
+      "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 "
+      "conv4_3 conv5_1 conv5_2 conv5_3 fc6 fc7 fc8",
+    ),
   }
 )
 """Architecture to what torchvision calls each layer, and what Caffe does."""

@@ -1,6 +1,5 @@
 """Runs a layer graph: the one interpreter behind every network of ours."""
 
-import collections
 import dataclasses
 import functools
 import math
@@ -12,30 +11,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
+from jdeepvis.networks import cpu
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.network import LayerInfo, Network
-from jdeepvis.networks.ops import by_group, transposed, windows
+from jdeepvis.networks.ops import windows
 from jdeepvis.types import Activations, Images, JdeepvisError, Params
 
 INPUT = "data"
 """The blob that holds the images."""
 
 _PRECISIONS = ("default", "high", "highest")
-_TRANSPOSED = ("convolution", "inner_product")
-_PRODUCTS = (*_TRANSPOSED, "deconvolution")
-
-_TILE, _WORTH_SHARING = 64, 2**22
-"""Columns in a part of a split product; entries of a kernel worth splitting."""
-
-_MAX_CELLS = 2**28
+_MAX_SIZE = 2**28
 """Most entries of a blob or a weight; VGG's largest weight has a third."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GraphApply:
-  """`Network.apply` of a layer graph; equal graphs share one compilation."""
+  """`Network.apply` of a layer graph; equal graphs share one compilation.
+
+  Attributes:
+    layers: in order of computation.
+    plain: run every layer as its type says, without what `cpu` has for it.
+  """
 
   layers: tuple[LayerInfo, ...]
+  plain: bool = False
 
   def __call__(
     self,
@@ -65,7 +66,10 @@ class GraphApply:
       values = tuple(blobs[name] for name in steps[0].inputs)
       for step in steps:
         weights = params.get(step.weights_key, {})
-        values = LAYER_TYPES[step.kind].apply(step, weights, values, relu)
+        apply = LAYER_TYPES[step.kind].apply
+        if not self.plain:
+          apply = cpu.implementation(step.kind, apply)
+        values = apply(step, weights, values, relu)
         values = values if isinstance(values, tuple) else (values,)
       blobs.update(zip(layer.outputs, values, strict=True))
       blobs.update({name: given[name] for name in given.keys() & layer.outputs})
@@ -90,7 +94,7 @@ def averaged_products(
   return {
     name: layer
     for name, layer in read.items()
-    if layer and layer.kind == "convolution" and _is_cellwise(layer)
+    if layer and layer.kind == "convolution" and _is_pointwise(layer)
   }
 
 
@@ -190,73 +194,18 @@ def with_precision(network: Network, precision: str) -> Network:
       "is."
     )
   layers = tuple(
-    _with_option(layer, "precision", precision)
-    if layer.kind in _PRODUCTS
+    layer.with_option("precision", precision)
+    if LAYER_TYPES[layer.kind].product
     else layer
     for layer in network.layers
   )
-  return network.replace(apply=GraphApply(layers), layers=layers)
+  return with_layers(network, layers)
 
 
-def with_cpu_layout(layers: tuple[LayerInfo, ...], params: Params) -> Params:
-  """Weights in a layout with fast gradients on a CPU; values are unchanged.
-
-  Kernels of convolutions are split by group, see `ops.by_group`, and with them
-  and those of inner products a leaf `transpose` is stored: within loops XLA
-  does neither ahead of time, and large kernels are read twice as fast so.
-  Weights shared with layers of another type or other groups stay as they are.
-  """
-  readers = collections.defaultdict(set)
-  for layer in layers:
-    groups = layer.option("groups", 1)
-    readers[layer.weights_key].add((layer.kind, groups))
-  kernels = {}
-  for key, ((kind, groups), *others) in readers.items():
-    if kind in _TRANSPOSED and not others:
-      kernel = params[key]["kernel"]
-      parted = kind == "convolution"
-      kernels[key] = by_group(kernel, groups) if parted else kernel
-  transposes = _transposes(kernels)
-  return {
-    key: {**params[key], "kernel": kernels[key], "transpose": transposes[key]}
-    if key in kernels
-    else params[key]
-    for key in params
-  }
-
-
-def with_shared_products(
-  layers: tuple[LayerInfo, ...], params: Params, axis: str, parts: int
-) -> tuple[LayerInfo, ...]:
-  """Layers whose large inner products are column-parallel over devices.
-
-  Only those whose parts round as the whole product does, with XLA on a CPU and
-  two rows or more: parts of 64 columns or a multiple, forward and backward.
-  Their option `across` says so, see `ops.inner_product`.
-
-  Args:
-    layers: a layer graph.
-    params: its weights.
-    axis: the mesh axis of the devices.
-    parts: how many devices.
-  """
-  whole = {
-    layer.weights_key
-    for layer in layers
-    if layer.kind != "inner_product" or layer.option("axis", 1) != 1
-  }
-
-  def is_shared(layer):
-    if layer.kind != "inner_product" or layer.weights_key in whole:
-      return False
-    kernel = params[layer.weights_key]["kernel"]
-    parted = all(side % (_TILE * parts) == 0 for side in kernel.shape)
-    return parted and kernel.size >= _WORTH_SHARING
-
-  return tuple(
-    _with_option(layer, "across", axis) if is_shared(layer) else layer
-    for layer in layers
-  )
+def with_layers(network: Network, layers: tuple[LayerInfo, ...]) -> Network:
+  """The network with these layers in place of its own."""
+  apply = dataclasses.replace(network.apply, layers=layers)
+  return network.replace(apply=apply, layers=layers)
 
 
 class GraphModule(nn.Module):
@@ -291,14 +240,7 @@ class _Weights(nn.Module):
     }
 
 
-def _transposes(kernels):
-  # On the host: compiling the transposes takes longer than computing them.
-  return jax.tree.map(
-    lambda kernel: np.ascontiguousarray(transposed(np.asarray(kernel))), kernels
-  )
-
-
-def _is_cellwise(layer: LayerInfo) -> bool:
+def _is_pointwise(layer: LayerInfo) -> bool:
   moved = layer.kernel, layer.stride, layer.pad
   return moved == ((1, 1), (1, 1), (0, 0))
 
@@ -319,11 +261,6 @@ def _infer_layer(layer: LayerInfo, shapes: list[Shape]):
   )
   outputs = outputs if isinstance(outputs, tuple) else (outputs,)
   return leaves, [tuple(output.shape[1:]) for output in outputs]
-
-
-def _with_option(layer: LayerInfo, name: str, value: str) -> LayerInfo:
-  options = dict(layer.options) | {name: value}
-  return layer._replace(options=tuple(sorted(options.items())))
 
 
 def _check_windows(layer: LayerInfo, shape: Shape) -> None:
@@ -349,7 +286,7 @@ def _check_windows(layer: LayerInfo, shape: Shape) -> None:
 
 def _check_sizes(layer: LayerInfo, shapes: Iterable[Shape]) -> None:
   for shape in shapes:
-    if math.prod(shape) > _MAX_CELLS or any(extent < 1 for extent in shape):
+    if math.prod(shape) > _MAX_SIZE or any(extent < 1 for extent in shape):
       raise ValueError(f"it would make or need an array of {list(shape)}")
 
 

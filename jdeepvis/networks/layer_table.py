@@ -8,23 +8,12 @@ from typing import Any
 
 from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import MAX_EXTENT
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
-MAX_EXTENT = 4096
-"""The largest window, stride or padding; no network has more."""
-
 _MAX_LAYERS = 10_000
 _PAIRS = {"kernel": 1, "stride": 1, "pad": 0, "dilation": 1}
-_BUILT_IN = frozenset(LAYER_TYPES)
-_INPUTS = {
-  "bias": (1, 2),
-  "concat": (1, None),
-  "crop": (2, 2),
-  "eltwise": (2, None),
-  "scale": (1, 2),
-}
-_SEVERAL_OUTPUTS = ("identity", "slice", "slice_axis")
 
 
 def to_plain(layers: Sequence[LayerInfo]) -> list[list[Any]]:
@@ -84,28 +73,26 @@ def check_layer(layer: LayerInfo) -> None:
         f"its {name} {list(pair)} is not within {least} to {MAX_EXTENT}"
       )
   if layer.kernel[0] * layer.kernel[1] > 4 * MAX_EXTENT:
-    raise ValueError(f"its kernel {list(layer.kernel)} has too many cells")
-  pooling = layer.kind.endswith("_pooling")
+    raise ValueError(f"its kernel {list(layer.kernel)} is too large")
   pairs = zip(layer.pad, layer.kernel, strict=True)
-  if pooling and not all(pad < kernel for pad, kernel in pairs):
+  if LAYER_TYPES[layer.kind].pooling and not all(
+    pad < kernel for pad, kernel in pairs
+  ):
     raise ValueError("its padding must be smaller than its window")
   features, groups = layer.option("features", 1), layer.option("groups", 1)
   if features < 1 or groups < 1 or features % groups:
     raise ValueError(f"{features} outputs cannot be in {groups} groups")
-  if layer.kind in _BUILT_IN:
-    _check_ends(layer)
+  _check_ends(layer)
 
 
 def _check_ends(layer: LayerInfo) -> None:
-  kind = layer.kind.removesuffix("_axes").removesuffix("_axis")
-  least, most = _INPUTS.get(kind, (1, 1))
-  found = len(layer.inputs)
+  ours = LAYER_TYPES[layer.kind]
+  least, most = ours.inputs
+  found, made = len(layer.inputs), len(layer.outputs)
   if found < least or (most and found > most):
     raise ValueError(f"it reads {found} blobs")
-  if len(layer.outputs) != 1 and (
-    not layer.outputs or layer.kind not in _SEVERAL_OUTPUTS
-  ):
-    raise ValueError(f"it writes {len(layer.outputs)} blobs")
+  if not made or (made > 1 and not ours.several_outputs):
+    raise ValueError(f"it writes {made} blobs")
 
 
 def _layer(row: Any) -> LayerInfo:

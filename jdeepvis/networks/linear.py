@@ -8,13 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from jdeepvis.networks.crop import crop
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.types import JdeepvisError
-
-_LINEAR = frozenset(
-  ["convolution", "identity", "inner_product", "pixels", "trim"]
-)
 
 
 def is_linear(network: Network, layer: str) -> bool:
@@ -27,7 +24,7 @@ def is_linear(network: Network, layer: str) -> bool:
   if not network.layers:
     return False
   seen = crop(network, _before(network, find_layer(network, layer)))
-  return all(info.kind in _LINEAR for info in seen.layers)
+  return all(LAYER_TYPES[info.kind].linear for info in seen.layers)
 
 
 def linear_filters(

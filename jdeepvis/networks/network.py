@@ -96,6 +96,11 @@ class LayerInfo(NamedTuple):
     """The setting called `name`."""
     return dict(self.options).get(name, default)
 
+  def with_option(self, name: str, value: Hashable) -> "LayerInfo":
+    """The layer with a setting changed or added."""
+    options = dict(self.options) | {name: value}
+    return self._replace(options=tuple(sorted(options.items())))
+
   @property
   def weights_key(self) -> str:
     """Where in the parameters this layer's weights are."""

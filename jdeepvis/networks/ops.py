@@ -1,31 +1,22 @@
-"""Caffe's convolutions and products as pure functions of arrays.
+"""Where windows lie on maps, and what is added around these.
 
 Maps are `[n, h, w, c]`. Padding is explicit, `((top, bottom), (left, right))`,
 so that the same function serves a whole map and a window cut from one;
 `windows` computes it the way Caffe does.
 """
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_derivatives import SymbolicZero
-from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Float
 
-from jdeepvis.networks.caffe_axes import with_axes_in_front
 from jdeepvis.types import AnyArray
 
 Map = Float[AnyArray, "n _ _ _"]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
-
-_FEW = 2
-"""Images in a block, where XLA writes their windows out (im2col)."""
 
 
 class Windows(NamedTuple):
@@ -48,11 +39,11 @@ def windows(
   """Places windows along one axis as Caffe does.
 
   Args:
-    size: cells along the axis.
-    kernel: cells in a window.
+    size: positions along the axis.
+    kernel: positions in a window.
     stride: step from window to window.
-    pad: cells added at either end.
-    dilation: distance between a window's cells.
+    pad: positions added at either end.
+    dilation: distance between a window's positions.
     ceil: count a last, partial window too, as pooling does, unless it would
       begin beyond the input and what is added before it.
 
@@ -68,329 +59,13 @@ def windows(
   return Windows(count, pad, max(after, 0))
 
 
-def no_fusion(
-  function: Callable, *arrays: AnyArray | float, **static: Any
-) -> Any:
-  """`function(*arrays, **static)`, which XLA on a CPU does not fuse.
+def trimmed(x: Map, padding: Padding) -> tuple[Map, Padding]:
+  """Maps padded beforehand where that cuts some off, and what is left to add.
 
-  Fused into its readers it would be recomputed for each of them: for a
-  pooling's derivative ten times over. Unfused, its rounding does not depend on
-  them either.
-
-  Args:
-    function: jitted, the names of `static` among its static ones.
-    *arrays: its arguments.
-    **static: what is static of them.
+  On CPU, XLA takes a 1x1 convolution padded by (1, -1) for a matrix product,
+  and forgets the padding.
   """
-  function = functools.partial(function, **static)
-
-  def alone(*arrays):
-    with set_xla_metadata(inlineable="false"):
-      return function(*arrays)
-
-  return lax.platform_dependent(*arrays, cpu=alone, default=function)
-
-
-def transposed(kernel: AnyArray) -> AnyArray:
-  """A kernel as the gradient of its product reads it.
-
-  Args:
-    kernel: of a convolution, HWIO, or of an inner product, `[i, o]`.
-
-  Returns:
-    Inputs and outputs exchanged; a convolution's is flipped as well.
-  """
-  if kernel.ndim == 2:
-    return kernel.T
-  return kernel[::-1, ::-1].swapaxes(2, 3)
-
-
-def by_group(
-  kernel: Float[AnyArray, "kh kw i o"], groups: int
-) -> tuple[AnyArray, ...]:
-  """A convolution's kernel split into a part for each group.
-
-  XLA's grouped convolution is slow on CPU: one convolution a group is about
-  2.5 times faster there, while groups are few. Many groups are not split.
-  """
-  return tuple(jnp.split(kernel, groups, 3)) if 1 < groups <= 8 else (kernel,)
-
-
-def convolution(
-  x: Map,
-  kernel: Float[AnyArray, "kh kw i o"] | tuple[AnyArray, ...],
-  bias: Float[AnyArray, " o"] | None = None,
-  *,
-  transpose: tuple[AnyArray, ...] | None = None,
-  stride: Pair = (1, 1),
-  padding: Padding = ((0, 0), (0, 0)),
-  dilation: Pair = (1, 1),
-  groups: int = 1,
-  precision: str = "highest",
-) -> Map:
-  """Cross-correlation, as Caffe's Convolution.
-
-  Args:
-    x: the maps.
-    kernel: HWIO, or what `by_group` made of it.
-    bias: one for each output channel.
-    transpose: each group's kernel `transposed`, where that has been made
-      beforehand; to derivatives it is a constant.
-    stride: cells from window to window.
-    padding: cells added, see `windows`; negative ones are cut off.
-    dilation: distance between the kernel's cells.
-    groups: channel groups that do not mix.
-    precision: of the products, as `jax.lax.Precision` names it.
-  """
-  if min(min(edges) for edges in padding) < 0:
-    # On CPU, XLA takes a 1x1 convolution padded by (1, -1) for a matrix
-    # product, and forgets the padding.
-    zero = jnp.zeros((), x.dtype)
-    x = lax.pad(x, zero, [(*edges, 0) for edges in _nhwc(padding)])
-    padding = ((0, 0), (0, 0))
-  kernels = kernel if isinstance(kernel, tuple) else by_group(kernel, groups)
-  parts = len(kernels)
-  settings = (stride, padding, dilation, groups // parts, precision)
-  outputs = [
-    _convolve(*part, *settings)
-    for part in zip(
-      jnp.split(x, parts, -1) if parts > 1 else [x],
-      kernels,
-      transpose or [None] * parts,
-      strict=True,
-    )
-  ]
-  out = jnp.concatenate(outputs, axis=-1) if parts > 1 else outputs[0]
-  return out if bias is None else out + with_axes_in_front(bias, out.ndim)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4, 5, 6, 7))
-def _convolve(x, kernel, transpose, *settings):
-  def all_at_once(x):
-    return _conv(x, kernel, "HWIO", *settings)
-
-  def few_at_once(x):
-    return lax.map(lambda one: all_at_once(one[None])[0], x, batch_size=_FEW)
-
-  if not _are_spread(kernel) or x.shape[0] <= _FEW:
-    return all_at_once(x)
-  return lax.platform_dependent(x, cpu=few_at_once, default=all_at_once)
-
-
-@functools.partial(_convolve.defjvp, symbolic_zeros=True)
-def _convolve_jvp(*args):
-  *settings, (x, kernel, transpose), (dx, dkernel, _) = args
-  dy = []
-  if not isinstance(dx, SymbolicZero):
-    # The transpose of this reads its kernel in the one order in which XLA's
-    # CPU convolutions are fast; within loops XLA does not see to that itself.
-    back = transposed(kernel) if transpose is None else transpose
-    swapped = back[::-1, ::-1]
-    if _in_blocks(kernel, *settings):
-      dy.append(_conv_of_blocks(dx, swapped, *settings))
-    else:
-      dy.append(_conv(dx, swapped, "HWOI", *settings))
-  if not isinstance(dkernel, SymbolicZero):
-    dy.append(_conv(x, dkernel, "HWIO", *settings))
-  return _convolve(x, kernel, transpose, *settings), sum(dy)
-
-
-def _conv(x, kernel, order, stride, padding, dilation, groups, precision):
-  alone = kernel.shape[:2] == stride == (1, 1) and groups == 1
-  if alone and not any(map(any, padding)):
-    # Each position by itself: a matrix product, which is faster.
-    inputs = order.index("I")
-    return lax.dot_general(
-      x, kernel[0, 0], (((3,), (inputs - 2,)), ((), ())), precision=precision
-    )
-  return lax.conv_general_dilated(
-    x,
-    kernel,
-    stride,
-    padding,
-    rhs_dilation=dilation,
-    dimension_numbers=("NHWC", order, "NHWC"),
-    feature_group_count=groups,
-    precision=precision,
-  )
-
-
-def _are_spread(kernel):
-  """Whether XLA on a CPU writes a map's windows out (im2col) and multiplies.
-
-  It does for CaffeNet's 11 x 11 of three colours, not for a 7 x 7. A batch of
-  eight takes more memory than malloc keeps from call to call, and half of the
-  layer's time went into allocating it again.
-  """
-  return kernel.shape[2] <= 4 and math.prod(kernel.shape[:3]) > 256
-
-
-def _in_blocks(kernel, stride, _padding, dilation, groups, _precision):
-  """Whether `_conv_of_blocks` can take it, and has the faster transpose."""
-  large = all(
-    size > 2 * step > 2
-    for size, step in zip(kernel.shape[:2], stride, strict=True)
-  )
-  few = kernel.shape[2] <= 4
-  return large and few and dilation == (1, 1) and groups == 1
-
-
-def _conv_of_blocks(x, kernel, stride, padding, dilation, groups, precision):
-  """`_conv` of an HWOI kernel, as one of stride 1 over blocks of pixels.
-
-  Space to depth: a block of `stride` pixels becomes one position, its pixels
-  channels. For few channels, as colours are, the transpose is faster so: twice
-  as fast for CaffeNet's first layer on a CPU.
-  """
-  axes = list(zip(x.shape[1:3], kernel.shape, stride, padding, strict=False))
-  reach = [-(-window // step) for _, window, step, _ in axes]
-  cells = [
-    (size + sum(edges) - window) // step + blocks
-    for (size, window, step, edges), blocks in zip(axes, reach, strict=True)
-  ]
-  around = [
-    (before, count * step - size - before, 0)
-    for (size, _, step, (before, _)), count in zip(axes, cells, strict=True)
-  ]
-  behind = [
-    (0, blocks * step - window, 0)
-    for (_, window, step, _), blocks in zip(axes, reach, strict=True)
-  ]
-  none, zero = (0, 0, 0), jnp.zeros((), x.dtype)
-  x = lax.pad(x, zero, [none, *around, none])
-  kernel = lax.pad(kernel, zero, [*behind, none, none])
-  n, channels = x.shape[0], x.shape[3] * math.prod(stride)
-  x = x.reshape(n, cells[0], stride[0], cells[1], stride[1], -1)
-  x = jnp.swapaxes(x, 2, 3).reshape(n, *cells, channels)
-  kernel = kernel.reshape(
-    reach[0], stride[0], reach[1], stride[1], *kernel.shape[2:]
-  )
-  kernel = jnp.transpose(kernel, (0, 2, 4, 1, 3, 5))
-  kernel = kernel.reshape(*reach, -1, channels)
-  edges = ((0, 0), (0, 0))
-  return _conv(x, kernel, "HWOI", (1, 1), edges, dilation, groups, precision)
-
-
-def deconvolution(
-  x: Map,
-  kernel: Float[AnyArray, "kh kw o i"],
-  bias: Float[AnyArray, " f"] | None = None,
-  *,
-  stride: Pair = (1, 1),
-  pad: Pair = (0, 0),
-  dilation: Pair = (1, 1),
-  groups: int = 1,
-  precision: str = "highest",
-) -> Map:
-  """Caffe's Deconvolution: the transpose of a convolution.
-
-  Args:
-    x: the map to spread out.
-    kernel: that of the convolution whose transpose this is, so its inputs
-      (`o`, one group's outputs here) stand before its outputs (`i`, all
-      channels of `x`).
-    bias: one for each output channel.
-    stride: cells of the output from one cell of `x` to the next.
-    pad: cells cut off the output on each side.
-    dilation: distance between the kernel's cells.
-    groups: channel groups that do not mix.
-    precision: of the products, as `jax.lax.Precision` names it.
-  """
-  flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-  flipped = jnp.concatenate(jnp.split(flipped, groups, axis=2), axis=3)
-  edges = [
-    dilation[axis] * (kernel.shape[axis] - 1) - pad[axis] for axis in (0, 1)
-  ]
-  out = lax.conv_general_dilated(
-    x,
-    flipped,
-    (1, 1),
-    [(edge, edge) for edge in edges],
-    lhs_dilation=stride,
-    rhs_dilation=dilation,
-    dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    feature_group_count=groups,
-    precision=precision,
-  )
-  return out if bias is None else out + with_axes_in_front(bias, out.ndim)
-
-
-def inner_product(
-  x: Float[AnyArray, "n *dims"],
-  kernel: Float[AnyArray, "i part"],
-  bias: Float[AnyArray, " o"] | None = None,
-  *,
-  transpose: Float[AnyArray, "o share"] | None = None,
-  across: str | None = None,
-  precision: str = "highest",
-) -> Float[AnyArray, "n o"]:
-  """Caffe's InnerProduct; a map is read in height, width, channel order.
-
-  Args:
-    x: the maps or rows.
-    kernel: its columns are the outputs.
-    bias: one for each output.
-    transpose: `transposed(kernel)`, where that has been made beforehand; to
-      derivatives it is a constant.
-    across: a mesh axis over whose devices the columns of the kernel and of its
-      transpose, which must be there, are split evenly. Column-parallel matmul:
-      all-gather of the rows, multiply, all-to-all, so that weights are read
-      once instead of once a device. Reverse-mode differentiable; to derivatives
-      weights are constants.
-    precision: as `jax.lax.Precision` names it.
-
-  Raises:
-    ValueError: `across` is given, but no transpose.
-  """
-  x = x.reshape(x.shape[0], -1)
-  if across is not None and transpose is None:
-    raise ValueError(f"Products split across {across} need a transpose.")
-  if across is None:
-    out = _product(x, kernel, transpose, precision)
-  else:
-    out = _shared_product(x, kernel, transpose, across, precision)
-  return out if bias is None else out + with_axes_in_front(bias, out.ndim)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
-def _product(x, kernel, transpose, precision):
-  return jnp.dot(x, kernel, precision=precision)
-
-
-@functools.partial(_product.defjvp, symbolic_zeros=True)
-def _product_jvp(precision, primals, tangents):
-  x, kernel, transpose = primals
-  dx, dkernel, _ = tangents
-  dy = []
-  if not isinstance(dx, SymbolicZero):
-    # The transpose of this is a product with `back` itself.
-    back = transposed(kernel) if transpose is None else transpose
-    dy.append(jnp.dot(dx, back.T, precision=precision))
-  if not isinstance(dkernel, SymbolicZero):
-    dy.append(jnp.dot(x, dkernel, precision=precision))
-  return _product(x, kernel, transpose, precision), sum(dy)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def _shared_product(x, kernel, transpose, across, precision):
-  del transpose
-  rows = lax.all_gather(x, across)
-  found = jnp.dot(rows, kernel, precision=precision)
-  return lax.all_to_all(found, across, 0, 2, tiled=True)[0]
-
-
-def _shared_product_forward(x, kernel, transpose, across, precision):
-  y = _shared_product(x, kernel, transpose, across, precision)
-  return y, (kernel, transpose)
-
-
-def _shared_product_backward(across, precision, kept, dy):
-  kernel, transpose = kept
-  return _shared_product(dy, transpose, kernel, across, precision), None, None
-
-
-_shared_product.defvjp(_shared_product_forward, _shared_product_backward)
-
-
-def _nhwc(padding: Padding) -> list[Pair]:
-  return [(0, 0), *padding, (0, 0)]
+  if min(min(edges) for edges in padding) >= 0:
+    return x, padding
+  around = [(0, 0, 0), *((*edges, 0) for edges in padding), (0, 0, 0)]
+  return lax.pad(x, jnp.zeros((), x.dtype), around), ((0, 0), (0, 0))

@@ -67,9 +67,7 @@ def from_function(
     JdeepvisError: the function returns no blob called `output`, or there are
       labels without one.
   """
-  return _network(
-    function, _takes_relu(function), params, input, output, labels
-  )
+  return _network(function, function, params, input, output, labels)
 
 
 def from_linen(
@@ -97,18 +95,15 @@ def from_linen(
     module: called with images `[n, h, w, c]`.
     variables: what `module.init` returned, after training.
     input: what the images must be.
-    output: the blob that holds the class scores before softmax; None where
-      there are none.
+    output: as in `from_function`.
     labels: the class names in order.
     **settings: further arguments of the call, such as `train=False`.
 
   Raises:
-    JdeepvisError: the module returns no blob called `output`, or there are
-      labels without one.
+    JdeepvisError: there is no blob `output`, or there are labels without one.
   """
-  takes_relu = _takes_relu(module.__call__)
   function = _LinenFunction(module, _freeze(settings))
-  return _network(function, takes_relu, variables, input, output, labels)
+  return _network(function, module.__call__, variables, input, output, labels)
 
 
 def from_nnx(
@@ -136,19 +131,16 @@ def from_nnx(
   Args:
     module: called with images `[n, h, w, c]`; put it in `eval()` mode first.
     input: what the images must be.
-    output: the blob that holds the class scores before softmax; None where
-      there are none.
+    output: as in `from_function`.
     labels: the class names in order.
     **settings: further arguments of the call.
 
   Raises:
-    JdeepvisError: the module returns no blob called `output`, or there are
-      labels without one.
+    JdeepvisError: there is no blob `output`, or there are labels without one.
   """
-  takes_relu = _takes_relu(module.__call__)
-  graph, state = nnx.split(module)
-  function = _NNXFunction(graph, _freeze(settings))
-  return _network(function, takes_relu, state, input, output, labels)
+  definition, state = nnx.split(module)
+  function = _NNXFunction(definition, _freeze(settings))
+  return _network(function, module.__call__, state, input, output, labels)
 
 
 def from_equinox(
@@ -180,24 +172,22 @@ def from_equinox(
     module: called with an image `[c, h, w]`; put it through
       `equinox.nn.inference_mode` first.
     input: what the images must be.
-    output: the blob that holds the class scores before softmax; None where
-      there are none.
+    output: as in `from_function`.
     labels: the class names in order.
     **settings: further arguments of the call.
 
   Raises:
-    JdeepvisError: the module returns no blob called `output`, or there are
-      labels without one.
+    JdeepvisError: there is no blob `output`, or there are labels without one.
   """
   from jdeepvis.networks import own_equinox
 
-  takes_relu = _takes_relu(module.__call__)
   params, static = own_equinox.split(module)
   function = own_equinox.EquinoxFunction(static, _freeze(settings))
-  return _network(function, takes_relu, params, input, output, labels)
+  return _network(function, module.__call__, params, input, output, labels)
 
 
-def _network(function, takes_relu, params, input, output, labels):
+def _network(function, call, params, input, output, labels):
+  takes_relu = "relu" in inspect.signature(call).parameters
   apply = OwnApply(function, takes_relu)
   network = Network(apply, params, input, (), tuple(labels), output)
   shapes = network.shapes
@@ -213,10 +203,6 @@ def _network(function, takes_relu, params, input, output, labels):
       f"scores; {nearest(output, shapes)}."
     )
   return network
-
-
-def _takes_relu(function: Callable[..., Any]) -> bool:
-  return "relu" in inspect.signature(function).parameters
 
 
 def _freeze(settings: Mapping[str, Hashable]) -> _Settings:
@@ -282,11 +268,11 @@ class _LinenFunction:
 
 @dataclasses.dataclass(frozen=True)
 class _NNXFunction:
-  graph: nnx.GraphDef
+  definition: nnx.GraphDef
   settings: _Settings
 
   def __call__(self, state, images, **rectifier):
-    module = nnx.merge(self.graph, state)
+    module = nnx.merge(self.definition, state)
     record = nnx.capture(
       module, nnx.Intermediate, method_outputs=nnx.Intermediate
     )

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from jdeepvis.networks.graph import INPUT
-from jdeepvis.networks.layer_types import LAYER_TYPES, Shape, padding
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import Shape, padding
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -53,7 +54,7 @@ def needed_regions(
   layers: Iterable[LayerInfo],
   shapes: Mapping[str, Shape],
   blob: str,
-  cells: Rectangle,
+  region: Rectangle,
   *,
   clip: bool = True,
 ) -> dict[str, Rectangle]:
@@ -63,13 +64,13 @@ def needed_regions(
     layers: the graph, in order of computation.
     shapes: of each blob, `(h, w, c)` or `(c,)`.
     blob: where to begin.
-    cells: the region of it that is wanted.
+    region: the part of it that is wanted.
     clip: whether what lies beyond a map is left out.
 
   Returns:
     The region that is needed of `blob` and of every blob it depends on.
   """
-  needed = {blob: cells}
+  needed = {blob: region}
   for layer in reversed(tuple(layers)):
     wanted = [needed[name] for name in layer.outputs if name in needed]
     if not wanted:
@@ -84,18 +85,18 @@ def needed_regions(
   return needed
 
 
-def region_read(layer: LayerInfo, cells: Rectangle, shape: Shape) -> Rectangle:
-  """What a layer reads, of a blob of `shape`, to make `cells`; unclipped."""
+def region_read(layer: LayerInfo, made: Rectangle, shape: Shape) -> Rectangle:
+  """What a layer reads, of a blob of `shape`, to make a region; unclipped."""
   reach = _reach(layer)
-  if reach == "cell":
-    return cells
+  if reach == "position":
+    return made
   if reach != "window":
     return whole(shape)
   starts, ends = [], []
   for axis, (before, _) in enumerate(padding(layer, shape[:2])):
     stride, extent = layer.stride[axis], layer.kernel[axis] - 1
-    starts.append(cells[axis] * stride - before)
-    last = (cells[axis + 2] - 1) * stride - before
+    starts.append(made[axis] * stride - before)
+    last = (made[axis + 2] - 1) * stride - before
     ends.append(last + layer.dilation[axis] * extent + 1)
   return Rectangle(*starts, *ends)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jdeepvis.networks.graph import GraphApply, infer_shapes
+from jdeepvis.networks.graph import infer_shapes, with_layers
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.regions import needed_regions, whole
@@ -45,9 +45,7 @@ def with_image_size(
     ) from error
   output = network.output if network.output in needed else None
   labels = network.labels if output else ()
-  return resized.replace(
-    apply=GraphApply(kept), layers=kept, output=output, labels=labels
-  )
+  return with_layers(resized, kept).replace(output=output, labels=labels)
 
 
 def _check_weights(network, layers, shape) -> None:

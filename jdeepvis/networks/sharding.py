@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jdeepvis.networks import cpu
 from jdeepvis.types import AnyArray
 
 AXIS = "images"
@@ -32,18 +33,23 @@ def mesh_for(batch: int) -> Mesh:
 
 def replicate(tree: Any) -> Any:
   """A pytree of numbers on all local devices; CPUs share one copy of it."""
-  devices = jax.local_devices()
-  if devices[0].platform == "cpu":
-    # Other CPU devices share a buffer that JAX has allocated.
-    tree = jax.tree.map(np.asarray, jax.device_put(tree, devices[0]))
-  return jax.device_put(tree, NamedSharding(mesh_for(len(devices)), WHOLE))
-
-
-def shard_columns(matrix: AnyArray) -> jax.Array:
-  """A matrix whose columns are split evenly over the local devices."""
-  spec = PartitionSpec(None, AXIS)
   mesh = mesh_for(len(jax.local_devices()))
-  return jax.device_put(np.asarray(matrix), NamedSharding(mesh, spec))
+  return jax.device_put(cpu.on_one_buffer(tree), NamedSharding(mesh, WHOLE))
+
+
+def shard_columns(weights: dict[str, AnyArray]) -> dict[str, jax.Array]:
+  """Weights whose matrices' columns are split evenly over the local devices.
+
+  All else is replicated.
+  """
+  mesh = mesh_for(len(jax.local_devices()))
+  columns = NamedSharding(mesh, PartitionSpec(None, AXIS))
+  return {
+    name: jax.device_put(np.asarray(leaf), columns)
+    if leaf.ndim == 2
+    else replicate(leaf)
+    for name, leaf in weights.items()
+  }
 
 
 def sharded(function: Callable, mesh: Mesh, *specs: Any) -> Callable:

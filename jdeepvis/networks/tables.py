@@ -17,31 +17,14 @@ def conv(
 ) -> Layers:
   """A convolution and its ReLU: blobs `name/pre` and `name`."""
   options = (("features", features), ("groups", groups))
-  return _rectified(
-    LayerInfo(
-      name,
-      "convolution",
-      (source,),
-      (f"{name}/pre",),
-      kernel=(kernel, kernel),
-      stride=(stride, stride),
-      pad=(pad, pad),
-      options=options,
-    )
-  )
+  window = (kernel,) * 2, (stride,) * 2, (pad,) * 2
+  return _rectified(name, "convolution", source, *window, options=options)
 
 
 def dense(name: str, source: str, features: int) -> Layers:
   """A fully connected layer and its ReLU: blobs `name/pre` and `name`."""
-  return _rectified(
-    LayerInfo(
-      name,
-      "inner_product",
-      (source,),
-      (f"{name}/pre",),
-      options=(("features", features),),
-    )
-  )
+  options = (("features", features),)
+  return _rectified(name, "inner_product", source, options=options)
 
 
 def max_pool(
@@ -54,26 +37,16 @@ def max_pool(
   ceil: bool = True,
 ) -> Layers:
   """Overlapping max pooling, by default in Caffe's ceil mode."""
-  return (
-    LayerInfo(
-      name,
-      "max_pooling",
-      (source,),
-      (name,),
-      kernel=(kernel, kernel),
-      stride=(stride, stride),
-      pad=(pad, pad),
-      options=() if ceil else (("ceil", False),),
-    ),
-  )
+  options = () if ceil else (("ceil", False),)
+  window = (kernel,) * 2, (stride,) * 2, (pad,) * 2
+  ends = (source,), (name,)
+  return (LayerInfo(name, "max_pooling", *ends, *window, options=options),)
 
 
 def average_pool(name: str, source: str, kernel: int) -> Layers:
   """Average pooling with a stride of 1."""
-  window = (kernel, kernel)
-  return (
-    LayerInfo(name, "average_pooling", (source,), (name,), kernel=window),
-  )
+  ends = (source,), (name,)
+  return (LayerInfo(name, "average_pooling", *ends, (kernel,) * 2),)
 
 
 def rectified_concat(name: str, *sources: str) -> Layers:
@@ -100,6 +73,9 @@ def layer(name: str, kind: str, *sources: str, **options) -> Layers:
   return (LayerInfo(name, kind, sources, (name,), options=options),)
 
 
-def _rectified(info: LayerInfo) -> Layers:
-  relu = LayerInfo(f"{info.name}/relu", "relu", info.outputs, (info.name,))
-  return info, relu
+def _rectified(name, kind, source, *window, options) -> Layers:
+  before = (f"{name}/pre",)
+  return (
+    LayerInfo(name, kind, (source,), before, *window, options=options),
+    LayerInfo(f"{name}/relu", "relu", before, (name,)),
+  )

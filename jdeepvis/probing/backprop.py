@@ -21,7 +21,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jdeepvis.networks.graph import GraphApply
+from jdeepvis.networks.graph import with_layers
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import class_scores, find_layer, nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.types import AnyArray, Images, JdeepvisError
@@ -167,10 +168,10 @@ def pass_normalisation(network: Network) -> Network:
   if not network.layers:
     return network
   layers = tuple(
-    layer._replace(kind="lrn_passed") if layer.kind == "lrn" else layer
+    layer._replace(kind=LAYER_TYPES[layer.kind].passed or layer.kind)
     for layer in network.layers
   )
-  return network.replace(apply=GraphApply(layers), layers=layers)
+  return with_layers(network, layers)
 
 
 def origin(network: Network, layer: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from jdeepvis.networks.ops import no_fusion
+from jdeepvis.networks.cpu import no_fusion
 from jdeepvis.types import AnyArray, Image, PRNGKey, Scalar
 
 

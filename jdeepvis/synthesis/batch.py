@@ -16,12 +16,9 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array
 
+from jdeepvis.networks import cpu
 from jdeepvis.networks.classify import as_probabilities, probability_blob
-from jdeepvis.networks.graph import (
-  GraphApply,
-  with_cpu_layout,
-  with_shared_products,
-)
+from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.sharding import (
   AXIS,
@@ -223,25 +220,18 @@ def stack(ascents: Sequence[Ascent], batch: int) -> Ascent:
 def place(network: Network, batch: int) -> Network:
   """The network with its weights on the local devices, for this batch size.
 
-  On CPUs kernels are stored by group and transposed, see
-  `graph.with_cpu_layout`, and large ones are split over the devices, see
-  `graph.with_shared_products`, unless each device has only one picture.
+  A layer graph is `cpu.prepared`, unless it is `plain`.
   """
-  devices, layers = jax.local_devices(), network.layers
-  ours = isinstance(network.apply, GraphApply)
-  if devices[0].platform != "cpu" or not ours:
-    return network.replace(params=replicate(network.params))
-  params = replicate(with_cpu_layout(layers, network.params))
-  if batch >= 2 * len(devices) > 2:
-    layers = with_shared_products(layers, params, AXIS, len(devices))
-  shared = {info.weights_key for info in layers if info.option("across")}
-  for key in shared:
-    params[key] = {
-      name: shard_columns(leaf) if leaf.ndim == 2 else leaf
-      for name, leaf in params[key].items()
-    }
-  apply = GraphApply(layers) if shared else network.apply
-  return network.replace(apply=apply, params=params)
+  apply, params = network.apply, network.params
+  if not isinstance(apply, GraphApply) or apply.plain:
+    return network.replace(params=replicate(params))
+  layers, params = cpu.prepared(apply.layers, params, AXIS, batch)
+  split = {info.weights_key for info in layers if info.option("across")}
+  params = {
+    key: (shard_columns if key in split else replicate)(leaves)
+    for key, leaves in params.items()
+  }
+  return network.replace(apply=GraphApply(layers), params=params)
 
 
 def pack(progress: Progress) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jdeepvis.networks.ops import no_fusion
+from jdeepvis.networks.cpu import no_fusion
 from jdeepvis.types import AnyArray, Image, Scalar
 
 _OCTAVES = 5

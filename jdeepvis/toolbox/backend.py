@@ -11,6 +11,7 @@ import numpy as np
 from jdeepvis.display.notebook import png
 from jdeepvis.display.presentation import as_shown
 from jdeepvis.display.unit_files import UnitFile, sprites_file, unit_files
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import centre, to_pixels
 from jdeepvis.probing.images import ImageList
@@ -82,7 +83,7 @@ class Backend:
     self._pooled = {
       info.outputs[0]: info.inputs[0]
       for info in network.layers
-      if info.kind.endswith("_pooling")
+      if LAYER_TYPES[info.kind].pooling
     }
     self._spec = network.input
     self._read = functools.lru_cache(_KEPT)(self._read_file)

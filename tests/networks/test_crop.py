@@ -15,9 +15,10 @@ from small_networks import (
   with_rim,
 )
 
-from jdeepvis.networks import pooling
 from jdeepvis.networks.crop import crop
-from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType, padding
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers import pooling
+from jdeepvis.networks.layers.layer_type import LayerType, padding
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.own import from_function
@@ -183,8 +184,8 @@ def own_kinds(monkeypatch):
 
   for kind in (
     LayerType(centred, reach="map"),
-    LayerType(halves, reach="cell"),
-    LayerType(times, reach="cell"),
+    LayerType(halves, reach="position", several_outputs=True),
+    LayerType(times, reach="position", inputs=(2, 2)),
     LayerType(min_pooling, reach="window"),
   ):
     monkeypatch.setitem(LAYER_TYPES, kind.apply.__name__, kind)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import small_networks
 
-from jdeepvis.networks.graph import GraphApply, with_cpu_layout
+from jdeepvis.networks.cpu import with_cpu_layout
+from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.tables import conv
 

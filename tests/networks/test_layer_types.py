@@ -9,7 +9,9 @@ from jax.test_util import check_grads
 
 from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import LayerType
 from jdeepvis.networks.network import LayerInfo
+from jdeepvis.types import JdeepvisError
 
 _RANDOM = np.random.default_rng(0)
 _MAP = np.float32(_RANDOM.normal(size=(2, 6, 5, 4)))
@@ -283,3 +285,8 @@ def test_gradient_by_finite_differences(kind):
   check_grads(
     lambda x: apply(layer, {}, (x,), jax.nn.relu), (x,), 1, atol=2e-2, rtol=2e-2
   )
+
+
+def test_a_reach_there_is_not_is_refused():
+  with pytest.raises(JdeepvisError, match=r"reach is one of .*'position'"):
+    LayerType(lambda layer, weights, inputs, relu: inputs[0], reach="cell")

@@ -1,6 +1,5 @@
 """Windowed operations against plain loops over Caffe's definitions."""
 
-import functools
 import itertools
 import math
 
@@ -9,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+from networks.one_layer import run
 
-from jdeepvis.networks import normalisation, ops, pooling, sharding
+from jdeepvis.networks import ops
+from jdeepvis.networks.layers import pooling
 
 _RANDOM = np.random.default_rng(0)
 
@@ -24,6 +25,8 @@ _WINDOWS = [
   (9, 8, (3, 3), (4, 4), (1, 1)),
   (2, 3, (1, 1), (2, 2), (0, 0)),
 ]
+
+_PLAIN_AND_FAST = pytest.mark.parametrize("fast", [False, True])
 
 
 def _map(height, width, channels=3):
@@ -72,10 +75,7 @@ def test_pooling(height, width, kernel, stride, pad):
   found = pooling.max_pool(x, kernel, stride, padding)
   expected = _pool(x, kernel, stride, pad, lambda w, _: w.max((1, 2)))
   np.testing.assert_allclose(found, expected)
-  divisor = pooling.average_divisor(
-    (height, width), kernel, stride, pad, padding
-  )
-  found = pooling.average_pool(x, kernel, stride, padding, divisor)
+  found = run("average_pooling", x, window=kernel, stride=stride, pad=pad)
   expected = _pool(x, kernel, stride, pad, lambda w, n: w.sum((1, 2)) / n)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -83,8 +83,11 @@ def test_pooling(height, width, kernel, stride, pad):
 def test_stochastic_pooling_at_test_time():
   x = np.maximum(_map(7, 9), 0)
   x[:, :3, :3, 0] = 0
-  padding = _padding((7, 9), (3, 3), (2, 2), (0, 0))
-  found = pooling.stochastic_pool(x, (3, 3), (2, 2), padding)
+
+  def pool(x):
+    return run("stochastic_pooling", x, window=(3, 3), stride=(2, 2))
+
+  found = pool(x)
 
   def weighted(window, _):
     total = window.sum((1, 2))
@@ -93,9 +96,7 @@ def test_stochastic_pooling_at_test_time():
 
   expected = _pool(x, (3, 3), (2, 2), (0, 0), weighted)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-  gradient = jax.grad(
-    lambda x: pooling.stochastic_pool(x, (3, 3), (2, 2), padding).sum()
-  )(jnp.zeros((1, 7, 9, 1)))
+  gradient = jax.grad(lambda x: pool(x).sum())(jnp.zeros((1, 7, 9, 1)))
   assert np.isfinite(gradient).all()
 
 
@@ -118,16 +119,19 @@ def test_max_pool_gradient_goes_to_the_first(
   np.testing.assert_allclose(back(given)[0], expected, rtol=1e-5, atol=1e-6)
 
 
+@_PLAIN_AND_FAST
 @pytest.mark.parametrize("groups", [1, 2, 4, 12])
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
-def test_convolution(groups, dilation):
+def test_convolution(fast, groups, dilation):
   x = _map(11, 13, 12)
   kernel = np.float32(_RANDOM.normal(size=(3, 2, 12 // groups, 24)))
   bias = np.float32(_RANDOM.normal(size=24))
-  found = ops.convolution(
+  found = run(
+    "convolution",
     x,
     kernel,
     bias,
+    fast=fast,
     stride=(2, 1),
     padding=((1, 1), (2, 2)),
     dilation=dilation,
@@ -150,110 +154,7 @@ def test_convolution(groups, dilation):
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_windows_that_are_spread_out_come_a_few_images_at_a_time():
-  x = np.float32(_RANDOM.normal(size=(5, 23, 19, 3)))
-  kernel = np.float32(_RANDOM.normal(size=(11, 11, 3, 4)))
-  found = ops.convolution(x, kernel, stride=(4, 4))
-  windows = np.lib.stride_tricks.sliding_window_view(x, (11, 11), (1, 2))
-  expected = np.einsum("nijchw,hwco->nijo", windows[:, ::4, ::4], kernel)
-  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("mode", ["forward", "reverse"])
-@pytest.mark.parametrize(
-  "product, size, kernel",
-  [
-    (ops.inner_product, (2, 3, 4, 5), (60, 7)),
-    (ops.convolution, (2, 6, 5, 4), (1, 1, 4, 6)),
-    (
-      functools.partial(ops.convolution, groups=2, padding=((1, 1), (1, 1))),
-      (2, 6, 5, 4),
-      (3, 3, 2, 6),
-    ),
-    (
-      functools.partial(ops.convolution, stride=(2, 2)),
-      (2, 17, 16, 3),
-      (7, 7, 3, 6),
-    ),
-  ],
-)
-def test_a_transpose_made_beforehand_changes_nothing(
-  product, size, kernel, mode
-):
-  x = np.float32(_RANDOM.normal(size=size))
-  kernel = np.float32(_RANDOM.normal(size=kernel))
-  groups = getattr(product, "keywords", {}).get("groups", 1)
-  parts = kernel if kernel.ndim == 2 else ops.by_group(kernel, groups)
-  back = jax.tree.map(ops.transposed, parts)
-  shape = jax.eval_shape(product, x, kernel).shape
-  given = np.float32(_RANDOM.normal(size=shape))
-
-  @jax.jit
-  def derivative(x, kernel, given, transpose):
-    def f(x, kernel):
-      return product(x, kernel, transpose=transpose)
-
-    if mode == "forward":
-      return jax.jvp(f, (x, kernel), (x[::-1], kernel[::-1]))
-    y, pull = jax.vjp(f, x, kernel)
-    return y, *pull(given)
-
-  found = derivative(x, kernel, given, None)
-  with_cpu_layout = derivative(x, kernel, given, back)
-  bounds = _rounding(derivative, x, kernel, given, None)
-  for one, other, bound in zip(found, with_cpu_layout, bounds, strict=True):
-    assert np.all(np.abs(one - other) <= bound)
-  # A transpose of something else would be used.
-  twice = jax.tree.map(lambda leaf: 2 * leaf, back)
-  other = derivative(x, kernel, given, twice)[1]
-  assert np.abs(found[1] - other).max() > 100 * np.max(bounds[1])
-
-
-@pytest.mark.parametrize("inputs, outputs", [(4096, 1152), (2304, 4096)])
-def test_a_shared_product_is_the_whole(inputs, outputs):
-  """So with any number of devices a picture is the same but for rounding."""
-  x = np.float32(_RANDOM.normal(size=(4, inputs)))
-  kernel = np.float32(_RANDOM.normal(size=(inputs, outputs)))
-  given = np.float32(_RANDOM.normal(size=(4, outputs)))
-  mesh, axis = sharding.mesh_for(4), sharding.AXIS
-
-  def value_and_slope(kernel, transpose, x, given, **options):
-    product = functools.partial(ops.inner_product, **options)
-    y, back = jax.vjp(lambda x: product(x, kernel, transpose=transpose), x)
-    return y, back(given)[0]
-
-  shared = jax.jit(
-    sharding.sharded(
-      functools.partial(value_and_slope, across=axis),
-      mesh,
-      *[jax.P(None, axis)] * 2,
-    )
-  )
-  found = shared(kernel, kernel.T, x, given)
-  whole = jax.jit(value_and_slope)
-  arguments = kernel, kernel.T, x, given
-  bounds = _rounding(whole, *arguments)
-  expected = whole(*arguments)
-  for mine, all_, bound in zip(expected, found, bounds, strict=True):
-    assert np.all(np.abs(mine - all_) <= bound)
-  np.testing.assert_allclose(found[0], x @ kernel, rtol=1e-4, atol=1e-3)
-
-
-def _rounding(sums, *arguments):
-  """How far sums of products may lie apart that are added up in other orders.
-
-  Each is within `n u` of its terms' absolute sum, n their number and u half
-  the distance from 1 to the next float32 (Higham 2002, "Accuracy and Stability
-  of Numerical Algorithms", section 3.1). Ones count the terms.
-  """
-  counts = sums(*jax.tree.map(np.ones_like, arguments))
-  sizes = sums(*jax.tree.map(np.abs, arguments))
-  return [
-    2 * np.max(count) * 2.0**-24 * np.asarray(size)
-    for count, size in zip(counts, sizes, strict=True)
-  ]
-
-
+@_PLAIN_AND_FAST
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
   "window, stride, padding",
@@ -265,12 +166,15 @@ def _rounding(sums, *arguments):
   ],
 )
 def test_a_strided_convolution_of_colours_transposes(
-  channels, window, stride, padding
+  fast, channels, window, stride, padding
 ):
   x = _map(23, 26, channels)
   kernel = np.float32(_RANDOM.normal(size=(*window, channels, 5)))
   y, back = jax.vjp(
-    lambda x: ops.convolution(x, kernel, stride=stride, padding=padding), x
+    lambda x: run(
+      "convolution", x, kernel, fast=fast, stride=stride, padding=padding
+    ),
+    x,
   )
   given = np.float32(_RANDOM.normal(size=y.shape))
   border = np.maximum(padding, 0).max()
@@ -284,7 +188,9 @@ def test_a_strided_convolution_of_colours_transposes(
   np.testing.assert_allclose(back(given)[0], expected, rtol=1e-4, atol=1e-4)
   tangent = np.float32(_RANDOM.normal(size=x.shape))
   moved = jax.jvp(
-    lambda x: ops.convolution(x, kernel, stride=stride, padding=padding),
+    lambda x: run(
+      "convolution", x, kernel, fast=fast, stride=stride, padding=padding
+    ),
     (x,),
     (tangent,),
   )[1]
@@ -305,13 +211,20 @@ def test_a_strided_convolution_of_colours_transposes(
 def test_deconvolution_is_the_transpose(stride, pad, dilation, groups):
   x = _map(5, 6, 6)
   kernel = np.float32(_RANDOM.normal(size=(4, 3, 12 // groups, 6)))
-  found = ops.deconvolution(
-    x, kernel, stride=stride, pad=pad, dilation=dilation, groups=groups
+  found = run(
+    "deconvolution",
+    x,
+    kernel,
+    stride=stride,
+    pad=pad,
+    dilation=dilation,
+    groups=groups,
   )
 
   def forward(y):
     padding = tuple((p, p) for p in pad)
-    return ops.convolution(
+    return run(
+      "convolution",
       y,
       kernel,
       stride=stride,
@@ -340,12 +253,10 @@ def test_lrn(size):
     columns = slice(max(j - half, 0), j + half + 1)
     total = (np.float64(x[:, rows, columns]) ** 2).sum((1, 2))
     within[:, i, j] = x[:, i, j] / (1 + 0.5 / size**2 * total) ** 0.75
-  found = normalisation.local_response_normalisation(
-    x, size=size, alpha=0.5, k=2.0
-  )
+  found = run("lrn", x, size=size, alpha=0.5, k=2.0)
   np.testing.assert_allclose(found, expected, rtol=1e-5)
-  edge = ((half, half), (half, half))
-  found = normalisation.lrn_within_channel(x, size, edge, alpha=0.5, beta=0.75)
+  window, pad = (size, size), (half, half)
+  found = run("lrn_within", x, window=window, pad=pad, alpha=0.5, beta=0.75)
   np.testing.assert_allclose(found, within, rtol=1e-5)
 
 
@@ -353,19 +264,11 @@ def test_gradients_by_finite_differences():
   x = _map(5, 6, 4)
   kernel = np.float32(_RANDOM.normal(size=(3, 3, 2, 4)))
   padding = ((1, 1), (1, 1))
-  divisor = pooling.average_divisor(
-    (5, 6),
-    (3, 3),
-    (2, 2),
-    (1, 1),
-    _padding((5, 6), (3, 3), (2, 2), (1, 1)),
-  )
+  window = {"window": (3, 3), "stride": (2, 2), "pad": (1, 1)}
   for f in (
-    lambda x: ops.convolution(x, kernel, padding=padding, groups=2),
-    lambda x: ops.deconvolution(x, kernel[:, :, :, :4], stride=(2, 2)),
-    lambda x: pooling.average_pool(
-      x, (3, 3), (2, 2), _padding((5, 6), (3, 3), (2, 2), (1, 1)), divisor
-    ),
-    lambda x: pooling.stochastic_pool(jnp.exp(x), (2, 2), (2, 2), padding),
+    lambda x: run("convolution", x, kernel, padding=padding, groups=2),
+    lambda x: run("deconvolution", x, kernel[:, :, :, :4], stride=(2, 2)),
+    lambda x: run("average_pooling", x, **window),
+    lambda x: run("stochastic_pooling", jnp.exp(x), **window),
   ):
     check_grads(f, (x,), 1, atol=2e-2, rtol=2e-2)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.graph import infer_shapes
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError, Params
 
@@ -69,75 +69,18 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _leaves(layer, inputs, leaves, arrays, file) -> dict[str, np.ndarray]:
-  if layer.kind == "batch_norm":
-    return _batch_norm(layer, leaves, arrays, file)
-  if len(arrays) != len(leaves):
+  ours = LAYER_TYPES[layer.kind]
+  expected = (*leaves, *ours.caffe_only)
+  if len(arrays) != len(expected):
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} has {len(arrays)} arrays; expected "
-      f"{len(leaves)} ({', '.join(leaves)})."
+      f"{len(expected)} ({', '.join(expected)})."
     )
-  found = {}
-  for (leaf, own), array in zip(leaves.items(), arrays, strict=True):
-    if leaf == "kernel" and layer.kind in _KERNELS:
-      found[leaf] = _KERNELS[layer.kind](layer, inputs[0], own, array, file)
-    elif layer.kind in ("scale_axes", "bias_axes"):
-      found[leaf] = _spanned(layer, inputs[0], own, array, file)
-    else:
-      found[leaf] = _checked(layer, array, own, file)
-  return found
 
+  def checked(array, shape):
+    return _checked(layer, array, shape, file)
 
-def _convolution(layer, input, own, array, file):
-  expected = (own[3], own[2], own[0], own[1])
-  return _contiguous(
-    _checked(layer, array, expected, file).transpose(2, 3, 1, 0)
-  )
-
-
-def _inner_product(layer, input, own, array, file):
-  size, features = own
-  if layer.option("transpose", False):
-    array = _checked(layer, array, (size, features), file)
-  else:
-    array = _checked(layer, array, (features, size), file).T
-  if caffe_axes.positive_axis(layer.option("axis", 1), len(input) + 1) == 1:
-    array = array.reshape(*caffe_axes.caffe_shape(input), features)
-    array = np.moveaxis(array, 0, -2).reshape(size, features)
-  return _contiguous(array)
-
-
-def _batch_norm(layer, leaves, arrays, file):
-  if len(arrays) != 3:
-    raise JdeepvisError(
-      f"{file}: layer {layer.name!r} has {len(arrays)} arrays; expected 3 "
-      "(mean, variance, their count)."
-    )
-  (count,) = _checked(layer, arrays[2], (1,), file)
-  factor = np.float32(1 / count if count else 0)
-  return {
-    leaf: _checked(layer, array, leaves[leaf], file) * factor
-    for leaf, array in zip(("mean", "variance"), arrays[:2], strict=True)
-  }
-
-
-def _spanned(layer, input, own, array, file):
-  """A Scale or Bias over some of Caffe's axes, in our order."""
-  shape = caffe_axes.caffe_shape(input)
-  span = caffe_axes.spanned_axes(
-    layer.option("axis", 1), layer.option("axes", 1), len(shape) + 1
-  )
-  expected = shape[span]
-  array = _checked(layer, array, expected, file)
-  before, after = (1,) * span.start, (1,) * (len(shape) - span.stop)
-  array = array.reshape(before + expected + after)
-  return np.moveaxis(array, 0, -1).reshape(own)
-
-
-_KERNELS = {
-  "convolution": _convolution,
-  "deconvolution": _convolution,
-  "inner_product": _inner_product,
-}
+  return ours.weights_from_caffe(layer, inputs, leaves, arrays, checked)
 
 
 def _checked(layer, array, expected, file) -> np.ndarray:
@@ -162,7 +105,3 @@ def _without_ones(shape) -> tuple[int, ...]:
   while shape and shape[0] == 1:
     shape = shape[1:]
   return shape
-
-
-def _contiguous(array) -> np.ndarray:
-  return np.ascontiguousarray(array, np.float32)

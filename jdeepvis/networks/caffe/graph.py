@@ -3,30 +3,13 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from jdeepvis.networks.caffe.layers import READERS
 from jdeepvis.networks.caffe.reader import CaffeLayer, NetDescription
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.layer_table import check_layer
-from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layer_types import LAYER_TYPES, is_relu, kind_of
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
-_ACTIVATIONS = frozenset(
-  [
-    "relu",
-    "prelu",
-    "elu",
-    "sigmoid",
-    "tanh",
-    "abs",
-    "bnll",
-    "power",
-    "exp",
-    "log",
-  ]
-)
-_SAME_VALUES = frozenset(["identity", "flatten", "reshape"])
-_FEATURES = frozenset(["relu", "prelu", "elu", "lrn", "max_pooling"])
 _SCORES = "scores"
 
 
@@ -76,20 +59,20 @@ def _read_layer(
   outputs: tuple[str, ...],
   file: str,
 ) -> LayerInfo:
-  if layer.type not in READERS:
+  kind = kind_of(layer.type)
+  if kind is None:
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} is a {layer.type!r}, a type that is not "
-      "known here; register it with caffe.layers.READERS[type] = lambda "
-      'layer: Step("mine") and layer_types.LAYER_TYPES["mine"] = '
-      "LayerType(apply, weights)."
+      'known here; register it with layer_types.LAYER_TYPES["mine"] = '
+      f"LayerType(apply, weights, caffe={{{layer.type!r}: no_settings}})."
     )
   try:
-    step = READERS[layer.type](layer)
-    if step.kind not in LAYER_TYPES:
-      raise ValueError(f"there is no LAYER_TYPES[{step.kind!r}]")
-    options = tuple(sorted(step.options.items()))
+    found = {"kind": kind} | LAYER_TYPES[kind].caffe[layer.type](layer)
+    own = found.keys() & LayerInfo._fields
+    fields = {name: found.pop(name) for name in own}
+    options = tuple(sorted(found.items()))
     info = LayerInfo(
-      layer.name, step.kind, inputs, outputs, *step[1:5], options
+      layer.name, inputs=inputs, outputs=outputs, options=options, **fields
     )
     check_layer(info)
   except (AttributeError, LookupError, ValueError) as error:
@@ -130,7 +113,8 @@ def _name_blobs(net: NetDescription) -> tuple[LayerInfo, ...]:
     if step.kind == "identity" and layer.bottoms == layer.tops:
       continue
     outputs = tuple(
-      values.write(layer, top, step.kind in _ACTIVATIONS) for top in layer.tops
+      values.write(layer, top, LAYER_TYPES[step.kind].activation)
+      for top in layer.tops
     )
     draft.append(step._replace(inputs=inputs, outputs=outputs))
   names = values.names()
@@ -139,8 +123,12 @@ def _name_blobs(net: NetDescription) -> tuple[LayerInfo, ...]:
     inputs = tuple(names[value] for value in layer.inputs)
     outputs = tuple(names[value] for value in layer.outputs)
     before = f"{outputs[0]}/pre" if outputs else ""
-    alone = layer.kind in _ACTIVATIONS and layer.outputs[0][1] == 0
-    if alone and before not in names.values():
+    alone = layer.outputs and layer.outputs[0][1] == 0
+    if (
+      alone
+      and LAYER_TYPES[layer.kind].activation
+      and before not in names.values()
+    ):
       # Both sides of an activation have names, in place or not.
       pre = LayerInfo(before, "identity", inputs, (before,))
       layers.append(pre)
@@ -151,11 +139,7 @@ def _name_blobs(net: NetDescription) -> tuple[LayerInfo, ...]:
 
 def _with_sides_of_concats(layers: list[LayerInfo]) -> tuple[LayerInfo, ...]:
   """Joins rectified maps before their ReLU, so that both sides are known."""
-  relus = {
-    x.outputs[0]: x.inputs[0]
-    for x in layers
-    if x.kind == "relu" and not x.options
-  }
+  relus = {x.outputs[0]: x.inputs[0] for x in layers if is_relu(x)}
   taken = {name for layer in layers for name in layer.outputs}
   done = []
   for layer in layers:
@@ -259,17 +243,17 @@ def _class_scores(layers, shapes) -> tuple[tuple[LayerInfo, ...], str | None]:
   every position, so the average before the ReLU replaces it. A net without a
   softmax ends in its scores, unless it ends in features.
   """
-  softmax = [x for x in layers if x.kind.startswith("softmax")]
+  softmax = [x for x in layers if LAYER_TYPES[x.kind].softmax]
   writers = {name: layer for layer in layers for name in layer.outputs}
   if not softmax:
     last = layers[-1]
-    while last.kind in _SAME_VALUES and last.inputs[0] in writers:
+    while LAYER_TYPES[last.kind].same_values and last.inputs[0] in writers:
       last = writers[last.inputs[0]]
     scores = layers[-1].outputs[0]
-    return layers, None if last.kind in _FEATURES else scores
+    return layers, None if LAYER_TYPES[last.kind].features else scores
   (scores,) = softmax[-1].inputs
   pool = writers.get(scores)
-  while pool and pool.kind in _SAME_VALUES:
+  while pool and LAYER_TYPES[pool.kind].same_values:
     pool = writers.get(pool.inputs[0])
   if not pool or not _is_global_average(pool, shapes):
     return layers, scores

@@ -11,6 +11,8 @@ import re
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from jdeepvis.networks.layer_types import LAYER_TYPES
+
 _PACKAGE = "jdeepvis.caffe"
 
 _V1_TYPES = """
@@ -155,16 +157,19 @@ _WEIGHTS = {
   """,
 }
 
+_OWN = 2001
+"""The first number of settings that stand with their layer type."""
+
 _FIELD = re.compile(r"(\w+)=(\d+) (\w+|\{[^}]*\})(\*?)(?: (\S+))?")
 _SCALARS = frozenset(
   ["bool", "bytes", "double", "float", "int32", "int64", "string", "uint32"]
 )
 
 
-@functools.cache
 def message_class(name: str):
   """The message `name` with all its fields, for text and for writing."""
-  return _class(_pool(), name)
+  own = dict(x.settings for x in LAYER_TYPES.values() if x.settings)
+  return _class(_pool(tuple(own.items())), name)
 
 
 @functools.cache
@@ -174,8 +179,12 @@ def weights_class(name: str):
 
 
 @functools.cache
-def _pool():
+def _pool(own):
   messages = dict(_MESSAGES)
+  for number, (name, fields) in enumerate(own, start=_OWN):
+    messages[f"Own{number}"] = fields
+    for layer in ("LayerParameter", "V1LayerParameter"):
+      messages[layer] += f"; {name}={number} Own{number}"
   for setting in _SETTINGS.split(";"):
     name, message, new, old = setting.split()
     field = f"; {name}_param={{}} {message}Parameter"

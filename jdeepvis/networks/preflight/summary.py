@@ -49,12 +49,12 @@ def summarise(network: Network, images: Images) -> Summary:
 @jax.jit
 def _program(network, images):
   output = network.output
-  cells = {
+  flat = {
     name: blob.reshape(len(blob), -1, blob.shape[-1]).astype(np.float32)
     for name, blob in network(images).items()
   }
   return Summary(
-    {name: blob.max(axis=1) for name, blob in cells.items()},
-    {name: blob.min(axis=(1, 2)) for name, blob in cells.items()},
-    cells[output].mean(axis=1) if output else None,
+    {name: blob.max(axis=1) for name, blob in flat.items()},
+    {name: blob.min(axis=(1, 2)) for name, blob in flat.items()},
+    flat[output].mean(axis=1) if output else None,
   )

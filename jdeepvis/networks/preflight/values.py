@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jdeepvis.networks.layer_types import is_relu
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.preflight.finding import OK, WARNING, WRONG, Finding
 from jdeepvis.networks.preflight.summary import Summary
@@ -143,11 +144,7 @@ def dead_units(network: Network, seen: Summary) -> Iterator[Finding]:
 
 def _rectified(network: Network, seen: Summary) -> Iterator[str]:
   """Layers behind a ReLU, by their graph or else by their values."""
-  relus = {
-    info.outputs[0]
-    for info in network.layers
-    if info.kind == "relu" and not info.option("slope", 0)
-  }
+  relus = {info.outputs[0] for info in network.layers if is_relu(info)}
   for name in _in_order(network, seen):
     if name in relus or (
       not network.layers

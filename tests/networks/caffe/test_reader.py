@@ -1,13 +1,21 @@
 """Descriptions, weights and means, well and badly formed."""
 
+import json
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
-from jdeepvis.networks import convert
+from jdeepvis.networks import convert, layer_table
 from jdeepvis.networks.caffe import arrays, reader, schema
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
+from jdeepvis.networks.graph import GraphApply, random_weights
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import LayerType, no_settings
+from jdeepvis.networks.regions import Rectangle, needed_regions
 from jdeepvis.types import JdeepvisError
 
 _INPUT = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8 '
@@ -233,7 +241,7 @@ def test_weights_beyond_the_net_are_left_and_told(caffe_files):
     (_INPUT + _CONV.replace("size: 3", "size: 3 wonder: 2"), "wonder"),
     (
       _INPUT + _CONV + _in_place("Wonder", "w"),
-      r"'w' is a 'Wonder'.*READERS.*LAYER_TYPES",
+      r"'w' is a 'Wonder'.*LAYER_TYPES.*caffe={'Wonder': no_settings}",
     ),
     ("layers { layer { name: 'a' type: 'relu' } }", "upgrade_net_proto_text"),
     (_INPUT.replace("8", "70000") + _CONV, "too large"),
@@ -250,21 +258,57 @@ def test_bad_description_is_one_sentence(text, message):
 
 
 def test_a_type_of_ones_own(monkeypatch):
-  from jdeepvis.networks.caffe import layers
-  from jdeepvis.networks.graph import GraphApply
-  from jdeepvis.networks.layer_types import LAYER_TYPES, LayerType
-
-  double = LayerType(lambda layer, weights, inputs, relu: 2 * inputs[0])
-  monkeypatch.setitem(LAYER_TYPES, "double", double)
-  monkeypatch.setitem(
-    layers.READERS, "Double", lambda layer: layers.Step("double")
+  double = LayerType(
+    lambda layer, weights, inputs, relu: 2 * inputs[0],
+    caffe={"Double": no_settings},
   )
+  monkeypatch.setitem(LAYER_TYPES, "double", double)
   graph = _graph(
     _INPUT
     + 'layer { name: "d" type: "Double" bottom: "data" top: "d" my { x: 1 } }'
   )
   found = GraphApply(graph.layers)({}, jnp.ones((1, 8, 8, 3)))
   np.testing.assert_array_equal(found["d"], 2)
+
+
+def test_an_activation_of_ones_own_is_one_entry(monkeypatch):
+  def squash(layer, weights, inputs, relu):
+    (x,) = inputs
+    return x * jax.nn.sigmoid(layer.option("beta") * x)
+
+  def read(layer):
+    return {"beta": layer.message.squash_param.beta}
+
+  known = LayerType(
+    squash,
+    reach="position",
+    activation=True,
+    caffe={"Squash": read},
+    settings=("squash_param", "beta=1 float 1; name=2 string"),
+  )
+  monkeypatch.setitem(LAYER_TYPES, "squash", known)
+  layer = 'layer { name: "g" type: "Squash" bottom: "c" top: "c" %s }'
+  graph = _graph(_INPUT + _CONV + layer % "squash_param { beta: 2 }")
+  assert [(x.inputs, x.outputs) for x in graph.layers] == [
+    (("data",), ("c/pre",)),
+    (("c/pre",), ("c",)),
+  ]
+  params = random_weights(graph.layers, graph.shape)
+  found = GraphApply(graph.layers)(params, np.ones((1, 8, 8, 3), np.float32))
+  expected = found["c/pre"] * scipy.special.expit(2 * found["c/pre"])
+  np.testing.assert_allclose(found["c"], expected, rtol=1e-5)
+  with pytest.raises(JdeepvisError, match="no field named"):
+    _graph(_INPUT + _CONV + layer % "squash_param { gamma: 2 }")
+  assert _graph(_INPUT + _CONV + layer % "").layers[1].option("beta") == 1
+  rows = json.loads(json.dumps(layer_table.to_plain(graph.layers)))
+  assert layer_table.from_plain(rows, "file") == graph.layers
+  regions = needed_regions(
+    graph.layers,
+    {"data": (8, 8, 3), "c/pre": (6, 6, 4)},
+    "c",
+    Rectangle(1, 1, 2, 2),
+  )
+  assert regions["data"] == Rectangle(1, 1, 4, 4)
 
 
 def test_means(tmp_path):

@@ -1,0 +1,107 @@
+"""Functions of each value by itself, as they follow other layers."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jdeepvis.networks.caffe_axes import with_axes_in_front
+from jdeepvis.networks.layers.layer_type import (
+  LayerType,
+  no_settings,
+  settings,
+)
+
+
+def _relu(layer, weights, inputs, relu):
+  (x,) = inputs
+  slope = layer.option("slope", 0.0)
+  # A backward rule, deconvnet's for instance, replaces the slope as well.
+  if slope and relu is jax.nn.relu:
+    return jnp.where(x > 0, x, slope * x)
+  return relu(x)
+
+
+def _prelu(layer, weights, inputs, relu):
+  (x,) = inputs
+  return jnp.where(x > 0, x, with_axes_in_front(weights["slope"], x.ndim) * x)
+
+
+def _prelu_weights(layer, shapes):
+  return {"slope": (1 if layer.option("shared", False) else shapes[0][-1],)}
+
+
+def _elu(layer, weights, inputs, relu):
+  (x,) = inputs
+  below = layer.option("alpha", 1.0) * jnp.expm1(jnp.minimum(x, 0))
+  return jnp.where(x > 0, x, below)
+
+
+def _power(layer, weights, inputs, relu):
+  exponent = layer.option("power", 1.0)
+  # A whole exponent has derivatives at 0 and below, where floats have none.
+  whole = float(exponent).is_integer() and abs(exponent) < 64
+  return _affine(layer, inputs[0]) ** (int(exponent) if whole else exponent)
+
+
+def _exp(layer, weights, inputs, relu):
+  return jnp.exp(_affine(layer, inputs[0]) * _log_base(layer))
+
+
+def _log(layer, weights, inputs, relu):
+  return jnp.log(_affine(layer, inputs[0])) / _log_base(layer)
+
+
+def _with_base(message):
+  read_options = settings(message, base="base", **_AFFINE)
+
+  def read(layer):
+    base = getattr(layer.message, message).base
+    if base != -1 and base <= 0:
+      raise ValueError(f"its base {base} is not above 0")
+    return read_options(layer)
+
+  return read
+
+
+def _affine(layer, x):
+  scale, shift = layer.option("scale", 1.0), layer.option("shift", 0.0)
+  x = x if scale == 1 else scale * x
+  return x if shift == 0 else x + shift
+
+
+def _log_base(layer) -> float:
+  base = layer.option("base", -1.0)
+  return 1.0 if base == -1 else math.log(base)
+
+
+def _of(function):
+  return lambda layer, weights, inputs, relu: function(inputs[0])
+
+
+_AFFINE = {"scale": "scale", "shift": "shift"}
+
+_activation = functools.partial(LayerType, reach="position", activation=True)
+_rectifier = functools.partial(_activation, features=True)
+
+TYPES = {
+  "relu": _rectifier(
+    _relu, caffe={"ReLU": settings("relu_param", slope="negative_slope")}
+  ),
+  "prelu": _rectifier(
+    _prelu,
+    _prelu_weights,
+    caffe={"PReLU": settings("prelu_param", shared="channel_shared")},
+  ),
+  "elu": _rectifier(_elu, caffe={"ELU": settings("elu_param", alpha="alpha")}),
+  "sigmoid": _activation(_of(jax.nn.sigmoid), caffe={"Sigmoid": no_settings}),
+  "tanh": _activation(_of(jnp.tanh), caffe={"TanH": no_settings}),
+  "abs": _activation(_of(jnp.abs), caffe={"AbsVal": no_settings}),
+  "bnll": _activation(_of(jax.nn.softplus), caffe={"BNLL": no_settings}),
+  "power": _activation(
+    _power, caffe={"Power": settings("power_param", power="power", **_AFFINE)}
+  ),
+  "exp": _activation(_exp, caffe={"Exp": _with_base("exp_param")}),
+  "log": _activation(_log, caffe={"Log": _with_base("log_param")}),
+}

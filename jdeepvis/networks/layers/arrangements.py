@@ -1,0 +1,176 @@
+"""Layers that join, split, cut and rearrange blobs."""
+
+import functools
+import math
+
+import jax.numpy as jnp
+from jax import lax
+
+from jdeepvis.networks.caffe_axes import (
+  from_caffe,
+  own_axis,
+  positive_axis,
+  to_caffe,
+)
+from jdeepvis.networks.layers.layer_type import (
+  LayerType,
+  along,
+  by_options,
+  padding,
+  settings,
+)
+from jdeepvis.types import JdeepvisError
+
+
+def _concat(layer, weights, inputs, relu):
+  axis = own_axis(layer.option("axis", 1), inputs[0].ndim)
+  return jnp.concatenate(inputs, axis)
+
+
+def _read_concat(layer):
+  found = layer.message.concat_param
+  old = found.HasField("concat_dim")
+  return along("concat", found.concat_dim if old else found.axis)
+
+
+def _slice(layer, weights, inputs, relu):
+  (x,) = inputs
+  axis = own_axis(layer.option("axis", 1), x.ndim)
+  parts = layer.option("points") or len(layer.outputs)
+  return tuple(jnp.split(x, parts, axis))
+
+
+def _read_slice(layer):
+  found = layer.message.slice_param
+  old = found.HasField("slice_dim")
+  axis = along("slice", found.slice_dim if old else found.axis)
+  points = tuple(found.slice_point)
+  if points and (
+    len(points) != len(layer.tops) - 1 or sorted(set(points)) != list(points)
+  ):
+    raise ValueError("it needs one rising slice_point between two tops")
+  return axis | ({"points": points} if points else {})
+
+
+def _flatten(x, axis=1, end=-1):
+  """Joins Caffe's axes from `axis` to `end`, both in, into one."""
+  x = to_caffe(x)
+  axis, end = positive_axis(axis, x.ndim), positive_axis(end, x.ndim)
+  return from_caffe(x.reshape(*x.shape[:axis], -1, *x.shape[end + 1 :]))
+
+
+def _reshape(x, dims, axis=0, count=-1):
+  """Puts `dims` in place of `count` of Caffe's axes, -1 for all, from `axis`.
+
+  0 keeps the extent that was there, -1 stands for whatever is left.
+  """
+  x = to_caffe(x)
+  axis = axis + x.ndim + 1 if axis < 0 else axis
+  end = x.ndim if count == -1 else axis + count
+  shape = list(x.shape[:axis])
+  for place, dim in enumerate(dims, start=axis):
+    shape.append(x.shape[place] if dim == 0 else dim)
+  shape += x.shape[end:]
+  if -1 in shape:
+    known = math.prod(dim for dim in shape if dim != -1)
+    shape[shape.index(-1)] = math.prod(x.shape) // max(known, 1)
+  if shape[0] != x.shape[0]:
+    raise JdeepvisError("A Reshape that mixes images is not supported.")
+  return from_caffe(x.reshape(shape))
+
+
+def _read_reshape(layer):
+  found = layer.message.reshape_param
+  dims = tuple(found.shape.dim)
+  if any(dim < -1 for dim in dims) or dims.count(-1) > 1:
+    raise ValueError(f"its shape {list(dims)} is not one to reshape to")
+  # A fixed number of images is the description's own batch, not ours.
+  if found.axis == 0 and dims:
+    dims = (0, *dims[1:])
+  return {"dims": dims, "axis": found.axis, "count": found.num_axes}
+
+
+def _crop(x, reference, axis=2, offsets=()):
+  """Cuts Caffe's axes from `axis` on to the size of `reference`.
+
+  `offsets` are the first indices kept: of each axis, of all, or none for 0.
+  """
+  x, reference = to_caffe(x), to_caffe(reference)
+  axis = positive_axis(axis, x.ndim)
+  cut = x.ndim - axis
+  offsets = tuple(offsets) or (0,)
+  offsets = offsets * cut if len(offsets) == 1 else offsets
+  starts = (0,) * axis + offsets
+  sizes = x.shape[:axis] + reference.shape[axis:]
+  ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+  return from_caffe(lax.slice(x, starts, ends))
+
+
+def _argmax(x, *, top=1, values=False, axis=None):
+  """The places of the `top` largest, of equals the last, as floats.
+
+  Without Caffe's `axis` each image is one row, and `values` come beside the
+  places; along an axis they come instead.
+  """
+  x = to_caffe(x)
+  if axis is None:
+    largest, places = _top(x.reshape(x.shape[0], -1), top)
+    rows = [places, largest] if values else [places]
+    out = jnp.stack(rows, axis=1)
+    return from_caffe(out.reshape(*out.shape, *(1,) * max(x.ndim - 3, 0)))
+  axis = positive_axis(axis, x.ndim)
+  largest, places = _top(jnp.moveaxis(x, axis, -1), top)
+  return from_caffe(jnp.moveaxis(largest if values else places, -1, axis))
+
+
+def _top(x, count):
+  values, places = lax.top_k(x[..., ::-1], count)
+  return values, (x.shape[-1] - 1 - places).astype(x.dtype)
+
+
+def _trim(layer, weights, inputs, relu):
+  (x,) = inputs
+  edges = ((0, 0, 0), *((*edge, 0) for edge in padding(layer, x.shape[1:3])))
+  return lax.pad(x, jnp.zeros((), x.dtype), (*edges, (0, 0, 0)))
+
+
+_linear = functools.partial(LayerType, linear=True)
+
+TYPES = {
+  "concat": _linear(
+    _concat, reach="position", inputs=(1, None), caffe={"Concat": _read_concat}
+  ),
+  "slice": _linear(
+    _slice,
+    reach="position",
+    several_outputs=True,
+    caffe={"Slice": _read_slice},
+  ),
+  # The same along other axes than the channels.
+  "concat_axis": _linear(_concat, inputs=(1, None)),
+  "slice_axis": _linear(_slice, several_outputs=True),
+  "flatten": _linear(
+    by_options(_flatten),
+    same_values=True,
+    caffe={"Flatten": settings("flatten_param", axis="axis", end="end_axis")},
+  ),
+  "reshape": _linear(
+    by_options(_reshape),
+    same_values=True,
+    caffe={"Reshape": _read_reshape},
+  ),
+  "crop": _linear(
+    by_options(_crop),
+    inputs=(2, 2),
+    caffe={"Crop": settings("crop_param", axis="axis", offsets="offset")},
+  ),
+  "argmax": LayerType(
+    by_options(_argmax),
+    caffe={
+      "ArgMax": settings(
+        "argmax_param", top="top_k", values="out_max_val", axis="axis"
+      )
+    },
+  ),
+  "trim": _linear(_trim, reach="window"),
+}

@@ -1,0 +1,183 @@
+"""Layers that scale, shift and combine values position by position."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from jdeepvis.networks import caffe_axes
+from jdeepvis.networks.layers.layer_type import LayerType, no_settings
+
+
+def _identity(layer, weights, inputs, relu):
+  return inputs * len(layer.outputs)
+
+
+def _pixels(layer, weights, inputs, relu):
+  """Images as the net was trained on: its channel order, its scale."""
+  (x,) = inputs
+  x = x[..., ::-1] if layer.option("reverse", False) else x
+  return x * layer.option("scale", 1.0)
+
+
+def _with_another(name, combine):
+  """Combines the input with a second one, or with the weight `name`."""
+
+  def apply(layer, weights, inputs, relu):
+    if len(inputs) == 2:
+      x, other = _aligned(inputs, layer.option("axis", 1))
+      return caffe_axes.from_caffe(combine(x, other))
+    (x,) = inputs
+    return combine(x, _weight(weights, name, x))
+
+  return apply
+
+
+_bias = _with_another("bias", jnp.add)
+_scale_alone = _with_another("scale", jnp.multiply)
+
+
+def _scale(layer, weights, inputs, relu):
+  x = _scale_alone(layer, weights, inputs, relu)
+  return x + _weight(weights, "bias", x) if "bias" in weights else x
+
+
+def _bias_weights(layer, shapes):
+  return {} if len(shapes) == 2 else {"bias": _spanned(layer, shapes)}
+
+
+def _scale_weights(layer, shapes):
+  bias = {"bias": _spanned(layer, shapes)} if layer.option("bias") else {}
+  return bias if len(shapes) == 2 else {"scale": _spanned(layer, shapes)} | bias
+
+
+def _read_bias(layer):
+  return _read_spanned("bias", layer.message.bias_param, layer)
+
+
+def _read_scale(layer):
+  found = layer.message.scale_param
+  bias = {"bias": True} if found.bias_term else {}
+  return _read_spanned("scale", found, layer) | bias
+
+
+def _eltwise(layer, weights, inputs, relu):
+  operation = layer.option("operation", "sum")
+  if operation == "product":
+    return functools.reduce(jnp.multiply, inputs)
+  if operation == "maximum":
+    first, second, *rest = inputs
+    largest = jnp.where(first > second, first, second)
+    for x in rest:
+      largest = jnp.where(x > largest, x, largest)
+    return largest
+  factors = layer.option("coefficients") or (1.0,) * len(inputs)
+  return sum(
+    x if factor == 1 else factor * x
+    for factor, x in zip(factors, inputs, strict=True)
+  )
+
+
+def _read_eltwise(layer):
+  found = layer.message.eltwise_param
+  operation = ("product", "sum", "maximum")[found.operation]
+  factors = tuple(found.coeff)
+  if factors and (operation != "sum" or len(factors) != len(layer.bottoms)):
+    raise ValueError("it needs one coeff for each blob it adds, or none")
+  options = {"operation": operation}
+  return options | ({"coefficients": factors} if factors else {})
+
+
+def _weight(weights, name, x):
+  return caffe_axes.with_axes_in_front(weights[name], x.ndim)
+
+
+def _aligned(inputs, axis: int):
+  """Both in Caffe's order; the second with the axes it lacks added behind."""
+  x, other = map(caffe_axes.to_caffe, inputs)
+  before = axis + x.ndim if axis < 0 else axis
+  after = x.ndim - before - other.ndim
+  return x, other.reshape((1,) * before + other.shape + (1,) * after)
+
+
+def _span(layer, shape):
+  return caffe_axes.spanned_axes(
+    layer.option("axis", 1), layer.option("axes", 1), len(shape) + 1
+  )
+
+
+def _spanned(layer, shapes):
+  """Shape of a weight over Caffe's axes `axis` and following, in our order.
+
+  Axes in front that it is not spanned over are left out, those behind are 1.
+  """
+  shape = caffe_axes.caffe_shape(shapes[0])
+  span = _span(layer, shape)
+  spanned = [
+    size if span.start <= place < span.stop else 1
+    for place, size in enumerate(shape)
+  ]
+  own = list(caffe_axes.own_shape(spanned))
+  while len(own) > 1 and own[0] == 1:
+    del own[0]
+  return tuple(own)
+
+
+def _read_spanned(kind, found, layer):
+  if len(layer.bottoms) == 1 and (found.axis, found.num_axes) == (1, 1):
+    return {}
+  return {
+    "kind": f"{kind}_axes",
+    "axis": found.axis,
+    "axes": found.num_axes,
+  }
+
+
+def _spanned_from_caffe(layer, shapes, leaves, arrays, checked):
+  shape = caffe_axes.caffe_shape(shapes[0])
+  span = _span(layer, shape)
+  around = (1,) * span.start, (1,) * (len(shape) - span.stop)
+  found = {}
+  for (name, own), array in zip(leaves.items(), arrays, strict=True):
+    array = checked(array, shape[span])
+    array = array.reshape(around[0] + shape[span] + around[1])
+    found[name] = np.moveaxis(array, 0, -1).reshape(own)
+  return found
+
+
+_at_position = functools.partial(LayerType, reach="position")
+_spanning = functools.partial(LayerType, inputs=(1, 2))
+
+TYPES = {
+  "identity": _at_position(
+    _identity,
+    several_outputs=True,
+    same_values=True,
+    linear=True,
+    caffe={"Dropout": no_settings, "Split": no_settings},
+  ),
+  "pixels": _at_position(_pixels, linear=True),
+  "eltwise": _at_position(
+    _eltwise, inputs=(2, None), caffe={"Eltwise": _read_eltwise}
+  ),
+  "scale": _spanning(
+    _scale, _scale_weights, reach="position", caffe={"Scale": _read_scale}
+  ),
+  "bias": _spanning(
+    _bias,
+    _bias_weights,
+    reach="position",
+    linear=True,
+    caffe={"Bias": _read_bias},
+  ),
+  # The same along other axes than the channels.
+  "scale_axes": _spanning(
+    _scale, _scale_weights, weights_from_caffe=_spanned_from_caffe
+  ),
+  "bias_axes": _spanning(
+    _bias,
+    _bias_weights,
+    linear=True,
+    weights_from_caffe=_spanned_from_caffe,
+  ),
+}
