@@ -12,7 +12,8 @@ import pytest
 import scipy.stats
 
 import jdeepvis
-from jdeepvis.synthesis import ablation, recipes, summary, transforms
+from jdeepvis.evaluation import summary
+from jdeepvis.synthesis import ablation, recipes, transforms
 from jdeepvis.synthesis.assembly import optimizer
 
 BASE = recipes.make_recipe(
