@@ -92,19 +92,26 @@ def run(main: Callable[[], None], *, all_cores: bool = False) -> None:
 
   Args:
     main: called once all flags have their values.
-    all_cores: makes each core a device of its own, which is faster on a CPU
-      where pictures are made side by side; a GPU or TPU is used as it is.
+    all_cores: see `use_all_cores`.
   """
   # Without this JAX reports every kind of device it does not find.
   logging.set_verbosity(logging.WARNING)
   if all_cores:
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    use_all_cores()
   # A later process uses what this one compiles. JAX only warns of a folder that
   # cannot be written.
   if jax.config.jax_compilation_cache_dir is None:
     folder = str(cache_folder("programs"))
     jax.config.update("jax_compilation_cache_dir", folder)
   app.run(lambda argv: call(main), flags_parser=parse)
+
+
+def use_all_cores() -> None:
+  """Makes each core a device, which is faster where a CPU makes many pictures.
+
+  To be called before JAX starts; a GPU or TPU is used as it is.
+  """
+  jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
 def parse(argv: Sequence[str]) -> list[str]:
