@@ -20,7 +20,7 @@ test: $(VENV)/.installed-test
 # The tests of arithmetic as a CPU without AVX-512 rounds it.
 test-avx2: $(VENV)/.installed-test
 	@XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest --numprocesses=2 \
-	  tests/synthesis tests/evolution tests/probing tests/test_atlas.py \
+	  tests/synthesis tests/evolution tests/probing tests/runs \
 	  tests/networks/test_ops.py tests/networks/test_graph.py
 
 lint: $(VENV)/.installed-test

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import cold, forward, gradients, rendering, rival, scan, toolbox
-from experiments import common
+from experiments import script
+from jdeepvis.runs.versions import versions
 
 _HEAD = "| work | jdeepvis | rival | ratio | goal |\n|---|---|---|---|---|"
 _RESULTS = Path(__file__).parent / "results.md"
@@ -19,7 +20,7 @@ _RESULTS = Path(__file__).parent / "results.md"
 
 def main() -> None:
   """Runs all, a row at a time."""
-  common.use_all_cores()
+  script.use_all_cores()
   rival.use_threads()
   print(_HEAD, flush=True)
   lines = []
@@ -35,8 +36,8 @@ def main() -> None:
 
 
 def _machine() -> str:
-  versions = common.versions() | {"torch": torch.__version__}
-  found = ", ".join(f"{name} {version}" for name, version in versions.items())
+  made = versions() | {"torch": torch.__version__}
+  found = ", ".join(f"{name} {version}" for name, version in made.items())
   load = os.getloadavg()[0]
   return (
     f"{datetime.date.today()}, {platform.machine()}, "

@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
 
-from experiments import common, pictures
+from experiments import photographs, report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside
 from jdeepvis.display.manifest import picture_file
@@ -33,20 +32,14 @@ from jdeepvis.display.presentation import headroom, stretch
 from jdeepvis.networks import classify
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
 from jdeepvis.synthesis import adversarial
 from jdeepvis.types import JdeepvisError, Pixels
 
 _METHODS = ("fgsm", "iterated", "lbfgs")
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
-_PHOTOS = flags.DEFINE_string(
-  "photos", None, "A photograph, or a folder of them."
-)
+_NET, _PHOTOS = script.define("net", "photos")
+script.define("out", "config")
 _CHOSEN = flags.DEFINE_list(
   "methods", ",".join(_METHODS), f"One or several of {', '.join(_METHODS)}."
 )
@@ -60,10 +53,6 @@ _STEPS = flags.DEFINE_integer(
   "steps", 10, "Steps of iterated, one grey level each.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Draws the classes to reach.")
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/adversarial.py."
-)
 
 
 class _Job(NamedTuple):
@@ -96,26 +85,19 @@ class _Job(NamedTuple):
 
 def main() -> None:
   """Flags to photographs and methods, those to pictures and a table."""
-  common.take_flags_from(_CONFIG)
   if unknown := set(_CHOSEN.value) - set(_METHODS):
     raise JdeepvisError(
       f"There is no method {min(unknown)!r}; use {', '.join(_METHODS)}."
     )
   network = load_network(_NET.value)
-  jobs = list(_jobs(network, pictures.photos(_PHOTOS.value)))
-  folder = pictures.make_missing(
-    _OUT.value,
-    {
-      **common.network_settings(_NET.value, network),
-      "size": _SIZE.value,
-      "steps": _STEPS.value,
-      "seed": _SEED.value,
-    },
-    jobs,
-    lambda folder, job: _attack(folder, network, job),
+  jobs = list(_jobs(network, photographs.read(_PHOTOS.value)))
+  with script.picture_folder(
+    network,
+    {"size": _SIZE.value, "steps": _STEPS.value, "seed": _SEED.value},
     title=f"What changes the mind of {_NET.value}",
-  )
-  pictures.report(folder, "attacks.csv", _table(folder.manifest["records"]))
+  ) as folder:
+    script.make_missing(folder, jobs, lambda job: _attack(folder, network, job))
+  report.write_table(folder, "attacks.csv", _table(folder.manifest["records"]))
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
@@ -206,4 +188,4 @@ def _mean(records: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

@@ -17,7 +17,7 @@ import textwrap
 import numpy as np
 from absl import flags
 
-from experiments import common
+from experiments import report, script
 from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.preflight.check import check
 from jdeepvis.networks.preflight.finding import WRONG
@@ -81,7 +81,7 @@ def main() -> None:
       if value
     ]
     if rows:
-      common.print_table(rows)
+      report.print_table(rows)
       print()
   for one in found:
     line = f"{one.verdict:8}{one.check:16}{one.sentence}"
@@ -91,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

@@ -35,7 +35,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.common import run
+from experiments import script
 from jdeepvis.display.files import atomic
 from jdeepvis.networks import convert, weights, zoo
 from jdeepvis.networks.architectures import ARCHITECTURES
@@ -154,4 +154,4 @@ def _download(name: str) -> None:
 
 
 if __name__ == "__main__":
-  run(main)
+  script.run(main)

@@ -26,30 +26,24 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
 
-from experiments import common, pictures
+from experiments import photographs, report, script
 from jdeepvis.display.files import write_animation
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs.dreams import resume_dream
 from jdeepvis.synthesis import dream, objectives
 from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.score import Score, bind
 from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import Image, JdeepvisError, Pixels
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
-_PHOTOS = flags.DEFINE_string(
-  "photos", None, "A photograph, or a folder of them; else noise."
-)
+_NET, _PHOTOS = script.define("net", "photos")
+script.define("out", "config")
 _LAYERS = flags.DEFINE_list(
   "layers",
   "inception_4c/output",
@@ -88,10 +82,6 @@ _CLOSER = flags.DEFINE_float(
   lower_bound=0,
   upper_bound=0.9,
 )
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/dream.py."
-)
 
 
 class _Job(NamedTuple):
@@ -114,11 +104,10 @@ class _Job(NamedTuple):
 
 def main() -> None:
   """Flags to photographs and layers, those to dreams and zooms."""
-  common.take_flags_from(_CONFIG)
   if _GUIDE.value and _UNITS.value:
     raise JdeepvisError("A --guide is for whole layers; leave --units out.")
   network = load_network(_NET.value)
-  photos = pictures.photos(_PHOTOS.value) if _PHOTOS.value else {"noise": None}
+  photos = photographs.read(_PHOTOS.value) if _PHOTOS.value else {"noise": None}
   guide = read_picture(_GUIDE.value) if _GUIDE.value else None
   plan = dream.Plan(
     octaves=_OCTAVES.value,
@@ -134,21 +123,17 @@ def main() -> None:
     # What is too small is refused before a folder is made.
     shape = network.input.of_size(size).shape
     dream.check(_score(network, job, guide), shape, plan)
-  folder = pictures.make_missing(
-    _OUT.value,
-    {
-      **common.network_settings(_NET.value, network),
-      **plan._asdict(),
-      "side": _SIDE.value,
-      "closer": _CLOSER.value,
-    },
-    jobs,
-    lambda folder, job: _dream(
-      folder, network, plan, guide, job, photos[job.photo]
-    ),
+  with script.picture_folder(
+    network,
+    {**plan._asdict(), "side": _SIDE.value, "closer": _CLOSER.value},
     title=f"What {_NET.value} dreams",
-  )
-  common.print_results(folder)
+  ) as folder:
+    script.make_missing(
+      folder,
+      jobs,
+      lambda job: _dream(folder, network, plan, guide, job, photos[job.photo]),
+    )
+  report.print_results(folder)
   if _FRAMES.value > 1:
     for path in _write_zooms(folder, jobs):
       print(f"  {path}")
@@ -176,21 +161,16 @@ def _dream(
 ) -> None:
   began = time.perf_counter()
   spec = network.input.of_size(_size(network, photo))
-  files, state = folder.load_checkpoint()
-  since = None
-  if files == [job.file]:
-    since = dream.Dream(state["image"], int(state["octave"]), {})
-  for made in dream.octaves(
+  made = resume_dream(
+    folder.unfinished,
+    job.file,
     _score(network, job, guide),
     _first(folder, job, photo, spec),
     spec,
-    plan,
+    plan=plan,
     key=jax.random.key(job.frame),
-    since=since,
-  ):
-    image, history = jax.tree.map(np.asarray, (made.image, made.history))
-    reached = {"image": image, "octave": np.array(made.octave)}
-    folder.save_checkpoint([job.file], reached)
+  )
+  image, history = jax.tree.map(np.asarray, (made.image, made.history))
   label = None
   if network.labels and job.unit is not None and job.layer == network.output:
     label = network.labels[job.unit]
@@ -252,4 +232,4 @@ def _write_zooms(folder: PictureFolder, jobs: list[_Job]) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

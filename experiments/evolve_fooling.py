@@ -26,31 +26,26 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
-from tqdm import tqdm
 
-from experiments import common
-from jdeepvis import breeding
-from jdeepvis.checkpoints import require_orbax
+from experiments import report, script
 from jdeepvis.display import plots
 from jdeepvis.display.cells import CellFolder
 from jdeepvis.display.files import write_csv, write_image
 from jdeepvis.display.folder import only_run
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.progress import show_progress
 from jdeepvis.evolution.archive import LEVELS, Encoding, Unrelated
 from jdeepvis.evolution.cppn import Cppn
 from jdeepvis.evolution.direct import Direct
-from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import class_scores, find_units
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs import evolution
+from jdeepvis.runs.versions import versions
 from jdeepvis.types import JdeepvisError
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
+_NET, _OUT = script.define("net", "out")
+script.define("config")
 _ENCODING = flags.DEFINE_enum(
   "encoding", "cppn", ["direct", "cppn"], "What a genome is."
 )
@@ -66,13 +61,9 @@ _RENDER_SIZE = flags.DEFINE_integer(
   "render_size", None, "At so many pixels a side.", lower_bound=1
 )
 _PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/evolution.py."
-)
 
-# The paper's generations, and children in each.
-_PAPER = {"direct": (20_000, 200), "cppn": (5_000, 400)}
+PAPER = {"direct": (20_000, 200), "cppn": (5_000, 400)}
+"""The paper's generations, and children in each."""
 
 _PANELS = {
   "confidence": {
@@ -90,38 +81,46 @@ _PANELS = {
 
 def main() -> None:
   """Flags to an archive, an archive to pictures and a history."""
-  common.use_all_cores()
-  common.take_flags_from(_CONFIG)
-  if not _OUT.value:
-    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
-  require_orbax()
   if _PLOTS.value:
     plots.require_matplotlib()
   network = load_network(_NET.value)
   layer = class_scores(network)
   encoding = _encoding(network)
   cell = _cell(network, layer)
-  settings = _settings(network)
+  generations, offspring = PAPER[_ENCODING.value]
+  settings = {
+    **script.network_settings(network),
+    "encoding": _ENCODING.value,
+    "unrelated": _UNRELATED.value,
+    "seed": _SEED.value,
+    "offspring": offspring,
+  }
   with only_run(_OUT.value):
-    folder = CellFolder.open(_OUT.value, settings, versions=common.versions())
+    folder = CellFolder.open(_OUT.value, settings, versions=versions())
     if cell is not None:
       _render_cell(folder, network, layer, encoding, cell)
       return
-    bred = _breed(folder, network, encoding)
-    rows = breeding.history_rows(bred.history, settings["offspring"])
+    bred = evolution.breed(
+      folder,
+      network,
+      encoding,
+      seed=_SEED.value,
+      offspring=offspring,
+      generations=_GENERATIONS.value or generations,
+    )
+    rows = evolution.history_rows(bred.history, offspring)
     write_csv(folder.path / "history.csv", rows)
     if _PLOTS.value:
       path = folder.path / "history.png"
       plots.plot_history(path, rows, _PANELS, across="generation")
-    shown = breeding.cells(
+    shown = evolution.cells(
       network, encoding, bred.archive, recipe=_ENCODING.value, seed=_SEED.value
     )
-    with tqdm(
-      shown, total=len(bred.archive.born), unit="picture", dynamic_ncols=True
-    ) as bar:
-      folder.show(iter(bar), f"What fools {_NET.value}")
-  common.print_table([_summary(rows)])
-  common.print_results(folder)
+    count = len(bred.archive.born)
+    bar = show_progress(shown, total=count, unit="picture")
+    folder.show(bar, f"What fools {_NET.value}")
+  report.print_table([_summary(rows)])
+  report.print_results(folder)
 
 
 def _encoding(network: Network) -> Encoding:
@@ -152,48 +151,6 @@ def _cell(network: Network, layer: str) -> int | None:
   return units[0]
 
 
-def _settings(network: Network) -> dict[str, Any]:
-  return {
-    "net": _NET.value,
-    "weights_sha256": weights_sha256(network.params),
-    "encoding": _ENCODING.value,
-    "unrelated": _UNRELATED.value,
-    "seed": _SEED.value,
-    "offspring": _PAPER[_ENCODING.value][1],
-  }
-
-
-def _breed(
-  folder: CellFolder, network: Network, encoding: Encoding
-) -> breeding.Bred:
-  """All generations that are still to come, behind a progress bar."""
-  generations, offspring = _PAPER[_ENCODING.value]
-  total = _GENERATIONS.value or generations
-  run = breeding.breed(
-    folder,
-    network,
-    encoding,
-    seed=_SEED.value,
-    offspring=offspring,
-    generations=total,
-  )
-  bred = next(run)
-  with tqdm(
-    total=total,
-    initial=int(bred.archive.generation),
-    unit="generation",
-    dynamic_ncols=True,
-  ) as bar:
-    for bred in run:
-      bar.set_postfix(
-        median=f"{bred.history['median'][-1]:.4f}",
-        images_per_second=f"{offspring / bred.history['seconds'][-1]:.0f}",
-        refresh=False,
-      )
-      bar.update(int(bred.archive.generation) - bar.n)
-  return bred
-
-
 def _render_cell(
   folder: CellFolder,
   network: Network,
@@ -201,7 +158,7 @@ def _render_cell(
   encoding: Encoding,
   cell: int,
 ) -> None:
-  archive = breeding.load(folder, network, encoding).archive
+  archive = evolution.load(folder, network, encoding).archive
   size = _RENDER_SIZE.value
   large = Cppn((size, size, network.input.shape[-1]))
   genome = jax.tree.map(lambda leaf: leaf[cell], archive.genome)
@@ -225,4 +182,4 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main, all_cores=True)

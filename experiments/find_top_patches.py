@@ -13,7 +13,6 @@ own --process, 0 to N-1. Open OUT/index.html to look at what was found.
 
 import collections
 import contextlib
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,26 +21,22 @@ import jax
 from absl import flags
 from jax.experimental import multihost_utils
 from PIL import Image
-from tqdm import tqdm
 
-from experiments import common
-from jdeepvis import patches
+from experiments import script
 from jdeepvis.display.folder import only_run
+from jdeepvis.display.progress import show_progress
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.names import find_layer, nearest
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
 from jdeepvis.probing.backprop import RULES
-from jdeepvis.probing.states import ScanStates
+from jdeepvis.runs import patches, scans
+from jdeepvis.runs.versions import versions
 from jdeepvis.types import JdeepvisError
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
+_NET, _OUT = script.define("net", "out")
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder of images, or a text file with one a line."
 )
@@ -57,7 +52,6 @@ _BOTTOM = flags.DEFINE_integer(
 _VIEWS = flags.DEFINE_list(
   "views", "deconv", f"Backward views of each patch: {', '.join(RULES)}."
 )
-_OUT = flags.DEFINE_string("out", None, "The tree of files to write to.")
 _WORKERS = flags.DEFINE_integer(
   "workers", 2, "Threads that decode images.", lower_bound=1
 )
@@ -67,16 +61,13 @@ _COORDINATOR = flags.DEFINE_string(
 _PROCESSES = flags.DEFINE_integer("processes", 1, "How many.", lower_bound=1)
 _PROCESS = flags.DEFINE_integer("process", 0, "Which this is.", lower_bound=0)
 
-_SECONDS_BETWEEN_STATES = 20
-
 
 def main() -> None:
   """Flags to a scan, a scan to a tree of files."""
   # Pillow's limit of pixels shall refuse a file, not only warn.
   warnings.simplefilter("error", Image.DecompressionBombWarning)
-  common.use_all_cores()
   images.require_loaders()
-  if not _OUT.value or not _IMAGES.value:
+  if not _IMAGES.value:
     raise JdeepvisError("Say what to look at: --images=FOLDER --out=FOLDER.")
   views = [view for view in _VIEWS.value if view]
   for view in views:
@@ -118,8 +109,8 @@ def _open(
 ) -> UnitTree:
   tree = UnitTree.open(
     _OUT.value,
-    common.network_settings(_NET.value, network),
-    versions=common.versions(),
+    script.network_settings(network),
+    versions=versions(),
   )
   tree.settle("images", lambda: str(listing.root))
   tree.pin("images_sha256", listing.sha256)
@@ -138,38 +129,16 @@ def _scan(
 ) -> scan.Found:
   # The result's last bits depend on it: chosen once for a tree.
   batch = tree.settle("images per device", scan.per_device) if tree else 0
-  batch = int(multihost_utils.broadcast_one_to_all(batch))
-  states = ScanStates(Path(_OUT.value) / ".scan")
-  found, saved = states.load(), time.monotonic()
-  seen = found.seen if found else 0
-  with tqdm(
-    total=len(listing.names),
-    initial=seen,
-    unit="image",
-    desc="Looking",
-    dynamic_ncols=True,
-    disable=tree is None,
-  ) as bar:
-    for progress in scan.scan(
-      network,
-      layers,
-      listing,
-      k=_K.value,
-      bottom=_BOTTOM.value,
-      per_device=batch,
-      workers=_WORKERS.value,
-      resume=found,
-    ):
-      bar.update(progress.seen - bar.n)
-      done = progress.seen == len(listing.names)
-      late = time.monotonic() - saved > _SECONDS_BETWEEN_STATES
-      # Process 0's clock counts, since all must save together.
-      if multihost_utils.broadcast_one_to_all(done or late):
-        found = progress.collect()
-        states.save(found)
-        saved = time.monotonic()
-  states.close()
-  return found
+  return scans.scan_images(
+    Path(_OUT.value) / ".scan",
+    network,
+    layers,
+    listing,
+    k=_K.value,
+    bottom=_BOTTOM.value,
+    per_device=int(multihost_utils.broadcast_one_to_all(batch)),
+    workers=_WORKERS.value,
+  )
 
 
 def _write(
@@ -190,21 +159,22 @@ def _write(
   shapes = network.shapes
   units = sum(shapes[layer][-1] for layer in layers)
   changed = 0
-  with tqdm(
-    total=units, unit="unit", desc="Patches", dynamic_ncols=True
-  ) as bar:
-    for layer in layers:
-      tree.add_layer(layer, shapes[layer][-1])
-      changed += patches.write_patches(
-        tree,
-        network,
-        layer,
-        patches.layer_survey(network, layers, found.survey, layer),
-        listing,
-        rules=views,
-        batch=scan.per_device(),
-        report=bar.update,
-      )
+  for made in show_progress(
+    patches.write_patches(
+      tree,
+      network,
+      layers,
+      found.survey,
+      listing,
+      rules=views,
+      batch=scan.per_device(),
+    ),
+    lambda made: made.units,
+    total=units,
+    unit="unit",
+    title="Patches",
+  ):
+    changed += made.recomputed
   write_page(tree, title=f"Units of {_NET.value}")
   reasons = collections.Counter(images.FAULTS[x] for x in found.faults if x)
   for reason, count in reasons.items():
@@ -221,4 +191,4 @@ def _write(
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main, all_cores=True)

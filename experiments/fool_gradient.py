@@ -16,24 +16,22 @@ there within --limit evaluations has the status `unconvinced`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
-from tqdm import tqdm
 
-from experiments import common, pictures
-from jdeepvis import atlas
-from jdeepvis.atlas import file_of
-from jdeepvis.display.folder import PictureFolder, only_run
+from experiments import report, script
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.progress import show_progress
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs.renders import file_of
 from jdeepvis.synthesis import fooling, named_recipes
 from jdeepvis.synthesis.batches import batch_size
 from jdeepvis.synthesis.initial import INITIALS, initial_image
@@ -41,14 +39,8 @@ from jdeepvis.synthesis.requests import Request
 from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import JdeepvisError
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
-_UNITS = flags.DEFINE_string(
-  "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
-)
+_NET, _UNITS = script.define("net", "units")
+script.define("out", "config")
 _INITIAL = flags.DEFINE_list(
   "start",
   "noise,mean",
@@ -69,40 +61,34 @@ _CONFIDENCE = flags.DEFINE_float(
 _LIMIT = flags.DEFINE_integer(
   "limit", 200, "Most evaluations of a picture.", lower_bound=1
 )
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/fooling.py."
-)
 
 
 def main() -> None:
   """Flags to requests, requests to pictures and a table of their steps."""
-  common.use_all_cores()
-  common.take_flags_from(_CONFIG)
-  if not _OUT.value:
-    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
   network = load_network(_NET.value)
   groups = _requests(network)
-  with only_run(_OUT.value):
-    made = {name: named_recipes.recipe(name) for name in _RECIPE.value}
-    folder = atlas.open_folder(
-      _OUT.value, _settings(network), made, versions=common.versions()
-    )
-    total = sum(map(len, groups.values()))
+  total = sum(map(len, groups.values()))
+  with script.picture_folder(
+    network,
+    {"confidence": _CONFIDENCE.value, "limit": _LIMIT.value},
+    recipes={name: named_recipes.recipe(name) for name in _RECIPE.value},
+    title=f"What fools {_NET.value}",
+  ) as folder:
     size = folder.settle(
       "pictures at once",
       lambda: batch_size(network, network.output, total),
     )
-    with tqdm(total=total, unit="picture", dynamic_ncols=True) as bar:
-      for (_, initial), requests in groups.items():
-        missing = [one for one in requests if file_of(one) not in folder]
-        bar.update(len(requests) - len(missing))
-        for first in range(0, len(missing), size):
-          batch = missing[first : first + size]
-          _fool(folder, network, initial, batch, size)
-          bar.update(len(batch))
-    folder.finish(f"What fools {_NET.value}")
-  pictures.report(folder, "steps.csv", _table(folder.manifest["records"]))
+    batches = list(_batches(folder, groups, size))
+    left = sum(len(batch) for _, batch in batches)
+    for initial, batch in show_progress(
+      batches,
+      lambda one: len(one[1]),
+      total=total,
+      done=total - left,
+      unit="picture",
+    ):
+      _fool(folder, network, initial, batch, size)
+  report.write_table(folder, "steps.csv", _table(folder.manifest["records"]))
 
 
 def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
@@ -120,6 +106,17 @@ def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
         Request(layer, unit, 0, called, recipe) for unit in units
       ]
   return groups
+
+
+def _batches(
+  folder: PictureFolder,
+  groups: dict[tuple[str, str], list[Request]],
+  size: int,
+) -> Iterator[tuple[str, list[Request]]]:
+  for (_, initial), requests in groups.items():
+    missing = [one for one in requests if file_of(one) not in folder]
+    for first in range(0, len(missing), size):
+      yield initial, missing[first : first + size]
 
 
 def _fool(
@@ -209,13 +206,5 @@ def _table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
   return rows
 
 
-def _settings(network: Network) -> dict[str, Any]:
-  return {
-    **common.network_settings(_NET.value, network),
-    "confidence": _CONFIDENCE.value,
-    "limit": _LIMIT.value,
-  }
-
-
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main, all_cores=True)

@@ -24,27 +24,21 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
 
-from experiments import common, pictures
+from experiments import photographs, report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.evaluation import statistics
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
-from jdeepvis.synthesis import inversion, statistics
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.synthesis import inversion
 from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import Pixels
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
-_PHOTOS = flags.DEFINE_string(
-  "photos", None, "A photograph, or a folder of them."
-)
+_NET, _PHOTOS, _SEEDS = script.define("net", "photos", "seeds")
+script.define("out", "config")
 _REFERENCE = flags.DEFINE_string(
   "reference", None, "A folder of photographs whose distances scale the error."
 )
@@ -57,13 +51,8 @@ _UNITS = flags.DEFINE_string(
 _SIDE = flags.DEFINE_integer(
   "side", None, "Side of the square that counts, in the middle.", lower_bound=1
 )
-_SEEDS = flags.DEFINE_integer("seeds", 1, "Images of each code.", lower_bound=1)
 _STEPS = flags.DEFINE_integer(
   "steps", 400, "Steps; the paper's are 400.", lower_bound=4
-)
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/inversion.py."
 )
 
 
@@ -83,31 +72,25 @@ class _Job(NamedTuple):
 
 def main() -> None:
   """Flags to codes, codes to images and a table of errors."""
-  common.take_flags_from(_CONFIG)
   network = load_network(_NET.value)
-  photos = pictures.photos(_PHOTOS.value)
-  reference = pictures.photos(_REFERENCE.value) if _REFERENCE.value else photos
+  photos = photographs.read(_PHOTOS.value)
+  reference = photographs.read(_REFERENCE.value) if _REFERENCE.value else photos
 
-  def make(folder: PictureFolder, job: _Job) -> None:
+  def make(job: _Job) -> None:
     distance = folder.settle(
       f"mean distance, {job.layer}",
       lambda: _distance(network, job.layer, reference),
     )
     _invert(folder, network, job, photos[job.photo], distance)
 
-  folder = pictures.make_missing(
-    _OUT.value,
-    {
-      **common.network_settings(_NET.value, network),
-      "units": _UNITS.value,
-      "side": _SIDE.value,
-      "steps": _STEPS.value,
-    },
-    _jobs(network, photos),
-    make,
+  jobs = _jobs(network, photos)
+  with script.picture_folder(
+    network,
+    {"units": _UNITS.value, "side": _SIDE.value, "steps": _STEPS.value},
     title=f"What layers of {_NET.value} know",
-  )
-  pictures.report(folder, "errors.csv", _table(folder.manifest["records"]))
+  ) as folder:
+    script.make_missing(folder, jobs, make)
+  report.write_table(folder, "errors.csv", _table(folder.manifest["records"]))
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:
@@ -201,4 +184,4 @@ def _table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

@@ -21,10 +21,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
-from ml_collections import config_flags
 
-from experiments import common, pictures
+from experiments import photographs, report, script
 from jdeepvis.display.files import write_json
 from jdeepvis.display.filters import blurred_norm
 from jdeepvis.display.folder import PictureFolder
@@ -34,28 +32,14 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import in_picture, preprocess, to_pixels
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import backprop
 from jdeepvis.probing.localisation import localise
 from jdeepvis.types import Pixels
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
-_PHOTOS = flags.DEFINE_string(
-  "photos", None, "A photograph, or a folder of them."
-)
-_UNITS = flags.DEFINE_string(
-  "units",
-  "first",
-  "Numbers, ranges, class names; first: what the network names first.",
-)
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/localisation.py."
-)
+_NET, _PHOTOS = script.define("net", "photos")
+script.define("out", "config")
+_UNITS = photographs.define_units()
 
 
 class _Job(NamedTuple):
@@ -72,27 +56,28 @@ class _Job(NamedTuple):
 
 def main() -> None:
   """Flags to photographs and classes, those to boxes and a table."""
-  common.take_flags_from(_CONFIG)
   network = load_network(_NET.value)
-  photos = pictures.photos(_PHOTOS.value)
-  folder = pictures.make_missing(
-    _OUT.value,
-    common.network_settings(_NET.value, network),
-    list(_jobs(network, photos)),
-    lambda folder, job: _localise(folder, network, photos[job.name], job),
-    title=f"Where {_NET.value} sees what it names",
-  )
+  photos = photographs.read(_PHOTOS.value)
+  jobs = list(_jobs(network, photos))
+  with script.picture_folder(
+    network, {}, title=f"Where {_NET.value} sees what it names"
+  ) as folder:
+    script.make_missing(
+      folder,
+      jobs,
+      lambda job: _localise(folder, network, photos[job.name], job),
+    )
   records = folder.manifest["records"]
   names = ("recipe", "unit", "label", "box")
   boxes = [{name: record[name] for name in names} for record in records]
   write_json(folder.path / "boxes.json", boxes)
-  pictures.report(folder, "boxes.csv", [_summary(records)])
+  report.write_table(folder, "boxes.csv", [_summary(records)])
 
 
 def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
   layer = class_scores(network)
   for name, photo in photos.items():
-    for unit in pictures.asked_units(network, layer, photo, _UNITS.value):
+    for unit in photographs.units_or_first(network, layer, photo, _UNITS.value):
       yield _Job(layer, unit, name)
 
 
@@ -156,4 +141,4 @@ def _summary(records) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

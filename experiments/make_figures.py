@@ -27,14 +27,14 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from experiments import common, sheets
+from experiments import report, script, sheets
 from experiments.recipe_flags import RecipeFlags, try_out
-from jdeepvis import atlas
-from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.linear import is_linear, linear_filters
 from jdeepvis.networks.names import class_scores, find_layer, find_units
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs import renders
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError
 
@@ -44,11 +44,8 @@ _FIGURE = flags.DEFINE_enum(
   ["fc8", "all_classes", "all_layers", "filters"],
   "Which to make.",
 )
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
+(_NET,) = script.define("net")
+script.define("out")
 _UNITS = flags.DEFINE_string(
   "units", None, "As for render_units, in place of a random sample."
 )
@@ -68,7 +65,6 @@ _RECIPES = RecipeFlags(
   None, " Up to four; else of fc8 the paper's, of others the default."
 )
 _TREE = flags.DEFINE_string("tree", None, "A tree with patches to show beside.")
-_OUT = flags.DEFINE_string("out", None, "The folder for the figure.")
 
 _PAPER = ("paper_a", "paper_b", "paper_c", "paper_d")
 _NAMES = {"fc8": _PAPER, "filters": ("default", "none")}
@@ -79,24 +75,21 @@ _SEED = 0  # draws the units
 
 def main() -> None:
   """Flags to requests, requests to pictures, pictures to sheets."""
-  common.use_all_cores()
-  if not _FIGURE.value or not _OUT.value:
+  if not _FIGURE.value:
     raise JdeepvisError("Say what to make: --figure=fc8 --out=FOLDER.")
   network = load_network(_NET.value)
   requests = list(_requests(network))
-  settings = common.network_settings(_NET.value, network)
-  settings |= {"figure": _FIGURE.value, "steps": _RECIPES.steps}
   try_out(network, requests)
-  made = {request.recipe_name: request.recipe for request in requests}
-  with only_run(_OUT.value):
-    folder = atlas.open_folder(
-      _OUT.value, settings, made, versions=common.versions()
-    )
-    common.render(folder, network, requests)
-    folder.finish(f"{_FIGURE.value} of {_NET.value}")
+  with script.picture_folder(
+    network,
+    {"figure": _FIGURE.value, "steps": _RECIPES.steps},
+    recipes={request.recipe_name: request.recipe for request in requests},
+    title=f"{_FIGURE.value} of {_NET.value}",
+  ) as folder:
+    renders.fill_folder(folder, network, requests)
     for path in _write_sheets(folder, network, requests):
       print(path)
-  common.print_results(folder)
+  report.print_results(folder)
 
 
 def _write_sheets(
@@ -160,4 +153,4 @@ def _units(network: Network, layer: str) -> Sequence[int]:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main, all_cores=True)

@@ -22,9 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
 
-from experiments import common, pictures
+from experiments import photographs, report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, overlay
 from jdeepvis.display.manifest import picture_file
@@ -32,28 +31,18 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores, find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import occlusion
 from jdeepvis.types import Pixels
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
-_PHOTOS = flags.DEFINE_string(
-  "photos", None, "A photograph, or a folder of them."
-)
+_NET, _PHOTOS = script.define("net", "photos")
+script.define("out", "config")
 _LAYER = flags.DEFINE_string(
   "layer",
   None,
   "A layer by its Caffe name; else the class probabilities.",
 )
-_UNITS = flags.DEFINE_string(
-  "units",
-  "first",
-  "Numbers, ranges, class names; first: what the network names first.",
-)
+_UNITS = photographs.define_units()
 _POSITION = flags.DEFINE_list(
   "position", None, "Row,column of the neuron in its map; else all of it."
 )
@@ -62,10 +51,6 @@ _SIZE = flags.DEFINE_integer(
 )
 _STRIDE = flags.DEFINE_integer(
   "stride", 12, "From one place to the next, pixels.", lower_bound=1
-)
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/occlusion.py."
 )
 
 
@@ -84,28 +69,23 @@ class _Job(NamedTuple):
 
 def main() -> None:
   """Flags to photographs and units, those to maps."""
-  common.take_flags_from(_CONFIG)
   network = load_network(_NET.value)
   layer = _layer(network)
-  position = common.as_position(_POSITION.value)
+  position = script.as_position(_POSITION.value)
   jobs = list(_jobs(network, layer))
   for unit in {job.unit for job in jobs}:
     # What the network does not have is refused before a folder is made.
     blank = np.zeros(network.input.shape, np.float32)
     occlusion.value(network, blank, layer, unit, position=position)
-  folder = pictures.make_missing(
-    _OUT.value,
-    {
-      **common.network_settings(_NET.value, network),
-      "position": position,
-      "size": _SIZE.value,
-      "stride": _STRIDE.value,
-    },
-    jobs,
-    lambda folder, job: _cover(folder, network, position, job),
+  with script.picture_folder(
+    network,
+    {"position": position, "size": _SIZE.value, "stride": _STRIDE.value},
     title=f"What {_NET.value} looks at",
-  )
-  common.print_results(folder)
+  ) as folder:
+    script.make_missing(
+      folder, jobs, lambda job: _cover(folder, network, position, job)
+    )
+  report.print_results(folder)
 
 
 def _layer(network: Network) -> str:
@@ -117,8 +97,8 @@ def _layer(network: Network) -> str:
 def _jobs(network: Network, layer: str) -> Iterator[_Job]:
   # Probabilities go by the names of the class scores.
   named = network.output if _of_classes(network, layer) else layer
-  for name, photo in pictures.photos(_PHOTOS.value).items():
-    for unit in pictures.asked_units(network, named, photo, _UNITS.value):
+  for name, photo in photographs.read(_PHOTOS.value).items():
+    for unit in photographs.units_or_first(network, named, photo, _UNITS.value):
       yield _Job(layer, unit, name, photo)
 
 
@@ -172,4 +152,4 @@ def _cover(
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

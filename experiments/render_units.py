@@ -15,39 +15,29 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
-from experiments import common
+from experiments import report, script
 from experiments.recipe_flags import RecipeFlags, own_function, try_out
-from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
-from jdeepvis.networks.convert import sha256, weights_sha256
+from jdeepvis.networks.convert import sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs import renders
+from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis.initial import INITIALS
 from jdeepvis.synthesis.objectives import as_objective
 from jdeepvis.synthesis.recipe_records import source_sha256
 from jdeepvis.synthesis.requests import Canvas, Request
 from jdeepvis.types import JdeepvisError, Pixels
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
+_NET, _LAYER, _UNITS, _SEEDS, _CONFIG = script.define(
+  "net", "layer", "units", "seeds", "config"
 )
-_LAYER = flags.DEFINE_string(
-  "layer", "output", "A layer by its Caffe name; output: the class scores."
-)
-_UNITS = flags.DEFINE_string(
-  "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
-)
-_SEEDS = flags.DEFINE_integer(
-  "seeds", 1, "Pictures of each unit and recipe.", lower_bound=1
-)
+script.define("out")
 _RECIPES = RecipeFlags("default")
 _OBJECTIVE = flags.DEFINE_string(
   "objective",
@@ -71,48 +61,34 @@ _CANVAS = flags.DEFINE_string(
 _DIRECTION = flags.DEFINE_enum(
   "direction", "1", ["1", "-1"], "1: what excites the unit; -1: inhibits it."
 )
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
 _TREE = flags.DEFINE_string(
   "tree", None, "A unit tree, as of find_top_patches, that gets them too."
-)
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Flags from a file; see configs/demo.py."
 )
 
 
 def main() -> None:
   """Flags to requests, requests to pictures."""
-  common.use_all_cores()
-  config = common.take_flags_from(_CONFIG)
-  if not _OUT.value:
-    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
   network = load_network(_NET.value)
-  requests = [
-    request
-    for job in config.get("jobs", ({},))
-    for request in _requests(network, _job(job))
-  ]
-  made = {request.recipe_name: request.recipe for request in requests}
+  jobs = (_CONFIG.value or {}).get("jobs", ({},))
+  requests = [one for job in jobs for one in _requests(network, _job(job))]
   initial = _initial()
   try_out(network, requests)
-  with only_run(_OUT.value):
-    folder = atlas.open_folder(
-      _OUT.value, _settings(network), made, versions=common.versions()
-    )
-    common.render(folder, network, requests, initial)
-    folder.finish(f"Units of {_NET.value}")
+  with script.picture_folder(
+    network,
+    _settings(),
+    recipes={request.recipe_name: request.recipe for request in requests},
+    title=f"Units of {_NET.value}",
+  ) as folder:
+    renders.fill_folder(folder, network, requests, initial=initial)
     if _TREE.value:
       _add_to_tree(folder, network)
-  common.print_results(folder)
+  report.print_results(folder)
 
 
 def _add_to_tree(folder: PictureFolder, network: Network) -> None:
   with only_run(_TREE.value):
-    tree = UnitTree.open(
-      _TREE.value,
-      common.network_settings(_NET.value, network),
-      versions=common.versions(),
-    )
+    settings = script.network_settings(network)
+    tree = UnitTree.open(_TREE.value, settings, versions=versions())
     units = {name: shape[-1] for name, shape in network.shapes.items()}
     tree.add_folder(folder.manifest["records"], folder.path, units)
     write_page(tree, title=f"Units of {_NET.value}")
@@ -132,7 +108,7 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
     )
   for name, value in entries.items():
     try:
-      parsed = flags.FLAGS[name].parser.parse(common.as_typed(value))
+      parsed = flags.FLAGS[name].parser.parse(script.as_typed(value))
     except (TypeError, ValueError) as error:
       raise JdeepvisError(
         f"The config has a job with {name}={value!r}: {error}."
@@ -143,7 +119,7 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
   made = _RECIPES.made(job["recipe"].split(","), job["steps"])
-  objective, position, units = None, common.as_position(_POSITION.value), [None]
+  objective, position, units = None, script.as_position(_POSITION.value), [None]
   if _OBJECTIVE.value:
     if _POSITION.value or _TREE.value:
       raise JdeepvisError(
@@ -197,18 +173,16 @@ def _initial() -> str | Pixels:
   return read_picture(_INITIAL.value)
 
 
-def _settings(network: Network) -> dict[str, Any]:
+def _settings() -> dict[str, Any]:
   file = Path(_INITIAL.value)
   own = {}
   if _OBJECTIVE.value:
     digest = source_sha256(_objective())
     own = {"objective": _OBJECTIVE.value, "objective_sha256": digest}
   return {
-    "net": _NET.value,
-    "weights_sha256": weights_sha256(network.params),
     "initial": _INITIAL.value,
     "initial_sha256": sha256(file) if file.is_file() else None,
-    "position": common.as_position(_POSITION.value),
+    "position": script.as_position(_POSITION.value),
     "canvas": _canvas(),
     "direction": int(_DIRECTION.value),
     "keep": flags.FLAGS.keep,
@@ -217,4 +191,4 @@ def _settings(network: Network) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main, all_cores=True)

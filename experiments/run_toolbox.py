@@ -9,15 +9,11 @@ It prints the address to open. Press h there to see what the keys do.
 
 from absl import flags
 
-from experiments import common
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
+from experiments import script
+from jdeepvis.networks.zoo import load_network
 from jdeepvis.types import JdeepvisError
 
-_NET = flags.DEFINE_string(
-  "net",
-  DEFAULT_NETWORK,
-  "A bundled network, a .safetensors file, or package.module:factory.",
-)
+(_NET,) = script.define("net")
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder or a list of images; else bundled photographs."
 )
@@ -64,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

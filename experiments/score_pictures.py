@@ -23,10 +23,10 @@ from typing import Any
 
 from absl import flags
 
-from experiments import common, pictures
-from jdeepvis import scoring
+from experiments import photographs, report, script
 from jdeepvis.display.files import write_csv, write_json
 from jdeepvis.display.manifest import read_manifest
+from jdeepvis.evaluation import scoring
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
@@ -77,7 +77,7 @@ def main() -> None:
     )
   photos = []
   if _PHOTOS.value:
-    photos = list(pictures.photos(_PHOTOS.value).values())
+    photos = list(photographs.read(_PHOTOS.value).values())
   if classes and _NET.value:
     _score_classes(maker, classes, photos)
   if hidden and photos:
@@ -115,7 +115,7 @@ def _compare_hidden(maker: Network, records: list, photos: list) -> None:
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
   write_csv(path, rows)
-  common.print_table(rows)
+  report.print_table(rows)
   print(f"\nWrote {path} and {path.with_suffix('.json')}.")
 
 
@@ -130,4 +130,4 @@ def _maker(settings: dict[str, Any]) -> Network:
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main)

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import common
-from jdeepvis import filter_scores
-from jdeepvis.atlas import file_of
+from experiments import report
 from jdeepvis.display.files import write_csv, write_image
 from jdeepvis.display.filters import centred
 from jdeepvis.display.folder import PictureFolder
@@ -18,9 +16,11 @@ from jdeepvis.display.montage import WELL, montage, strips, tile
 from jdeepvis.display.presentation import thumbnail
 from jdeepvis.display.unit_files import unit_files
 from jdeepvis.display.unit_tree import PATCHES, grid_file, original_montage
+from jdeepvis.evaluation import filter_scores
 from jdeepvis.networks.linear import linear_filters
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
+from jdeepvis.runs.renders import file_of
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import Pixels
 
@@ -100,7 +100,7 @@ def write_filters(
   marked = filter_scores.beside_filters(root, records, network)
   rows = filter_scores.filter_table(marked)
   write_csv(root / "filters.csv", rows)
-  common.print_table(rows)
+  report.print_table(rows)
 
 
 def _write(

@@ -13,38 +13,31 @@ and standard deviations for each strength's values and combinations.csv for
 each combination, which strengths.png and combinations.png show.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 from absl import flags
 
-from experiments import common
+from experiments import report, script
 from experiments.recipe_flags import RecipeFlags, try_out
-from jdeepvis import atlas, scoring
 from jdeepvis.display import plots
 from jdeepvis.display.files import write_csv
-from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.folder import PictureFolder
+from jdeepvis.evaluation import scoring, summary
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network
-from jdeepvis.synthesis import ablation, summary
+from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs import renders
+from jdeepvis.synthesis import ablation
 from jdeepvis.synthesis.entries import BUILT_IN
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError
 
-_NET = flags.DEFINE_string(
-  "net", DEFAULT_NETWORK, "A bundled network, or a .safetensors file."
-)
-_LAYER = flags.DEFINE_string(
-  "layer", "output", "A layer by its Caffe name; output: the class scores."
-)
-_UNITS = flags.DEFINE_string(
-  "units", "130", "Numbers, ranges (3-7), class names, all; commas between."
-)
-_SEEDS = flags.DEFINE_integer(
-  "seeds", 1, "Pictures of each unit and combination.", lower_bound=1
-)
+_NET, _LAYER, _UNITS, _SEEDS = script.define("net", "layer", "units", "seeds")
+script.define("out")
 _RECIPES = RecipeFlags(
   "default", " What --vary and --leave_one_out start from."
 )
@@ -72,8 +65,10 @@ _JUDGE = flags.DEFINE_string(
   "judge", None, "A held-out classifier, which scores the pictures."
 )
 _PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
-_OUT = flags.DEFINE_string("out", None, "The folder for the pictures.")
 
+# What JAX reports when a program of gradient ascent has been compiled.
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_ASCENT = "jit(_advance)"
 _METRICS = {
   "activation": "score",
   "probability": "probability",
@@ -84,9 +79,6 @@ _METRICS = {
 
 def main() -> None:
   """Flags to combinations, combinations to pictures, pictures to numbers."""
-  common.use_all_cores()
-  if not _OUT.value:
-    raise JdeepvisError("Say where the pictures go: --out=FOLDER.")
   if _PLOTS.value:
     plots.require_matplotlib()
   study, combinations = _study()
@@ -95,19 +87,39 @@ def main() -> None:
   requests = list(_requests(network, layer, combinations))
   judge = _judge(network, layer)
   try_out(network, requests)
-  settings = {**study, **_settings(network, layer)}
-  with only_run(_OUT.value):
-    made = {one.name: one.recipe for one in combinations}
-    folder = atlas.open_folder(
-      _OUT.value, settings, made, versions=common.versions()
-    )
-    with common.count_programs() as programs:
-      common.predict(folder, network, requests)
-      common.render(folder, network, requests)
-    folder.finish(f"Priors of {_NET.value}: {study['study']}")
-    common.print_results(folder)
+  with script.picture_folder(
+    network,
+    {"layer": layer, **study},
+    recipes={one.name: one.recipe for one in combinations},
+    title=f"Priors of {_NET.value}: {study['study']}",
+  ) as folder:
+    with _count_programs() as programs:
+      left = renders.forecast(folder, network, requests)
+      print(
+        f"Steps to go: {left.image_steps}; programs: {left.programs}; time: "
+        f"about {left.seconds / 60:.1f} minutes.",
+        flush=True,
+      )
+      renders.fill_folder(folder, network, requests)
     print(f"Programs compiled: {len(programs)}.")
     _write_results(folder, judge, [one.name for one in combinations])
+  report.print_results(folder)
+
+
+@contextlib.contextmanager
+def _count_programs() -> Iterator[list[float]]:
+  """Lends a list that grows by one for each ascent program compiled."""
+  seconds: list[float] = []
+
+  def listen(event: str, duration: float, **facts: Any) -> None:
+    if event == _COMPILED and facts.get("fun_name") == _ASCENT:
+      seconds.append(duration)
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    yield seconds
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
@@ -161,14 +173,6 @@ def _requests(
         )
 
 
-def _settings(network: Network, layer: str) -> dict[str, Any]:
-  return {
-    "net": _NET.value,
-    "weights_sha256": weights_sha256(network.params),
-    "layer": layer,
-  }
-
-
 def _judge(network: Network, layer: str) -> Network | None:
   if _JUDGE.value is None:
     return None
@@ -200,7 +204,7 @@ def _write_results(
   }
   combinations = summary.per_combination(records, list(metrics))
   strengths = summary.per_strength(records, list(metrics))
-  common.print_table(
+  report.print_table(
     [
       {name: row[name] for name in row if not name.endswith("_std")}
       for row in combinations
@@ -216,4 +220,4 @@ def _write_results(
 
 
 if __name__ == "__main__":
-  common.run(main)
+  script.run(main, all_cores=True)

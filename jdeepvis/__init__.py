@@ -12,7 +12,6 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
-  "jdeepvis.atlas": ("write_folder",),
   "jdeepvis.networks.classify": ("probabilities",),
   "jdeepvis.networks.crop": ("crop",),
   "jdeepvis.networks.network": ("InputSpec", "Network"),
@@ -28,6 +27,7 @@ _HOMES = {
   "jdeepvis.networks.zoo": ("load_network",),
   "jdeepvis.probing.backprop": ("backward", "saliency"),
   "jdeepvis.probing.occlusion": ("occlude",),
+  "jdeepvis.runs.renders": ("write_folder",),
   "jdeepvis.synthesis.adversarial": ("gradient_sign", "smallest_change"),
   "jdeepvis.synthesis.ascend": ("ascend",),
   "jdeepvis.synthesis.assembly": (
@@ -51,7 +51,7 @@ _HOMES = {
   ),
   "jdeepvis.synthesis.parameterisations": ("Parameterisation",),
   "jdeepvis.synthesis.recipes": ("Recipe", "make_recipe"),
-  "jdeepvis.synthesis.recognisability": ("recognisability",),
+  "jdeepvis.evaluation.recognisability": ("recognisability",),
   "jdeepvis.synthesis.render": ("Picture", "render", "render_many"),
   "jdeepvis.synthesis.score": ("bind",),
   "jdeepvis.synthesis.transforms": ("precondition", "project"),

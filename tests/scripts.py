@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from experiments import common
+from experiments import script
 
 
 class Script:
@@ -21,23 +21,16 @@ class Script:
   def __init__(self, name):
     self.module, self._flags = _load(name)
 
-  def run(self, monkeypatch, *arguments):
+  def run(self, *arguments):
     """The script from its arguments up to its very end."""
-
-    def parse_and_run(guarded, flags_parser):
-      with self._own_flags():
-        guarded(flags_parser([self.module.__name__, *map(str, arguments)]))
-
-    monkeypatch.setattr(common, "use_all_cores", lambda: None)
-    monkeypatch.setattr(common, "_keep_programs", lambda: None)
-    monkeypatch.setattr(common.app, "run", parse_and_run)
-    common.run(self.module.main)
+    with self._own_flags():
+      script.parse([self.module.__name__, *map(str, arguments)])
+      script.call(self.module.main)
 
   def parse(self, arguments):
     """Nothing, if they are arguments of the script."""
     with self._own_flags():
-      left = common._parse([self.module.__name__, *arguments])
-    assert left == [self.module.__name__], left
+      script.parse([self.module.__name__, *arguments])
 
   @contextlib.contextmanager
   def _own_flags(self):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from compilations import compilations
+from PIL import Image
 from scripts import Script
 
+import experiments
 import jdeepvis
 from jdeepvis.synthesis import named_recipes, requests
 
@@ -114,3 +116,21 @@ def _otherwise(block):
 
   block = re.sub(r':[\d-]+"|(?<="), \d+\)', after, block)
   return block.replace('"flamingo"', '"junco"').replace("seed=0", "seed=7")
+
+
+def test_the_worked_example_of_a_script_passes_its_test(
+  tmp_path, monkeypatch, capsys
+):
+  text = (ROOT / "CONTRIBUTING.md").read_text()
+  section = text[text.index("## Add a script") : text.index("## Habits")]
+  script, test = re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)
+  (tmp_path / "name.py").write_text(script)
+  places = [*experiments.__path__, str(tmp_path)]
+  monkeypatch.setattr(experiments, "__path__", places)
+  for number in range(2):
+    photo = Image.new("RGB", (40, 30), (99 * number, 50, 50))
+    photo.save(tmp_path / f"photo_{number}.png")
+  names = {}
+  exec(compile(test, "test_name.py", "exec"), names)
+  names["test_each_photograph_is_named"](tmp_path, capsys)
+  names["test_no_photographs_are_one_sentence"]()

@@ -7,14 +7,13 @@ import pytest
 import small_networks
 
 import jdeepvis
-from jdeepvis import scoring
-from jdeepvis.atlas import render_atlas
 from jdeepvis.display.folder import PictureFolder
+from jdeepvis.evaluation import recognisability, scoring
 from jdeepvis.evolution.map_elites import class_probabilities
 from jdeepvis.networks import classify, names, weights
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.own import from_function
-from jdeepvis.synthesis import recognisability
+from jdeepvis.runs.renders import render_folder
 from jdeepvis.synthesis.fooling import certainty, fool_many
 from jdeepvis.synthesis.objectives import log_probability, neuron
 from jdeepvis.synthesis.requests import Request
@@ -89,7 +88,7 @@ def test_hidden_units_are_those_of_the_whole_network(network, tmp_path, recipe):
     folder = PictureFolder.open(tmp_path / name, {})
     told = jdeepvis.recipe(recipe)
     wanted = [Request("conv2", unit, 0, recipe, told) for unit in (3, 5)]
-    for _ in render_atlas(folder, one, wanted):
+    for _ in render_folder(folder, one, wanted):
       pass
     made[name] = folder.manifest["records"]
     assert all(record["probability"] is None for record in made[name])
@@ -150,7 +149,7 @@ def test_a_model_may_call_a_layer_output(tmp_path):
     Request("output", 1, 0, name, recipe)
     for name, recipe in (("default", default), ("alone", alone))
   ]
-  for _ in render_atlas(folder, own, wanted, initial="mean"):
+  for _ in render_folder(folder, own, wanted, initial="mean"):
     pass
   first, second = folder.manifest["records"]
   assert first["probability"] is None

@@ -102,26 +102,6 @@ class PictureFolder(ManifestFolder):
       self._records[record["file"]] = record
     self.manifest["records"] = list(self._records.values())
     self._write_manifest()
-    self._checkpoint.unlink(missing_ok=True)
-
-  def save_checkpoint(
-    self, files: Sequence[str], arrays: Mapping[str, np.ndarray]
-  ) -> None:
-    """Keeps the state of the pictures being made."""
-    with atomic(self._checkpoint) as path:
-      np.savez(path, files=np.array(files), **arrays)
-
-  def load_checkpoint(self) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The files that were being made and their state; empty if none were.
-
-    A damaged checkpoint counts as none: its pictures begin anew.
-    """
-    try:
-      with open(self._checkpoint, "rb") as file, np.load(file) as arrays:
-        loaded = dict(arrays)
-      return loaded.pop("files").tolist(), loaded
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-      return [], {}
 
   def finish(self, title: str) -> None:
     """Writes what shows all pictures: montages, arrays, the page."""
@@ -136,7 +116,7 @@ class PictureFolder(ManifestFolder):
       write_montage(self.path, group, folder=unit, columns=columns)
     for name in ("images", "history"):
       self._merge(name)
-    shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
+    shutil.rmtree(self.unfinished, ignore_errors=True)
     write_gallery(
       self.path / "index.html",
       records,
@@ -145,11 +125,12 @@ class PictureFolder(ManifestFolder):
     )
 
   @property
-  def _checkpoint(self) -> Path:
-    return self.path / _UNFINISHED / "checkpoint.npz"
+  def unfinished(self) -> Path:
+    """Where a run keeps what `finish` does without."""
+    return self.path / _UNFINISHED
 
   def _parts(self, name: str) -> list[Path]:
-    return sorted((self.path / _UNFINISHED).glob(f"{name}-*.npz"))
+    return sorted(self.unfinished.glob(f"{name}-*.npz"))
 
   def _members(self, name: str) -> set[str]:
     """What an archive holds, with the parts not yet merged into it."""
@@ -165,7 +146,7 @@ class PictureFolder(ManifestFolder):
     return members
 
   def _write_part(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-    with atomic(self.path / _UNFINISHED / f"{name}.npz") as path:
+    with atomic(self.unfinished / f"{name}.npz") as path:
       np.savez(path, **arrays)
 
   def _merge(self, name: str) -> None:

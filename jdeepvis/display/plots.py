@@ -30,7 +30,7 @@ def plot_strengths(
   path: Path | str,
   rows: Sequence[Mapping[str, Any]],
   metrics: Mapping[str, str],
-) -> None:
+) -> Any:
   """Draws means with error bars: a column a strength, a row a metric.
 
   Args:
@@ -38,6 +38,9 @@ def plot_strengths(
     rows: of `strength`, `value` and, for each metric, `_mean` and `_std`
       (either may be None); values are drawn evenly spaced, in this order.
     metrics: what each metric is called on its axis.
+
+  Returns:
+    The figure, of matplotlib.
   """
   strengths = list(dict.fromkeys(row["strength"] for row in rows))
   panels = _panels(len(metrics), len(strengths), _PANEL)
@@ -54,20 +57,23 @@ def plot_strengths(
       ax.margins(x=0.1)
   for ax, strength in zip(panels[-1], strengths, strict=True):
     ax.set_xlabel(strength.replace("_", " "))
-  _save(path, panels)
+  return _save(path, panels)
 
 
 def plot_combinations(
   path: Path | str,
   rows: Sequence[Mapping[str, Any]],
   metrics: Mapping[str, str],
-) -> None:
+) -> Any:
   """Draws a bar for each combination, the first at the top.
 
   Args:
     path: where to write, .png, .svg or .pdf.
     rows: of `recipe` and each metric's `_mean` and `_std`.
     metrics: what each metric is called on its axis.
+
+  Returns:
+    The figure, of matplotlib.
   """
   size = _PANEL[0], 0.8 + _BAR * len(rows)
   panels = _panels(1, len(metrics), size)
@@ -77,7 +83,7 @@ def plot_combinations(
     ax.set_yticks(range(len(rows)), [row["recipe"] for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlabel(title)
-  _save(path, panels)
+  return _save(path, panels)
 
 
 def plot_history(
@@ -127,6 +133,8 @@ def _bars(rows, metric) -> tuple[list[float], list[float]]:
   )
 
 
-def _save(path, panels) -> None:
+def _save(path, panels) -> Any:
+  figure = panels[0, 0].figure
   with atomic(path) as temporary:
-    panels[0, 0].figure.savefig(temporary, dpi=120)
+    figure.savefig(temporary, dpi=120)
+  return figure

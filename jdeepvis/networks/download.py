@@ -15,12 +15,14 @@ from jdeepvis.types import JdeepvisError
 from jdeepvis.version import __version__
 
 _CHUNK = 1 << 18
-_PATIENCE = 30.0
-"""Seconds without a byte, after which the connection counts as broken."""
 
 
 def fetch(
-  source: Published, folder: Path, report: Callable[[int], None]
+  source: Published,
+  folder: Path,
+  report: Callable[[int], None],
+  *,
+  patience: float | int = 30,
 ) -> Path:
   """Downloads a file and checks it.
 
@@ -32,6 +34,7 @@ def fetch(
     source: what to fetch. One process at a time (see `alone`).
     folder: where to put it.
     report: called with the number of bytes that are there, now and then.
+    patience: seconds without a byte, after which the connection is broken.
 
   Returns:
     The file, with the checksum that was published.
@@ -45,7 +48,7 @@ def fetch(
     path.replace(part)  # whole, but not yet used: checked again below
   part.touch()
   while (there := part.stat().st_size) < source.size:
-    _receive(source, part, report)
+    _receive(source, part, report, patience)
     if part.stat().st_size <= there:
       raise JdeepvisError(
         f"The download of {source.url} broke off at {there / 1e6:.1f} of "
@@ -84,10 +87,13 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _receive(
-  source: Published, part: Path, report: Callable[[int], None]
+  source: Published,
+  part: Path,
+  report: Callable[[int], None],
+  patience: float | int,
 ) -> None:
   """Adds to the part what comes before the connection breaks."""
-  with _open(source, part.stat().st_size) as response:
+  with _open(source, part.stat().st_size, patience) as response:
     _check(source, response)
     mode = "ab" if response.status == http.HTTPStatus.PARTIAL_CONTENT else "wb"
     with open(part, mode) as file:
@@ -104,7 +110,9 @@ def _receive(
         report(file.tell())
 
 
-def _open(source: Published, start: int) -> http.client.HTTPResponse:
+def _open(
+  source: Published, start: int, patience: float | int
+) -> http.client.HTTPResponse:
   headers = {"User-Agent": f"jdeepvis/{__version__}"}
   if start:
     # Of the same version or not: the checksum says whether the parts fit.
@@ -112,7 +120,7 @@ def _open(source: Published, start: int) -> http.client.HTTPResponse:
   request = urllib.request.Request(source.url, headers=headers)
   opener = urllib.request.build_opener(_Redirects)
   try:
-    return opener.open(request, timeout=_PATIENCE)
+    return opener.open(request, timeout=patience)
   except urllib.error.HTTPError as error:
     error.close()
     raise JdeepvisError(

@@ -222,9 +222,12 @@ def _call_factory(name: str) -> Network:
 
 
 @functools.cache
-def third_party() -> Path:
-  """The folder with bundled weights, labels and photographs."""
-  package = Path(__file__).parents[1]
+def third_party(package: Path = Path(__file__).parents[1]) -> Path:
+  """The folder with bundled weights, labels and photographs.
+
+  Args:
+    package: the folder of the package, which has it or lies beside it.
+  """
   for folder in (package / "third_party", package.parent / "third_party"):
     if folder.is_dir():
       return folder

@@ -64,7 +64,6 @@ def require_loaders() -> None:
   """
   try:
     import grain  # noqa: F401
-    import orbax.checkpoint  # noqa: F401
   except ImportError as error:
     raise JdeepvisError(
       f"Scanning images needs {error.name}: pip install 'jdeepvis[probe]'."

@@ -48,10 +48,12 @@ class Progress(NamedTuple):
 
   Attributes:
     seen: how many images of the list, from its start.
+    images: how many of them in this round.
     collect: gives what was found so far; all processes must call it together.
   """
 
   seen: int
+  images: int
   collect: Callable[[], Found]
 
 
@@ -106,8 +108,10 @@ def scan(
     survey = _look(placed, layers, mesh, survey, batch.pixels, batch.numbers)
     real = own >= 0
     faults[own[real]] = batch.faults[real]
-    seen = min(seen + mine * jax.process_count(), len(images.names))
-    yield Progress(seen, functools.partial(_collect, seen, faults, survey))
+    count = min(mine * jax.process_count(), len(images.names) - seen)
+    seen += count
+    collect = functools.partial(_collect, seen, faults, survey)
+    yield Progress(seen, count, collect)
 
 
 def per_device() -> int:

@@ -8,7 +8,7 @@ number of devices change no bit of it.
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.objectives import Objective
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import ask, blobs_read, check, evaluate
-from jdeepvis.types import Image, PRNGKey
+from jdeepvis.types import Image, JdeepvisError, PRNGKey
 
 _CHUNK = 16
 """Most steps between two reports; few enough for a lively progress bar."""
@@ -117,7 +117,8 @@ def ascend_batch(
   *,
   batch: int,
   noise: Noise | None = None,
-  resume: Mapping[str, np.ndarray] | None = None,
+  chunk: int | None = None,
+  resume: Mapping[str, Any] | None = None,
   placed: Network | None = None,
 ) -> Iterator[Progress]:
   """Gradient ascent on a batch of pictures, yielding its progress.
@@ -131,6 +132,8 @@ def ascend_batch(
     batch: how many the program holds, a multiple of the number of devices.
     noise: for ascents without an initial image; the network's own input by
       default.
+    chunk: most steps between two reports; by default few enough for a lively
+      progress bar.
     resume: the progress of an interrupted run of the same ascents, from
       `pack`.
     placed: the network from `place`, to reuse it over several batches.
@@ -142,7 +145,8 @@ def ascend_batch(
   Raises:
     ValueError: there are no ascents or more than `batch`, or `batch` is not a
       multiple of the number of devices.
-    JdeepvisError: an objective asks for what the network does not have.
+    JdeepvisError: an objective asks for what the network does not have, or the
+      progress to resume is not of these ascents.
   """
   for ascent in ascents:
     check(network, ascent.objective)
@@ -160,7 +164,7 @@ def ascend_batch(
   total = ascents[0].recipe.steps
   if progress.step >= total:  # Killed between its last step and its files.
     yield progress
-  chunk = _chunk(total, network.input.shape)
+  chunk = _chunk(total, network.input.shape, chunk)
   while progress.step < total:
     # A checkpoint with other chunks need not end at one of ours.
     numbers = np.arange(progress.step, min(progress.step + chunk, total))
@@ -234,16 +238,13 @@ def place(network: Network, batch: int) -> Network:
   return network.replace(apply=GraphApply(layers), params=params)
 
 
-def pack(progress: Progress) -> dict[str, np.ndarray]:
-  """Progress as named NumPy arrays, for a file; see `ascend_batch(resume=)`."""
-  states = progress.states._replace(
-    key=jax.random.key_data(progress.states.key)
-  )
-  leaves = enumerate(jax.tree.leaves(states))
+def pack(progress: Progress) -> dict[str, Any]:
+  """Progress as dicts of arrays, for a file; see `ascend_batch(resume=)`."""
+  leaves = enumerate(jax.tree.leaves(_plain(progress.states)))
   return {
     "step": np.array(progress.step),
-    **{f"state/{i}": np.asarray(leaf) for i, leaf in leaves},
-    **{f"history/{name}": rows for name, rows in progress.history.items()},
+    "state": {str(i): np.asarray(leaf) for i, leaf in leaves},
+    "history": progress.history,
   }
 
 
@@ -334,23 +335,35 @@ def _specs(network: Network):
   )
 
 
-def _unpack(arrays: Mapping[str, np.ndarray], like: loop.State) -> Progress:
-  bare = like._replace(key=jax.random.key_data(like.key))
+def _plain(states: loop.State) -> loop.State:
+  """With the key as numbers."""
+  return states._replace(key=jax.random.key_data(states.key))
+
+
+def _unpack(kept: Mapping[str, Any], like: loop.State) -> Progress:
+  fresh, structure = jax.tree.flatten(_plain(like))
+  fresh = {str(i): leaf for i, leaf in enumerate(fresh)}
+  if _shapes(kept["state"]) != _shapes(fresh):
+    raise JdeepvisError(
+      "An earlier version or other settings left a batch that cannot be gone "
+      "on with; remove its checkpoint (in a folder .unfinished), and its "
+      "pictures are made again."
+    )
   leaves = [
-    jax.device_put(arrays[f"state/{i}"], leaf.sharding)
-    for i, leaf in enumerate(jax.tree.leaves(bare))
+    jax.device_put(kept["state"][name], leaf.sharding)
+    for name, leaf in fresh.items()
   ]
-  states = jax.tree.unflatten(jax.tree.structure(bare), leaves)
+  states = jax.tree.unflatten(structure, leaves)
   states = states._replace(key=jax.random.wrap_key_data(states.key))
-  history = {
-    name.removeprefix("history/"): rows
-    for name, rows in arrays.items()
-    if name.startswith("history/")
-  }
-  return Progress(int(arrays["step"]), states, history)
+  return Progress(int(kept["step"]), states, dict(kept["history"]))
 
 
-def _chunk(total: int, shape: tuple[int, int, int]) -> int:
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:
+  return {name: (x.shape, np.dtype(x.dtype)) for name, x in arrays.items()}
+
+
+def _chunk(total: int, shape: tuple[int, int, int], most: int | None) -> int:
   """The largest suitable divisor of `total`: one program for all chunks."""
-  most = _CHUNK_SMALL if math.prod(shape[:2]) <= _SMALL else _CHUNK
+  if most is None:
+    most = _CHUNK_SMALL if math.prod(shape[:2]) <= _SMALL else _CHUNK
   return max(size for size in range(1, most + 1) if total % size == 0)

@@ -130,7 +130,9 @@ def octaves(
   check(score, image.shape, plan)
   sizes = octave_sizes(image.shape[:2], plan)
   made = since and since.image
-  for number in range(since.octave if since else 0, plan.octaves):
+  if since and since.octave == plan.octaves:  # lacks nothing but its file
+    yield since
+  for number in range(int(since.octave) if since else 0, plan.octaves):
     initial = _resized(image, sizes[number])
     if number:
       detail = made - _resized(image, sizes[number - 1])

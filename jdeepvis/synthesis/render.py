@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from jaxtyping import Float
 
 from jdeepvis.display import notebook
 from jdeepvis.display.files import write_image
+from jdeepvis.display.progress import show_progress
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis import batch as batches
@@ -32,11 +32,6 @@ from jdeepvis.synthesis.requests import (
 )
 from jdeepvis.synthesis.status import status_of, status_of_picture
 from jdeepvis.types import AnyArray, Image, JdeepvisError, Pixels
-
-with warnings.catch_warnings():
-  # Without ipywidgets a notebook has the bar of a terminal, which serves.
-  warnings.simplefilter("ignore")
-  from tqdm.auto import tqdm
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -156,7 +151,8 @@ def run(
   *,
   initial: str | AnyArray = "noise",
   each: Mapping[str, int] | None = None,
-  resume: Mapping[str, np.ndarray] | None = None,
+  chunk: int | None = None,
+  resume: Mapping[str, Any] | None = None,
 ) -> Iterator[News]:
   """Makes pictures in batches, yielding its progress.
 
@@ -170,6 +166,8 @@ def run(
       whole network's input; or pixels, uint8.
     each: how many pictures of a layer one device makes at once, by layer; by
       default what fills a device and fits.
+    chunk: most steps between two news; by default few enough for a lively
+      progress bar.
     resume: the progress of the first batch when it was interrupted, from
       `pack`.
 
@@ -196,6 +194,7 @@ def run(
         ascents,
         batch=size,
         noise=source,
+        chunk=chunk,
         resume=resume,
         placed=placed,
       ):
@@ -211,7 +210,7 @@ def run(
       yield News(some, progress, taken, size // devices, pictures)
 
 
-def show_progress(
+def show_rendering(
   news: Iterable[News], image_steps: int, *, hidden: bool = False
 ) -> Iterator[News]:
   """Passes news on, behind a bar in a terminal or a notebook.
@@ -221,17 +220,15 @@ def show_progress(
     image_steps: how many are to be taken in all.
     hidden: whether to show nothing.
   """
-  with tqdm(
+  return show_progress(
+    news,
+    lambda one: one.image_steps,
     total=image_steps,
     unit="step",
-    desc="Rendering",
-    disable=hidden,
-    dynamic_ncols=True,
-  ) as bar:
-    for one in news:
-      bar.set_postfix(score=f"{one.score:.1f}", refresh=False)
-      bar.update(one.image_steps)
-      yield one
+    title="Rendering",
+    facts=lambda one: {"score": f"{one.score:.1f}"},
+    hidden=hidden,
+  )
 
 
 class Pictures:
@@ -268,7 +265,7 @@ class Pictures:
     news = run(
       self.network, self.requests, initial=self.initial, each=self.each
     )
-    for one in show_progress(news, steps, hidden=not self.progress):
+    for one in show_rendering(news, steps, hidden=not self.progress):
       yield from one.pictures
 
   def __getitem__(self, index):

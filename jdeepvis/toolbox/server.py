@@ -27,7 +27,6 @@ from jdeepvis.toolbox.page import Page
 from jdeepvis.toolbox.state import CHOICES
 from jdeepvis.types import JdeepvisError
 
-_MOST_PAGES = 16
 _TRY_LATER = 1013
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _TYPES = {
@@ -114,6 +113,7 @@ def build_app(
   hosts: Sequence[str] = _LOCAL,
   token: str | None = None,
   secure: bool = False,
+  most_pages: int = 16,
 ) -> Guard:
   """The application that `serve` serves; see there.
 
@@ -125,6 +125,7 @@ def build_app(
     hosts: names that a request may call this server by.
     token: what a browser must show first; None where all are welcome.
     secure: whether it is reached over https alone.
+    most_pages: that may be open at once.
   """
   if units is not None and not Path(units).is_dir():
     raise JdeepvisError(f"There is no folder of units {str(units)!r}.")
@@ -136,8 +137,8 @@ def build_app(
 
   async def talk(socket: WebSocket) -> None:
     await socket.accept()
-    if len(pages) >= _MOST_PAGES:
-      await socket.close(_TRY_LATER, f"{_MOST_PAGES} pages are open already.")
+    if len(pages) >= most_pages:
+      await socket.close(_TRY_LATER, f"{most_pages} pages are open already.")
       return
     page = Page(backend, socket, worker, painter)
     pages.add(page)

@@ -453,33 +453,6 @@ def test_numbers_that_are_none_survive_another_run(tmp_path):
   again.finish("Test")
 
 
-def test_checkpoints_are_kept_until_their_pictures_are(tmp_path):
-  pictures = PictureFolder.open(tmp_path, SETTINGS)
-  assert pictures.load_checkpoint() == ([], {})
-  arrays = {"step": np.array(5), "state/0": np.arange(3.0)}
-  pictures.save_checkpoint(["a.png", "b.png"], {"step": np.array(1)})
-  pictures.save_checkpoint(["a.png", "b.png"], arrays)
-  again = PictureFolder.open(tmp_path, SETTINGS)
-  names, loaded = again.load_checkpoint()
-  assert names == ["a.png", "b.png"] and loaded.keys() == arrays.keys()
-  for name in arrays:
-    np.testing.assert_array_equal(loaded[name], arrays[name])
-  add(again, made(1))
-  assert again.load_checkpoint() == ([], {})
-
-
-def test_a_damaged_checkpoint_counts_as_none(tmp_path):
-  pictures = PictureFolder.open(tmp_path, SETTINGS)
-  pictures.save_checkpoint(["a.png"], {"step": np.arange(999)})
-  (file,) = tmp_path.rglob("checkpoint.npz")
-  whole = file.read_bytes()
-  for damaged in (b"", b"no archive", whole[:500], whole[:-30]):
-    file.write_bytes(damaged)
-    assert pictures.load_checkpoint() == ([], {})
-  np.savez(file, step=3)
-  assert pictures.load_checkpoint() == ([], {})
-
-
 def test_what_is_settled_stays(tmp_path):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   assert pictures.settle("batch", lambda: 4) == 4

@@ -9,8 +9,8 @@ SCRIPT = scripts.Script("experiments.check_network")
 
 
 @pytest.fixture
-def script(monkeypatch):
-  return lambda *arguments: SCRIPT.run(monkeypatch, *arguments)
+def script():
+  return lambda *arguments: SCRIPT.run(*arguments)
 
 
 def test_the_free_photographs(script, capsys):

@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(release):
   assert "cannot be written" in line
 
 
-def test_flags_that_do_not_go_together(monkeypatch):
+def test_flags_that_do_not_go_together():
   script = Script("experiments.convert_weights")
   for arguments, told in (
     (["--download=vgg16", "--out=x.safetensors"], "no other flag"),
@@ -93,7 +93,7 @@ def test_flags_that_do_not_go_together(monkeypatch):
     (["--net=vgg16"], "Give --net, --weights and --out, or --download"),
     ([], "Give --net, --weights and --out, or --download"),
   ):
-    assert told in refusal(script.run, monkeypatch, *arguments)
+    assert told in refusal(script.run, *arguments)
 
 
 def test_downloaded_weights_are_told_of(monkeypatch, tmp_path, capsys):
@@ -102,6 +102,6 @@ def test_downloaded_weights_are_told_of(monkeypatch, tmp_path, capsys):
   path = tmp_path / "caffenet.safetensors"
   path.touch()
   script = Script("experiments.convert_weights")
-  script.run(monkeypatch, "--download=caffenet")
+  script.run("--download=caffenet")
   told = capsys.readouterr().out
   assert str(path) in told and "load_network('caffenet')" in told

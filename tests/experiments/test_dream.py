@@ -9,8 +9,8 @@ import scripts
 import small_networks
 from PIL import Image
 
-from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
+from jdeepvis.runs.store import Store
 from jdeepvis.synthesis import dream, objectives
 from jdeepvis.synthesis.score import bind
 
@@ -19,8 +19,8 @@ NET = "--net=small_networks:classifier"
 
 
 @pytest.fixture
-def script(monkeypatch):
-  return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
+def script():
+  return lambda *arguments: SCRIPT.run(NET, *arguments)
 
 
 def records(path):
@@ -98,28 +98,30 @@ def test_a_guide_makes_another_dream(script, photos, tmp_path):
   assert one["activation"] != other["activation"]
 
 
+@pytest.mark.parametrize("stop", [5, 6])
 def test_stopped_it_goes_on_from_the_last_octave(
-  script, photos, tmp_path, monkeypatch
+  script, photos, tmp_path, monkeypatch, stop
 ):
   asked = [f"--photos={photos / 'photo_0.png'}", "--layers=conv2"]
   asked += ["--octaves=3", "--steps=2", "--frames=2"]
   whole, stopped = tmp_path / "whole", tmp_path / "stopped"
   script(*asked, f"--out={whole}")
-  save = PictureFolder.save_checkpoint
+  save = Store.save
   saved = []
 
-  def save_and_stop(folder, files, arrays):
-    save(folder, files, arrays)
+  def save_and_stop(store, arrays):
+    save(store, arrays)
     saved.append(int(arrays["octave"]))
-    if len(saved) == 5:
+    if len(saved) == stop:
       raise KeyboardInterrupt
 
-  monkeypatch.setattr(PictureFolder, "save_checkpoint", save_and_stop)
+  monkeypatch.setattr(Store, "save", save_and_stop)
   with pytest.raises(SystemExit):
     script(*asked, f"--out={stopped}")
   assert len(records(stopped)) == 1
   script(*asked, f"--out={stopped}")
-  assert saved == [1, 2, 3, 1, 2, 3]
+  # The sixth octave had no picture yet: it is not dreamt but saved again.
+  assert saved == [1, 2, 3, 1, 2, 3] + [3] * (stop == 6)
   for one, other in zip(records(whole), records(stopped), strict=True):
     assert one["activation"] == other["activation"]
     np.testing.assert_array_equal(

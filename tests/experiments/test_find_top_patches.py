@@ -18,7 +18,7 @@ from scripts import Script
 
 from jdeepvis.networks.pictures import preprocess, read_picture
 from jdeepvis.probing import images
-from jdeepvis.probing.states import ScanStates
+from jdeepvis.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Script("experiments.find_top_patches")
@@ -29,15 +29,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
 ENV = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
 # States every moment rather than every 20 seconds, and time to be killed in.
 _EAGER = """
-import sys, time
-from experiments import common, find_top_patches
-find_top_patches._SECONDS_BETWEEN_STATES = 0
-collect = find_top_patches.ScanStates.save
-def save(self, found):
-  collect(self, found)
+import functools, time
+from experiments import find_top_patches, script
+from jdeepvis.runs import scans
+from jdeepvis.runs.store import Store
+scans.scan_images = functools.partial(scans.scan_images, seconds=0)
+save = Store.save
+def slowly(*arguments):
+  save(*arguments)
   time.sleep(0.2)
-find_top_patches.ScanStates.save = save
-common.run(find_top_patches.main)
+Store.save = slowly
+script.run(find_top_patches.main, all_cores=True)
 """
 
 
@@ -67,10 +69,10 @@ def results(out):
   }
 
 
-def test_from_a_folder_to_a_tree(monkeypatch, photos, tmp_path, capsys):
+def test_from_a_folder_to_a_tree(photos, tmp_path, capsys):
   out = tmp_path / "out"
   SCRIPT.run(
-    monkeypatch, NET, f"--images={photos}", f"--out={out}", "--bottom=2",
+    NET, f"--images={photos}", f"--out={out}", "--bottom=2",
     "--views=deconv,gradient", "--layers=conv2,output",
   )  # fmt: skip
   told = capsys.readouterr().out
@@ -130,17 +132,12 @@ def test_killed_and_started_again_gives_the_same_tree(photos, tmp_path):
     cwd=ROOT, env=ENV, stderr=subprocess.DEVNULL,
   ) as process:  # fmt: skip
     deadline = time.monotonic() + 120
-    # Until it is whole, a state's folder has a longer name.
-    done = (killed / ".scan").glob
-    while not any(
-      p.parent.name.isdigit() for p in done("*/commit_success.txt")
-    ):
+    store = Store(killed / ".scan")
+    while not store.path.exists():
       assert process.poll() is None and time.monotonic() < deadline
       time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-  names = [path.parent.name for path in done("*/commit_success.txt")]
-  seen = max(int(name) for name in names if name.isdigit())
-  assert 0 < seen < 70
+  assert 0 < store.load()["seen"] < 70
   for out in (killed, whole):
     done = subprocess.run(
       [sys.executable, "-m", "experiments.find_top_patches", *flags,
@@ -182,11 +179,10 @@ def test_two_processes_find_what_one_does(photos, tmp_path):
   assert results(one) == results(two)
 
 
-def test_renderings_go_into_the_same_tree(monkeypatch, photos, tmp_path):
+def test_renderings_go_into_the_same_tree(photos, tmp_path):
   tree = tmp_path / "tree"
   render = "--units=2,5", "--steps=2", "--seeds=2", "--recipe=none"
   RENDER.run(
-    monkeypatch,
     NET,
     *render,
     f"--tree={tree}",
@@ -194,12 +190,10 @@ def test_renderings_go_into_the_same_tree(monkeypatch, photos, tmp_path):
     f"--out={tmp_path / 'low'}",
   )
   SCRIPT.run(
-    monkeypatch, NET, f"--images={photos}", f"--out={tree}",
+    NET, f"--images={photos}", f"--out={tree}",
     "--layers=conv2,output",
   )  # fmt: skip
-  RENDER.run(
-    monkeypatch, NET, *render, f"--tree={tree}", f"--out={tmp_path / 'high'}"
-  )
+  RENDER.run(NET, *render, f"--tree={tree}", f"--out={tmp_path / 'high'}")
   for layer, count in (("conv2", 12), ("scores", 9)):
     info = json.loads((tree / layer / "unit_0005/info.json").read_text())
     assert [one["seed"] for one in info["rendered"]] == [0, 1]
@@ -216,7 +210,7 @@ def test_renderings_go_into_the_same_tree(monkeypatch, photos, tmp_path):
   assert len(json.loads((tree / "manifest.json").read_text())["records"]) == 2
   with pytest.raises(SystemExit) as stop:
     RENDER.run(
-      monkeypatch, "--net=small_networks:judge", *render, f"--tree={tree}",
+      "--net=small_networks:judge", *render, f"--tree={tree}",
       f"--out={tmp_path / 'other'}",
     )  # fmt: skip
   assert "was made with net=" in stop.value.code
@@ -236,14 +230,10 @@ WRONG = [
 @pytest.mark.parametrize(
   ("arguments", "told"), WRONG, ids=[" ".join(case[0]) for case in WRONG]
 )
-def test_wrong_arguments_are_one_sentence(
-  monkeypatch, photos, tmp_path, arguments, told
-):
+def test_wrong_arguments_are_one_sentence(photos, tmp_path, arguments, told):
   out = tmp_path / "out"
   with pytest.raises(SystemExit) as stop:
-    SCRIPT.run(
-      monkeypatch, NET, f"--images={photos}", f"--out={out}", *arguments
-    )
+    SCRIPT.run(NET, f"--images={photos}", f"--out={out}", *arguments)
   sentence = stop.value.code
   assert sentence.startswith("error: ") and "\n" not in sentence
   assert all(words in sentence for words in told)
@@ -255,16 +245,16 @@ def test_an_image_that_went_away_is_named(monkeypatch, tmp_path):
   folder.mkdir()
   for name in ("a.png", "b.png"):
     Image.new("RGB", (9, 9), "red").save(folder / name)
-  save = ScanStates.save
+  save = Store.save
 
-  def save_and_lose(self, found):
-    save(self, found)
+  def save_and_lose(store, found):
+    save(store, found)
     (folder / "b.png").unlink()
 
-  monkeypatch.setattr(ScanStates, "save", save_and_lose)
+  monkeypatch.setattr(Store, "save", save_and_lose)
   with pytest.raises(SystemExit) as stop:
     SCRIPT.run(
-      monkeypatch, NET, f"--images={folder}", "--layers=output",
+      NET, f"--images={folder}", "--layers=output",
       f"--out={tmp_path / 'out'}",
     )  # fmt: skip
   assert "b.png' is missing now" in stop.value.code
@@ -279,15 +269,15 @@ def test_an_image_that_was_replaced_is_told(monkeypatch, tmp_path, capsys):
     Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(
       folder / name
     )
-  save = ScanStates.save
+  save = Store.save
 
-  def save_and_replace(self, found):
-    save(self, found)
+  def save_and_replace(store, found):
+    save(store, found)
     Image.new("RGB", (40, 40), "red").save(folder / "b.png")
 
-  monkeypatch.setattr(ScanStates, "save", save_and_replace)
+  monkeypatch.setattr(Store, "save", save_and_replace)
   arguments = NET, f"--images={folder}", "--layers=output", f"--out={out}"
-  SCRIPT.run(monkeypatch, *arguments)
+  SCRIPT.run(*arguments)
   told = [
     one
     for info in (out / "scores").glob("*/info.json")
@@ -298,21 +288,21 @@ def test_an_image_that_was_replaced_is_told(monkeypatch, tmp_path, capsys):
   warning = f"the values of {len(changed)} patches are more than 0.1"
   assert warning in capsys.readouterr().out
   # A later run, which makes no patch, says so too.
-  SCRIPT.run(monkeypatch, *arguments)
+  SCRIPT.run(*arguments)
   assert warning in capsys.readouterr().out
 
 
 def test_missing_packages_are_one_sentence(monkeypatch, photos, tmp_path):
-  monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+  monkeypatch.setitem(sys.modules, "grain", None)
   with pytest.raises(SystemExit) as stop:
-    SCRIPT.run(monkeypatch, NET, f"--images={photos}", f"--out={tmp_path}")
-  assert "orbax.checkpoint: pip install 'jdeepvis[probe]'" in stop.value.code
+    SCRIPT.run(NET, f"--images={photos}", f"--out={tmp_path}")
+  assert "grain: pip install 'jdeepvis[probe]'" in stop.value.code
 
 
-def test_other_settings_are_refused(monkeypatch, photos, tmp_path):
+def test_other_settings_are_refused(photos, tmp_path):
   base = NET, f"--images={photos}", f"--out={tmp_path / 'out'}", "--views="
-  SCRIPT.run(monkeypatch, *base, "--layers=output", "--k=2")
+  SCRIPT.run(*base, "--layers=output", "--k=2")
   for other in ("--k=3", "--layers=conv1", "--net=small_networks:judge"):
     with pytest.raises(SystemExit) as stop:
-      SCRIPT.run(monkeypatch, *base, "--layers=output", "--k=2", other)
+      SCRIPT.run(*base, "--layers=output", "--k=2", other)
     assert "was made with" in stop.value.code

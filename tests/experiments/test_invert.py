@@ -16,8 +16,8 @@ NET = "--net=small_networks:classifier"
 
 
 @pytest.fixture
-def script(monkeypatch):
-  return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
+def script():
+  return lambda *arguments: SCRIPT.run(NET, *arguments)
 
 
 def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):

@@ -24,8 +24,8 @@ NET = "--net=small_networks:classifier"
 
 
 @pytest.fixture
-def script(monkeypatch):
-  return lambda *arguments: SCRIPT.run(monkeypatch, NET, *arguments)
+def script():
+  return lambda *arguments: SCRIPT.run(NET, *arguments)
 
 
 def records(path):

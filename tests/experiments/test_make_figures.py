@@ -23,29 +23,27 @@ def records(out):
   return json.loads((out / "manifest.json").read_text())["records"]
 
 
-def test_class_units_in_four_recipes_and_nine_seeds(monkeypatch, tmp_path):
+def test_class_units_in_four_recipes_and_nine_seeds(tmp_path):
   out = tmp_path / "out"
   arguments = NET, "--figure=fc8", "--steps=1", "--units=3", f"--out={out}"
-  SCRIPT.run(monkeypatch, *arguments)
+  SCRIPT.run(*arguments)
   made = {(record["recipe"], record["seed"]) for record in records(out)}
   assert made == {(f"paper_{x}", seed) for x in "abcd" for seed in range(9)}
   assert (out / "scores.png").exists()
   before = (out / "manifest.json").read_bytes()
-  SCRIPT.run(monkeypatch, *arguments)
+  SCRIPT.run(*arguments)
   assert (out / "manifest.json").read_bytes() == before
 
 
-def test_all_classes_are_on_one_page(monkeypatch, tmp_path):
+def test_all_classes_are_on_one_page(tmp_path):
   out = tmp_path / "out"
-  SCRIPT.run(
-    monkeypatch, NET, "--figure=all_classes", "--steps=1", f"--out={out}"
-  )
+  SCRIPT.run(NET, "--figure=all_classes", "--steps=1", f"--out={out}")
   assert [record["unit"] for record in records(out)] == list(range(9))
   page = (out / "index.html").read_text()
   assert all(f"thing {unit}, or so" in page for unit in range(9))
 
 
-def test_all_layers_are_drawn_by_lot_and_to_scale(monkeypatch, tmp_path):
+def test_all_layers_are_drawn_by_lot_and_to_scale(tmp_path):
   out, tree = tmp_path / "out", tmp_path / "tree"
   known = UnitTree.open(tree, {})
   grid = np.full((5, 5, 3), 200, np.uint8)
@@ -54,7 +52,7 @@ def test_all_layers_are_drawn_by_lot_and_to_scale(monkeypatch, tmp_path):
   known.add_patches("conv2", units[0], {"maxim": [grid]}, told)
   known.add_info("conv2", units[0], {"top": told})
   SCRIPT.run(
-    monkeypatch, NET, "--figure=all_layers", "--layers=conv2,output",
+    NET, "--figure=all_layers", "--layers=conv2,output",
     "--steps=1", f"--tree={tree}", f"--out={out}",
   )  # fmt: skip
   made = records(out)
@@ -79,10 +77,10 @@ def test_all_layers_are_drawn_by_lot_and_to_scale(monkeypatch, tmp_path):
     assert (windows == part).all((1, 2, 3)).sum() == 1
 
 
-def test_other_recipes_get_the_blocks_they_need(monkeypatch, tmp_path):
+def test_other_recipes_get_the_blocks_they_need(tmp_path):
   out = tmp_path / "out"
   SCRIPT.run(
-    monkeypatch, NET, "--figure=fc8", "--steps=1", "--units=3",
+    NET, "--figure=fc8", "--steps=1", "--units=3",
     "--recipe=none,simonyan", f"--out={out}",
   )  # fmt: skip
   assert {record["recipe"] for record in records(out)} == {"none", "simonyan"}
@@ -102,7 +100,7 @@ def test_a_sheet_says_what_failed(monkeypatch, tmp_path):
   )
   out = tmp_path / "out"
   SCRIPT.run(
-    monkeypatch, NET, "--figure=fc8", "--steps=1", "--units=3",
+    NET, "--figure=fc8", "--steps=1", "--units=3",
     "--recipe=simonyan,none", f"--out={out}",
   )  # fmt: skip
   failed = [one["recipe"] for one in records(out) if one["status"] != "ok"]
@@ -112,37 +110,35 @@ def test_a_sheet_says_what_failed(monkeypatch, tmp_path):
   assert lines[2].startswith(f"{len(failed)} of 18 failed: ")
 
 
-def test_as_many_classes_as_the_lot_shall_draw(monkeypatch, tmp_path):
+def test_as_many_classes_as_the_lot_shall_draw(tmp_path):
   out = tmp_path / "out"
   SCRIPT.run(
-    monkeypatch, NET, "--figure=all_classes", "--recipe=none", "--steps=1",
+    NET, "--figure=all_classes", "--recipe=none", "--steps=1",
     "--drawn=2", f"--out={out}",
   )  # fmt: skip
   drawn = np.random.default_rng(0).permutation(9)[:2]
   assert [record["unit"] for record in records(out)] == sorted(drawn)
 
 
-def test_a_fifth_recipe_is_one_sentence(monkeypatch, tmp_path):
+def test_a_fifth_recipe_is_one_sentence(tmp_path):
   with pytest.raises(SystemExit) as stop:
     SCRIPT.run(
-      monkeypatch, NET, "--figure=fc8", f"--out={tmp_path / 'out'}",
+      NET, "--figure=fc8", f"--out={tmp_path / 'out'}",
       "--recipe=none,default,fourier,maco,simonyan",
     )  # fmt: skip
   assert "room for four recipes" in stop.value.code
 
 
-def test_it_says_what_it_lacks(monkeypatch, tmp_path):
+def test_it_says_what_it_lacks(tmp_path):
   with pytest.raises(SystemExit) as stop:
-    SCRIPT.run(monkeypatch, NET, f"--out={tmp_path / 'out'}")
+    SCRIPT.run(NET, f"--out={tmp_path / 'out'}")
   assert "--figure=fc8" in stop.value.code
 
 
-def test_filters_are_beside_the_pictures_of_their_units(
-  monkeypatch, tmp_path, capsys
-):
+def test_filters_are_beside_the_pictures_of_their_units(tmp_path, capsys):
   out = tmp_path / "out"
   SCRIPT.run(
-    monkeypatch, NET, "--figure=filters", "--recipe=none", "--units=0-4",
+    NET, "--figure=filters", "--recipe=none", "--units=0-4",
     "--steps=3", f"--out={out}",
   )  # fmt: skip
   made = records(out)
@@ -187,7 +183,7 @@ def test_what_has_no_filters_is_refused(monkeypatch, tmp_path, arguments, told):
   monkeypatch.setitem(sys.modules, "own_figures", module)
 
   def run(*arguments):
-    SCRIPT.run(monkeypatch, *arguments)
+    SCRIPT.run(*arguments)
 
   out = tmp_path / "out"
   sentence = refusal(run, *arguments, "--figure=filters", f"--out={out}")

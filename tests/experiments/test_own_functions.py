@@ -68,11 +68,11 @@ def write(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def render(write, monkeypatch, tmp_path):
+def render(write, tmp_path):
   """Runs the script, and gives the one record and its history."""
 
   def run(*arguments, out=tmp_path / "out"):
-    RENDER.run(monkeypatch, *BASE, *arguments, f"--out={out}")
+    RENDER.run(*BASE, *arguments, f"--out={out}")
     *_, record = manifest(out)["records"]
     stem = record["file"].removesuffix(".png")
     with np.load(out / "history.npz") as rows:
@@ -255,10 +255,10 @@ def test_what_fails_in_them_fails_before_there_is_a_folder(
 
 
 @pytest.fixture
-def sweep(write, monkeypatch, tmp_path):
+def sweep(write, tmp_path):
   def run(*arguments, out=tmp_path / "out"):
     prior, more = "--prior=mine:fade@0.3", ("--noplots", "--steps=3")
-    SWEEP.run(monkeypatch, *BASE, prior, *more, *arguments, f"--out={out}")
+    SWEEP.run(*BASE, prior, *more, *arguments, f"--out={out}")
     return manifest(out)
 
   return run
@@ -301,14 +301,14 @@ def test_studies_of_other_recipes_refuse_it(sweep, study, tmp_path):
   assert not (tmp_path / "out").exists()
 
 
-def test_a_figure_is_held_to_it(write, monkeypatch, tmp_path):
+def test_a_figure_is_held_to_it(write, tmp_path):
   out = tmp_path / "out"
   arguments = (
     *BASE, "--figure=all_classes", "--prior=mine:fade@0.3", "--steps=1",
     f"--out={out}",
   )  # fmt: skip
-  FIGURES.run(monkeypatch, *arguments)
+  FIGURES.run(*arguments)
   assert "recipe none+fade" in manifest(out)["kept"]
   write(SOURCE.replace("(1 - strength)", "(1 - 2 * strength)"))
-  told = scripts.refusal(FIGURES.run, monkeypatch, *arguments)
+  told = scripts.refusal(FIGURES.run, *arguments)
   assert "fade_sha256=" in told

@@ -14,12 +14,13 @@ from PIL import Image
 from scripts import Script
 
 import jdeepvis
-from experiments import common, recipe_flags
-from jdeepvis.atlas import file_of
-from jdeepvis.display.folder import only_run
+from experiments import recipe_flags, report
+from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks import convert, weights, zoo
 from jdeepvis.networks.pictures import preprocess, read_picture
 from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.runs import renders
+from jdeepvis.runs.renders import file_of
 from jdeepvis.synthesis.initial import initial_image, original_noise
 
 SCRIPT = Script("experiments.render_units")
@@ -41,7 +42,7 @@ def script(monkeypatch, squeezenet):
   """Runs the script's `main` within this process, up to its very end."""
   monkeypatch.setattr(render_units, "load_network", load_once(squeezenet))
   net = "--net=squeezenet1.1"
-  return lambda *arguments: SCRIPT.run(monkeypatch, net, *arguments)
+  return lambda *arguments: SCRIPT.run(net, *arguments)
 
 
 def load_once(squeezenet):
@@ -182,11 +183,9 @@ def requests(script, monkeypatch, tmp_path):
     def catch(folder, network, requests, initial):
       seen.extend(requests)
 
-    monkeypatch.setattr(common, "render", catch)
-    monkeypatch.setattr(common, "print_results", lambda folder: None)
-    monkeypatch.setattr(
-      render_units.PictureFolder, "finish", lambda *args: None
-    )
+    monkeypatch.setattr(renders, "fill_folder", catch)
+    monkeypatch.setattr(report, "print_results", lambda folder: None)
+    monkeypatch.setattr(PictureFolder, "finish", lambda *_, **__: None)
     script(*arguments, f"--out={tmp_path / out}")
     return seen
 
@@ -311,10 +310,10 @@ def test_a_folder_that_another_run_writes_to_is_refused(refusal, tmp_path):
 
 
 def test_a_file_that_the_system_refuses_is_named(script, monkeypatch, tmp_path):
-  def fail(*_):
+  def fail(*_, **__):
     raise PermissionError(13, "Permission denied", "seed_0.png")
 
-  monkeypatch.setattr(common, "render", fail)
+  monkeypatch.setattr(renders, "fill_folder", fail)
   with pytest.raises(SystemExit, match=r"^error: .*'seed_0.png': Permission"):
     script(f"--out={tmp_path / 'out'}")
 
@@ -360,12 +359,12 @@ def test_a_refusal_as_the_shell_sees_it(tmp_path):
 
 # The script, with a checkpoint after every few steps.
 _EAGER = """
-import sys
-from jdeepvis import atlas
-from experiments import common, render_units
-atlas._SECONDS_BETWEEN_CHECKPOINTS = 0
+import functools, sys
+from jdeepvis.runs import renders
+from experiments import render_units, script
+renders.fill_folder = functools.partial(renders.fill_folder, seconds=0)
 sys.argv[0] = "render_units"
-common.run(render_units.main)
+script.run(render_units.main, all_cores=True)
 """
 
 

@@ -14,12 +14,12 @@ def test_without_flags_the_bundled_network_is_served(script, monkeypatch):
   monkeypatch.setattr(
     toolbox, "serve", lambda network, **more: served.update(more, net=network)
   )
-  script.run(monkeypatch)
+  script.run()
   assert served["net"].labels[130] == "flamingo"
   assert (served["host"], served["port"]) == ("127.0.0.1", 8090)
   assert served["title"] == "googlenet"
 
 
-def test_a_key_without_its_certificate_is_refused(script, monkeypatch):
+def test_a_key_without_its_certificate_is_refused(script):
   with pytest.raises(SystemExit, match="--keyfile needs --certfile"):
-    script.run(monkeypatch, "--keyfile=key.pem")
+    script.run("--keyfile=key.pem")

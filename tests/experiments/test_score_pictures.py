@@ -11,11 +11,11 @@ import scripts
 import small_networks
 from PIL import Image
 
-from jdeepvis import atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks import zoo
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.pictures import preprocess
+from jdeepvis.runs import renders
 from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.synthesis.transforms import scale_to_rms
@@ -41,14 +41,14 @@ def pictures(tmp_path_factory):
   ]
   folder = PictureFolder.open(path, settings)
   requests = [Request(*one, SHORT) for one in wanted]
-  for _ in atlas.render_atlas(folder, network, requests):
+  for _ in renders.render_folder(folder, network, requests):
     pass
   return path
 
 
 @pytest.fixture
-def script(monkeypatch):
-  return lambda *arguments: SCRIPT.run(monkeypatch, *arguments)
+def script():
+  return lambda *arguments: SCRIPT.run(*arguments)
 
 
 def ranks(path, records):

@@ -1,6 +1,7 @@
 """Studies of the priors as people run them: counted, stopped, summed up."""
 
 import csv
+import functools
 import json
 import re
 import sys
@@ -12,7 +13,8 @@ from PIL import Image
 
 from jdeepvis.display import plots
 from jdeepvis.display.folder import PictureFolder
-from jdeepvis.synthesis import batch, batches
+from jdeepvis.runs import renders
+from jdeepvis.synthesis import batch
 
 BASE = ("--net=small_networks:classifier", "--units=1", "--recipe=paper_c")
 JUDGE = "--judge=small_networks:judge"
@@ -22,8 +24,8 @@ SCRIPT = scripts.Script("experiments.sweep_priors")
 
 
 @pytest.fixture
-def script(monkeypatch):
-  return lambda *arguments: SCRIPT.run(monkeypatch, *BASE, *arguments)
+def script():
+  return lambda *arguments: SCRIPT.run(*BASE, *arguments)
 
 
 def read(path):
@@ -108,7 +110,9 @@ def test_programs_are_counted_as_they_are_compiled(
 
 def test_a_stopped_study_goes_on_to_the_same_end(script, tmp_path, monkeypatch):
   # Two at a time, though all would go into one batch.
-  monkeypatch.setattr(batches, "_BUSY_CORE", 1)
+  fill = functools.partial(renders.fill_folder, each={"scores": 1})
+  monkeypatch.setattr(renders, "fill_folder", fill)
+  monkeypatch.setattr(renders, "forecast", lambda *_: renders.Forecast(0, 0, 0))
   arguments = ("--leave_one_out", "--units=0-2", "--steps=4", "--noplots")
   stopped, whole = tmp_path / "stopped", tmp_path / "whole"
   add = PictureFolder.add
@@ -194,15 +198,7 @@ def test_without_matplotlib_one_is_told_before_the_work(
   assert not (tmp_path / "out").exists()
 
 
-def test_a_plot_shows_means_and_error_bars(tmp_path, monkeypatch):
-  figures = []
-  save = plots._save
-
-  def keep(path, panels):
-    figures.append(panels)
-    save(path, panels)
-
-  monkeypatch.setattr(plots, "_save", keep)
+def test_a_plot_shows_means_and_error_bars(tmp_path):
   table = [
     {"strength": name, "value": value, "p_mean": mean, "p_std": std}
     for name, value, mean, std in [
@@ -210,9 +206,9 @@ def test_a_plot_shows_means_and_error_bars(tmp_path, monkeypatch):
       ("blur", 0.0, 2.0, 0.25), ("blur", 1.0, None, None),
     ]
   ]  # fmt: skip
-  plots.plot_strengths(tmp_path / "plot.svg", table, {"p": "chance"})
+  figure = plots.plot_strengths(tmp_path / "plot.svg", table, {"p": "chance"})
   assert "chance" in (tmp_path / "plot.svg").read_text()
-  ((decay, blur),) = figures[0]
+  decay, blur = figure.axes
   line, _, (bars,) = decay.containers[0]
   np.testing.assert_array_equal(line.get_ydata(), [1, 3])
   first, second = bars.get_segments()
@@ -223,17 +219,14 @@ def test_a_plot_shows_means_and_error_bars(tmp_path, monkeypatch):
   assert np.isnan(blur.containers[0][0].get_ydata()[1])
 
 
-def test_bars_run_from_the_top(tmp_path, monkeypatch):
-  figures = []
-  monkeypatch.setattr(
-    plots, "_save", lambda path, panels: figures.append(panels)
-  )
+def test_bars_run_from_the_top(tmp_path):
   table = [
     {"recipe": name, "p_mean": mean, "p_std": None, "q_mean": 0.0, "q_std": 1.0}
     for name, mean in [("whole", 3.0), ("without decay", None)]
   ]
-  plots.plot_combinations(tmp_path / "plot.png", table, {"p": "p", "q": "q"})
-  first, second = figures[0][0]
+  titles = {"p": "p", "q": "q"}
+  figure = plots.plot_combinations(tmp_path / "plot.png", table, titles)
+  first, second = figure.axes
   bars = first.patches
   assert bars[0].get_width() == 3
   labels = [label.get_text() for label in first.get_yticklabels()]

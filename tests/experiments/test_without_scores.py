@@ -17,10 +17,10 @@ SENTENCE = (
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run():
   def run(name, *arguments):
     script = scripts.Script(f"experiments.{name}")
-    script.run(monkeypatch, NET, *arguments)
+    script.run(NET, *arguments)
 
   return run
 
@@ -88,11 +88,11 @@ def test_top_patches_and_all_layers_to_scale(run, photos, tmp_path):
   assert {record["layer"] for record in records(out)} == {"conv1", "conv2"}
 
 
-def test_pictures_of_it_have_no_judge(run, tmp_path, monkeypatch):
+def test_pictures_of_it_have_no_judge(run, tmp_path):
   out = tmp_path / "out"
   run("render_units", "--layer=conv2", "--steps=1", "--units=3", f"--out={out}")
   judge = scripts.Script("experiments.score_pictures")
   manifest = f"--manifest={out / 'manifest.json'}"
   ask = "--net=small_networks:judge"
-  sentence = scripts.refusal(judge.run, monkeypatch, manifest, ask)
+  sentence = scripts.refusal(judge.run, manifest, ask)
   assert "0 class units" in sentence and "1 hidden units" in sentence

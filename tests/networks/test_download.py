@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from networks.file_server import PAGE, serving, source_of
 
-from jdeepvis.networks import download
 from jdeepvis.networks.download import cache_folder, fetch
 from jdeepvis.types import JdeepvisError
 
@@ -26,9 +25,9 @@ def server():
     yield running
 
 
-def _refused(source, folder):
+def _refused(source, folder, **more):
   with pytest.raises(JdeepvisError) as raised:
-    fetch(source, folder, lambda _: None)
+    fetch(source, folder, lambda _: None, **more)
   sentence = str(raised.value)
   assert source.url in sentence and sentence.endswith(".")
   assert "\n" not in sentence
@@ -101,10 +100,10 @@ def test_a_server_without_parts_begins_again(server, tmp_path):
   assert (tmp_path / "weights.bin.part").read_bytes() == _CONTENT[:1000]
 
 
-def test_silence_is_a_broken_line(server, tmp_path, monkeypatch):
-  monkeypatch.setattr(download, "_PATIENCE", 0.2)
+def test_silence_is_a_broken_line(server, tmp_path):
   server.breaks_after, server.hangs = 0, True
-  assert "broke off at 0.0" in _refused(source_of(server), tmp_path)
+  told = _refused(source_of(server), tmp_path, patience=0.2)
+  assert "broke off at 0.0" in told
   server.done.set()
   server.breaks_after = None
   fetch(source_of(server), tmp_path, lambda _: None)

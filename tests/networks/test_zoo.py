@@ -84,11 +84,6 @@ def test_a_factory_may_name_its_network(monkeypatch):
   assert zoo.load_network("factories:named").name == "mine"
 
 
-def test_missing_bundled_data_are_one_sentence(tmp_path, monkeypatch):
-  monkeypatch.setattr(zoo, "__file__", str(tmp_path / "a" / "b" / "c.py"))
-  zoo.third_party.cache_clear()
-  try:
-    with pytest.raises(JdeepvisError, match="install jdeepvis again"):
-      zoo.third_party()
-  finally:
-    zoo.third_party.cache_clear()
+def test_missing_bundled_data_are_one_sentence(tmp_path):
+  with pytest.raises(JdeepvisError, match="install jdeepvis again"):
+    zoo.third_party(tmp_path / "a" / "b")

@@ -12,12 +12,12 @@ import pytest
 import scipy.stats
 
 import jdeepvis
+from jdeepvis.evaluation import summary
 from jdeepvis.synthesis import (
   ablation,
   entries,
   named_recipes,
   recipes,
-  summary,
   transforms,
 )
 from jdeepvis.synthesis.assembly import optimizer

@@ -216,14 +216,10 @@ def test_stopped_and_taken_up_again_is_the_same_to_the_bit(network):
   np.testing.assert_array_equal(resumed, whole)
 
 
-def test_a_checkpoint_of_shorter_chunks_ends_where_it_should(
-  network, monkeypatch
-):
+def test_a_checkpoint_of_shorter_chunks_ends_where_it_should(network):
   pictures = [picture(network, unit) for unit in (2, 5)]
   whole = images(network, pictures)
-  monkeypatch.setattr(batch, "_CHUNK_SMALL", 5)
-  kept = batch.pack(next(ascend_batch(network, pictures, batch=2)))
-  monkeypatch.undo()
+  kept = batch.pack(next(ascend_batch(network, pictures, batch=2, chunk=5)))
   assert kept["step"] == 4
   *_, last = ascend_batch(network, pictures, batch=2, resume=kept)
   assert last.step == STEPS and last.history["score"].shape == (2, STEPS)

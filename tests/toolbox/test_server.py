@@ -344,13 +344,17 @@ def test_a_token_is_swapped_for_a_cookie():
     assert client.get("/", headers={"cookie": "jdeepvis=x"}).status_code == 401
 
 
-def test_too_many_pages_are_turned_away(open_page, monkeypatch):
-  monkeypatch.setattr(server, "_MOST_PAGES", 1)
-  with open_page() as first:
-    first.update()
-    with open_page() as second:
+def test_too_many_pages_are_turned_away():
+  app = server.build_app(toolbox_network.network(), most_pages=1)
+  headers = {"origin": HERE}
+  with (
+    TestClient(app, base_url=HERE) as client,
+    client.websocket_connect(LIVE, headers=headers) as first,
+  ):
+    Talk(first).update()
+    with client.websocket_connect(LIVE, headers=headers) as second:
       with pytest.raises(WebSocketDisconnect) as closed:
-        second.update()
+        Talk(second).update()
       assert closed.value.code == 1013
 
 

@@ -1,7 +1,7 @@
 """The top patches of a layer's units, written into a tree of files."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -34,26 +34,24 @@ class _Item(NamedTuple):
   patch: Patch
 
 
-def layer_survey(
-  network: Network, layers: Sequence[str], survey: Survey, layer: str
-) -> Survey:
-  """The part of a survey that is of one layer's units."""
-  part = top_patches.layer_slices(network, layers)[layer]
-  return jax.tree.map(lambda leaf: leaf[part], survey)
+class Written(NamedTuple):
+  """Units whose patches are there now, and how many say `recomputed`."""
+
+  units: int
+  recomputed: int
 
 
 def write_patches(
   tree: UnitTree,
   network: Network,
-  layer: str,
+  layers: Sequence[str],
   survey: Survey,
   images: ImageList,
   *,
   rules: Sequence[str],
   batch: int,
-  report: Callable[[int], Any] = lambda units: None,
-) -> int:
-  """Writes the patches of those units of a layer that do not have them yet.
+) -> Iterator[Written]:
+  """Writes the patches of those units that do not have them yet.
 
   A backward view computes its unit's value anew. Where that is more than 0.1
   from what the scan saw, as where a file was replaced since, the patch's facts
@@ -62,30 +60,37 @@ def write_patches(
   Args:
     tree: where they go; a unit's facts are written last.
     network: the network that was asked.
-    layer: whose units.
-    survey: of this layer alone.
+    layers: whose units, those of the survey.
+    survey: what the images were surveyed for.
     images: where the patches are from.
     rules: which backward views to make of each patch.
     batch: views to make at once.
-    report: called with the number of units just written.
 
-  Returns:
-    How many of the layer's patches say `recomputed`.
+  Yields:
+    After every few units, these.
 
   Raises:
     JdeepvisError: an image can no longer be read.
   """
+  for layer, part in top_patches.layer_slices(network, layers).items():
+    tree.add_layer(layer, part.stop - part.start)
+    own = jax.tree.map(lambda leaf, part=part: leaf[part], survey)
+    viewer = patches.Viewer(network, layer, batch)
+    yield from _write_layer(tree, network, layer, own, images, rules, viewer)
+
+
+def _write_layer(
+  tree, network, layer, survey, images, rules, viewer
+) -> Iterator[Written]:
   find = find_patches(network, layer)
-  viewer = patches.Viewer(network, layer, batch)
   load = functools.lru_cache(_KEPT)(functools.partial(_load, images, network))
   shape = network.shapes[layer]
-  units = range(shape[-1])
-  known = [tree.read_info(layer, unit) for unit in units]
-  missing = [unit for unit in units if "top" not in known[unit]]
-  report(len(units) - len(missing))
+  known = [tree.read_info(layer, unit) for unit in range(shape[-1])]
+  missing = [unit for unit, info in enumerate(known) if "top" not in info]
   changed = sum(_count_changed(info.get("top", ())) for info in known)
+  yield Written(len(known) - len(missing), changed)
   for first in range(0, len(missing), _UNITS):
-    members = missing[first : first + _UNITS]
+    members, changed = missing[first : first + _UNITS], 0
     tops = {unit: list(_items(survey.top, unit, find)) for unit in members}
     signals, values = {}, {}
     for rule in rules:
@@ -112,8 +117,7 @@ def write_patches(
       views = [name for name in pictures if name != PATCHES]
       found = {"views": views, "top": facts, "bottom": lows}
       tree.add_info(layer, unit, _unit_facts(network, unit, survey) | found)
-    report(len(members))
-  return changed
+    yield Written(len(members), changed)
 
 
 def _load(images: ImageList, network: Network, number: int) -> np.ndarray:

@@ -15,15 +15,17 @@ from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
+from jdeepvis.runs.loop import save_now_and_then
+from jdeepvis.runs.store import Store
+from jdeepvis.runs.upgrade import upgrade_folder
+from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis import batch
 from jdeepvis.synthesis.recipe_records import to_plain
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.render import News, Pictures, run, show_progress
+from jdeepvis.synthesis.render import News, Pictures, run, show_rendering
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import AnyArray
-from jdeepvis.upgrade import upgrade_folder
 
-_SECONDS_BETWEEN_CHECKPOINTS = 20
 _SETTLED = "pictures per device, {}"
 
 
@@ -37,19 +39,15 @@ def count_image_steps(
   folder: PictureFolder, requests: Sequence[Request]
 ) -> int:
   """The work that is left: steps of all pictures not yet in the folder."""
-  missing = _missing(folder, requests)
-  left = sum(request.recipe.steps for request in missing)
-  files, arrays = folder.load_checkpoint()
-  begun = [x for x in map(file_of, missing) if x in files]
-  done = int(arrays["step"]) if begun and begun == files else 0
-  return left - len(begun) * done
+  begun, rest, kept = _left(folder, requests)
+  left = sum(request.recipe.steps for request in (*begun, *rest))
+  return left - len(begun) * int(kept.get("step", 0))
 
 
 def open_folder(
   path: Path | str,
   settings: Mapping[str, Any],
   recipes: Mapping[str, Recipe],
-  **more: Any,
 ) -> PictureFolder:
   """A folder for pictures, begun or gone on with.
 
@@ -57,13 +55,12 @@ def open_folder(
     path: where it is, or shall be.
     settings: what all its pictures share; plain values.
     recipes: by the names they have in files; they must be what they were.
-    **more: further entries of a new manifest.
 
   Raises:
     JdeepvisError: the folder holds something else, or was made otherwise.
   """
   upgrade_folder(path)
-  folder = PictureFolder.open(path, settings, **more)
+  folder = PictureFolder.open(path, settings, versions=versions())
   for name, recipe in recipes.items():
     folder.pin(f"recipe {name}", to_plain(recipe))
   return folder
@@ -107,14 +104,39 @@ def write_folder(
   made = {one.recipe_name: one.recipe for one in pictures.requests}
   with only_run(path):
     folder = open_folder(path, settings, made)
-    steps = count_image_steps(folder, pictures.requests)
-    news = render_atlas(
-      folder, pictures.network, pictures.requests, initial=pictures.initial
+    fill_folder(
+      folder,
+      pictures.network,
+      pictures.requests,
+      hidden=not pictures.progress,
+      initial=pictures.initial,
+      each=pictures.each,
     )
-    for _ in show_progress(news, steps, hidden=not pictures.progress):
-      pass
     folder.finish(title)
   return folder.path / "index.html"
+
+
+def fill_folder(
+  folder: PictureFolder,
+  network: Network,
+  requests: Sequence[Request],
+  *,
+  hidden: bool = False,
+  **more: Any,
+) -> None:
+  """Renders what the folder does not have yet, behind a progress bar.
+
+  Args:
+    folder: where the pictures go; what is in it already is left alone.
+    network: any network.
+    requests: the pictures wanted.
+    hidden: whether to show no bar.
+    **more: see `render_folder`.
+  """
+  steps = count_image_steps(folder, requests)
+  news = render_folder(folder, network, requests, **more)
+  for _ in show_rendering(news, steps, hidden=hidden):
+    pass
 
 
 class Forecast(NamedTuple):
@@ -131,12 +153,15 @@ class Forecast(NamedTuple):
   seconds: float
 
 
-def render_atlas(
+def render_folder(
   folder: PictureFolder,
   network: Network,
   requests: Sequence[Request],
   *,
   initial: str | AnyArray = "noise",
+  each: Mapping[str, int] | None = None,
+  chunk: int | None = None,
+  seconds: float | int = 20,
 ) -> Iterator[News]:
   """Renders what the folder does not have yet, yielding its progress.
 
@@ -150,22 +175,43 @@ def render_atlas(
     network: any network.
     requests: the pictures wanted.
     initial: see `run`.
+    each: see `run`; of layers whose batch size the folder does not have yet.
+    chunk: see `run`.
+    seconds: between two checkpoints.
 
   Yields:
     The news of `run`, once its pictures are in the folder.
+
+  Raises:
+    JdeepvisError: the network does not have what is wanted, or the checkpoint
+      is damaged or of an earlier version.
   """
-  saved = time.perf_counter()
-  for some, resume in _parts(folder, requests):
-    each = _settled(folder)
-    for news in run(network, some, initial=initial, each=each, resume=resume):
-      _settle(folder, news)
-      if news.pictures:
-        _write(folder, news)
-      elif time.perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-        files = [file_of(request) for request in news.requests]
-        folder.save_checkpoint(files, batch.pack(news.progress))
-        saved = time.perf_counter()
-      yield news
+  store = Store(folder.unfinished)
+
+  def save(news: News) -> None:
+    if news.pictures:
+      _write(folder, news)
+      store.clear()
+    else:
+      files = np.array([file_of(request) for request in news.requests])
+      store.save({"files": files, **batch.pack(news.progress)})
+
+  def news() -> Iterator[News]:
+    begun, rest, kept = _left(folder, requests)
+    for some, resume in ((begun, kept), (_by_program(rest), None)):
+      sizes = {**(each or {}), **_settled(folder)}
+      if resume and len(resume["history"]["score"]) != _batch(sizes, some):
+        resume = None  # of another number of devices
+      made = run(
+        network, some, initial=initial, each=sizes, chunk=chunk, resume=resume
+      )
+      for one in made:
+        _settle(folder, one)
+        yield one
+
+  return save_now_and_then(
+    news(), save, done=lambda one: bool(one.pictures), seconds=seconds
+  )
 
 
 def forecast(
@@ -175,7 +221,7 @@ def forecast(
   *,
   initial: str | AnyArray = "noise",
 ) -> Forecast:
-  """Predicts `render_atlas` from its first few steps, which are discarded.
+  """Predicts `render_folder` from its first few steps, which are discarded.
 
   The program that is compiled for them serves the run as well.
 
@@ -224,6 +270,21 @@ def _missing(
   return [request for file, request in once.items() if file not in folder]
 
 
+def _left(
+  folder: PictureFolder, requests: Sequence[Request]
+) -> tuple[list[Request], list[Request], dict[str, Any]]:
+  """The batch that was interrupted, what else is missing, its checkpoint."""
+  missing, store = _missing(folder, requests), Store(folder.unfinished)
+  kept = store.load()
+  files = kept.pop("files", np.array([])).tolist()
+  begun = [request for request in missing if file_of(request) in files]
+  if not begun or list(map(file_of, begun)) != files:
+    return [], missing, {}
+  if not {"step", "state", "history"} <= kept.keys():
+    raise store.misfit()
+  return begun, [x for x in missing if file_of(x) not in files], kept
+
+
 def _by_program(requests: Sequence[Request]) -> list[Request]:
   """Those of one program next to each other, else in their order."""
   groups: dict[tuple, list[Request]] = {}
@@ -232,19 +293,8 @@ def _by_program(requests: Sequence[Request]) -> list[Request]:
   return [request for group in groups.values() for request in group]
 
 
-def _parts(folder: PictureFolder, requests: Sequence[Request]):
-  """The batch of an interrupted run with its progress, then all others."""
-  missing = _missing(folder, requests)
-  files, arrays = folder.load_checkpoint()
-  begun = [request for request in missing if file_of(request) in files]
-  if begun and list(map(file_of, begun)) == files:
-    each = _settled(folder).get(begun[0].layer)
-    size = each and each * jax.local_device_count()
-    fits = len(arrays["history/score"]) == size
-    yield begun, arrays if fits else None
-    missing = [x for x in missing if file_of(x) not in files]
-  if rest := _by_program(missing):
-    yield rest, None
+def _batch(sizes: Mapping[str, int], some: Sequence[Request]) -> int:
+  return sizes.get(some[0].layer, 0) * jax.local_device_count()
 
 
 def _settled(folder: PictureFolder) -> dict[str, int]:

@@ -7,12 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from jdeepvis.evaluation import recognisability, statistics
 from jdeepvis.networks import classify
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture, resize
-from jdeepvis.synthesis import recognisability, statistics
 from jdeepvis.types import JdeepvisError, Pictures
 
 Record = Mapping[str, Any]

@@ -15,11 +15,11 @@ from PIL import Image
 
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.runs.upgrade import upgrade_folder
 from jdeepvis.synthesis import ablation
 from jdeepvis.synthesis.named_recipes import RECIPES
 from jdeepvis.synthesis.recipe_records import from_version_1, to_plain
 from jdeepvis.types import JdeepvisError
-from jdeepvis.upgrade import upgrade_folder
 
 OLD = json.loads(Path(__file__).with_name("version_0_1.json").read_text())
 SCRIPT = scripts.Script("experiments.render_units")
@@ -76,11 +76,11 @@ def folder(tmp_path):
   return tmp_path
 
 
-def test_an_old_folder_opens_and_extends(folder, monkeypatch):
+def test_an_old_folder_opens_and_extends(folder):
   (old,) = OLD["manifest"]["records"]
   before = (folder / old["file"]).read_bytes()
   arguments = *COMMAND, "--units=1-2", f"--out={folder}"
-  SCRIPT.run(monkeypatch, *arguments)
+  SCRIPT.run(*arguments)
   manifest = json.loads((folder / "manifest.json").read_text())
   first, second = manifest["records"]
   assert first == old and (folder / old["file"]).read_bytes() == before
@@ -92,7 +92,7 @@ def test_an_old_folder_opens_and_extends(folder, monkeypatch):
   assert manifest["settings"]["canvas"] == "field"
   assert "init" not in manifest["settings"]
   # From then on it is a folder as any other.
-  SCRIPT.run(monkeypatch, *arguments)
+  SCRIPT.run(*arguments)
   assert json.loads((folder / "manifest.json").read_text()) == manifest
 
 
@@ -104,12 +104,10 @@ def test_an_old_folder_opens_and_extends(folder, monkeypatch):
     ("--canvas=image", "with canvas='field', not 'image';"),
   ],
 )
-def test_an_old_folder_is_held_to_its_settings(
-  folder, monkeypatch, changed, told
-):
+def test_an_old_folder_is_held_to_its_settings(folder, changed, told):
   run = SCRIPT.run
   arguments = *COMMAND, "--units=1", changed, f"--out={folder}"
-  assert told in scripts.refusal(run, monkeypatch, *arguments)
+  assert told in scripts.refusal(run, *arguments)
 
 
 def test_what_is_of_today_or_not_there_is_left_alone(tmp_path):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import small_networks
 
-from jdeepvis import filter_scores
-from jdeepvis.atlas import render_atlas
 from jdeepvis.display.files import write_image
 from jdeepvis.display.folder import PictureFolder
+from jdeepvis.evaluation import filter_scores
 from jdeepvis.networks.pictures import to_pixels
+from jdeepvis.runs.renders import render_folder
 from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.synthesis.transforms import scale_to_rms
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     for name, recipe in (("ball", BALL), ("box", BOX))
     for unit in UNITS
   ]
-  for _ in render_atlas(folder, network, requests, initial="mean"):
+  for _ in render_folder(folder, network, requests, initial="mean"):
     pass
   return folder
 

@@ -2,27 +2,28 @@
 
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax import lax
 
-from jdeepvis.checkpoints import Checkpoints
 from jdeepvis.display.manifest import ManifestFolder, picture_file
+from jdeepvis.display.progress import show_progress
 from jdeepvis.evolution import archive as archives
 from jdeepvis.evolution import map_elites
 from jdeepvis.evolution.archive import Archive, Encoding
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
+from jdeepvis.runs.loop import save_now_and_then
+from jdeepvis.runs.store import Store
 from jdeepvis.types import JdeepvisError, Pixels
 
 CONVINCED = 0.5
 """The confidence below which a cell's status is `unconvinced`."""
 
-_SECONDS_BETWEEN_CHECKPOINTS = 60
 _SHOWN_AT_ONCE = 8
 
 History = dict[str, np.ndarray]
@@ -35,10 +36,12 @@ class Bred(NamedTuple):
   Attributes:
     archive: the elites.
     history: of all generations so far.
+    made: how many of these are new since the last report.
   """
 
   archive: Archive
   history: History
+  made: int = 0
 
 
 class Cell(NamedTuple):
@@ -61,8 +64,11 @@ def breed(
   seed: int,
   offspring: int,
   generations: int,
-) -> Iterator[Bred]:
+  seconds: float | int = 60,
+) -> Bred:
   """Breeds up to so many generations, those of earlier runs included.
+
+  A bar shows how far it is.
 
   The batch size of one device is chosen once and kept in the manifest, so that
   the archive's bits do not depend on when the run was stopped, or on how many
@@ -75,51 +81,64 @@ def breed(
     seed: of all randomness.
     offspring: children in a generation.
     generations: how many there shall be; where there are more, they stay.
-
-  Yields:
-    The progress, at the beginning and after every few generations.
+    seconds: between two saves.
 
   Raises:
     JdeepvisError: what was kept cannot be read, or all children are dead, since
       the network's probabilities are NaN.
   """
   per_device = folder.settle("images per device", map_elites.per_device)
-  states = _states(folder)
-  archive, history = _load(states, network, encoding)
   evaluate, key = map_elites.class_probabilities(network), jax.random.key(seed)
-  saved, done = time.monotonic(), int(archive.generation)
-  yield Bred(archive, history)
-  while done < generations:
-    began = time.perf_counter()
+  store, bred = _store(folder), _load(folder, network, encoding)
+
+  def step(bred: Bred) -> Bred:
+    done, began = int(bred.archive.generation), time.perf_counter()
     archive, rows = map_elites.evolve(
       evaluate,
       encoding,
       key,
-      archive,
+      bred.archive,
       generations=min(generations - done, map_elites.LIMIT),
       offspring=offspring,
       per_device=per_device,
     )
     made = int(archive.generation) - done
-    done += made
     rows = {name: np.asarray(row)[:made] for name, row in rows.items()}
     rows["seconds"] = np.full(made, (time.perf_counter() - began) / made)
     history = {
-      name: np.concatenate([history.get(name, row[:0]), row])
+      name: np.concatenate([bred.history.get(name, row[:0]), row])
       for name, row in rows.items()
     }
-    yield Bred(archive, history)
-    if (
-      time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
-      or done == generations
-    ):
-      _save(states, archive, history)
-      saved = time.monotonic()
-  states.close()
-  if np.all(np.asarray(archive.confidence) == archives.NOBODY):
+    return Bred(archive, history, made)
+
+  def steps() -> Iterator[Bred]:
+    nonlocal bred
+    while bred.archive.generation < generations:
+      bred = step(bred)
+      yield bred
+
+  for _ in show_progress(
+    save_now_and_then(
+      steps(),
+      lambda now: _save(store, now),
+      done=lambda now: int(now.archive.generation) == generations,
+      seconds=seconds,
+    ),
+    lambda now: now.made,
+    total=generations,
+    done=int(bred.archive.generation),
+    unit="generation",
+    facts=lambda now: {
+      "median": f"{now.history['median'][-1]:.4f}",
+      "images_per_second": f"{offspring / now.history['seconds'][-1]:.0f}",
+    },
+  ):
+    pass
+  if np.all(np.asarray(bred.archive.confidence) == archives.NOBODY):
     raise JdeepvisError(
       "All cells are empty: the network's probabilities are NaN."
     )
+  return bred
 
 
 def load(folder: ManifestFolder, network: Network, encoding: Encoding) -> Bred:
@@ -133,15 +152,12 @@ def load(folder: ManifestFolder, network: Network, encoding: Encoding) -> Bred:
   Raises:
     JdeepvisError: there is none, or it cannot be read.
   """
-  states = _states(folder)
-  try:
-    if states.step is None:
-      raise JdeepvisError(
-        f"{str(folder.path)!r} holds no archive yet; breed one first."
-      )
-    return _load(states, network, encoding)
-  finally:
-    states.close()
+  bred = _load(folder, network, encoding)
+  if not bred.history:
+    raise JdeepvisError(
+      f"{str(folder.path)!r} holds no archive yet; breed one first."
+    )
+  return bred
 
 
 def cells(
@@ -213,36 +229,29 @@ def history_rows(history: History, offspring: int) -> list[dict[str, Any]]:
   ]
 
 
-def _states(folder: ManifestFolder) -> Checkpoints:
-  return Checkpoints(folder.path / "archive")
+def _store(folder: ManifestFolder) -> Store:
+  return Store(folder.path / "archive")
 
 
-def _save(
-  states: Checkpoints, archive: Archive, history: Mapping[str, np.ndarray]
-) -> None:
-  leaves = enumerate(jax.tree.leaves(jax.device_get(archive)))
-  tree = {
-    "archive": {f"{i:02d}": leaf for i, leaf in leaves},
-    "history": dict(history),
-  }
-  states.save(int(archive.generation), tree)
+def _save(store: Store, bred: Bred) -> None:
+  leaves = enumerate(jax.tree.leaves(jax.device_get(bred.archive)))
+  archive = {str(i): leaf for i, leaf in leaves}
+  store.save({"archive": archive, "history": bred.history})
 
 
-def _load(states: Checkpoints, network: Network, encoding: Encoding) -> Bred:
+def _load(folder: ManifestFolder, network: Network, encoding: Encoding) -> Bred:
   """The progress of the last run, or an empty archive."""
   classes = network.shapes[class_scores(network)][-1]
   fresh = archives.empty_archive(encoding, classes)
-  if states.step is None:
+  store = _store(folder)
+  if not (kept := store.load()):
     return Bred(fresh, {})
-  tree = states.load()
+  like, structure = jax.tree.flatten(fresh)
   try:
-    leaves = [tree["archive"][name] for name in sorted(tree["archive"])]
-    archive = jax.tree.unflatten(jax.tree.structure(fresh), leaves)
-    alike = jax.tree.map(
-      lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), archive, fresh
-    )
-    if jax.tree.all(alike):
-      return Bred(archive, dict(tree["history"]))
-  except (KeyError, TypeError, ValueError, AttributeError) as error:
-    raise states.damaged() from error
-  raise states.damaged()
+    leaves = [kept["archive"][str(i)] for i in range(len(like))]
+    shapes = [(leaf.shape, leaf.dtype) for leaf in leaves]
+    if shapes == [(leaf.shape, leaf.dtype) for leaf in like]:
+      return Bred(jax.tree.unflatten(structure, leaves), kept["history"])
+  except (KeyError, TypeError) as error:
+    raise store.misfit() from error
+  raise store.misfit()

@@ -4,6 +4,7 @@ The records are held against the files themselves, read back and shown to the
 network once more.
 """
 
+import functools
 import json
 import math
 import os
@@ -18,12 +19,13 @@ import pytest
 from PIL import Image
 
 import jdeepvis
-from jdeepvis import atlas
-from jdeepvis.atlas import file_of
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.tables import conv, layer, max_pool
+from jdeepvis.runs import renders
+from jdeepvis.runs.renders import file_of
+from jdeepvis.runs.store import Store
 from jdeepvis.synthesis import batch, render
 from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.recipes import make_recipe
@@ -37,16 +39,9 @@ RECIPE = make_recipe(scale_to_rms, 4.0, decay=1e-3, steps=24)
 SHIFTED = RECIPE.replace(jitter=0.03, keep="last")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def two_chunks():
-  """Runs of 24 steps report twice, so that they can be stopped between.
-
-  And a batch is two pictures, one a device, so that there are several.
-  """
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(batch, "_CHUNK_SMALL", 12)
-    patch.setattr(render, "batch_size", lambda *_: jax.local_device_count())
-    yield
+# Runs of 24 steps report twice, so that they can be stopped between. And a
+# batch is two pictures, one a device, so that there are several.
+SMALL = {"each": {"scores": 1, "conv2": 1}, "chunk": 12}
 
 
 def make_network():
@@ -85,11 +80,11 @@ def start(network, wanted):
   return initial_image(jax.random.fold_in(wanted.key, 0), network.input)
 
 
-def run(network, path, requests, report=lambda report: None):
+def run(network, path, requests, report=lambda report: None, **more):
   """A run's folder when it is done, and the news it told."""
   folder = PictureFolder.open(path, {})
   news = []
-  for one in atlas.render_atlas(folder, network, requests):
+  for one in renders.render_folder(folder, network, requests, **SMALL, **more):
     news.append(one)
     report(one)
   folder.finish("Test")
@@ -287,18 +282,15 @@ def stop_at(number):
   return report
 
 
-def test_a_stopped_run_goes_on_from_its_checkpoint(
-  network, rendered, tmp_path, monkeypatch
-):
-  monkeypatch.setattr(atlas, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+def test_a_stopped_run_goes_on_from_its_checkpoint(network, rendered, tmp_path):
   requests = [request(3), request(1)]
   with pytest.raises(StopError):
-    run(network, tmp_path, requests, stop_at(1))
+    run(network, tmp_path, requests, stop_at(1), seconds=0)
   folder = PictureFolder.open(tmp_path, {})
   assert folder.manifest["records"] == []
-  assert atlas.count_image_steps(folder, requests) == 2 * 12
+  assert renders.count_image_steps(folder, requests) == 2 * 12
   # Another set is no continuation, and nothing is taken off its work.
-  assert atlas.count_image_steps(folder, [request(4)]) == 24
+  assert renders.count_image_steps(folder, [request(4)]) == 24
   _, news = run(network, tmp_path, requests)
   assert [one.image_steps for one in news] == [2 * 12]
   assert_same_pictures(tmp_path, rendered[0], list(map(file_of, requests)))
@@ -310,14 +302,14 @@ def test_a_run_killed_between_its_last_step_and_its_files_goes_on(
 ):
   """A checkpoint that has all steps lacks nothing but the pictures."""
   requests = [request(3), request(1)]
-  *_, last = render.run(network, requests)
+  *_, last = render.run(network, requests, **SMALL)
   assert last.progress.step == 24
   folder = PictureFolder.open(tmp_path, {})
-  folder.save_checkpoint(
-    list(map(file_of, requests)), batch.pack(last.progress)
-  )
+  files = np.array(list(map(file_of, requests)))
+  kept = {"files": files, **batch.pack(last.progress)}
+  Store(folder.unfinished).save(kept)
   folder.settle("pictures per device, scores", lambda: last.each)
-  assert atlas.count_image_steps(folder, requests) == 0
+  assert renders.count_image_steps(folder, requests) == 0
   _, news = run(network, tmp_path, requests)
   assert [one.image_steps for one in news] == [0]
   assert_same_pictures(tmp_path, rendered[0], list(map(file_of, requests)))
@@ -325,15 +317,53 @@ def test_a_run_killed_between_its_last_step_and_its_files_goes_on(
 
 
 def test_a_checkpoint_of_other_pictures_is_left_out(
-  network, rendered, tmp_path, monkeypatch
+  network, rendered, tmp_path
 ):
-  monkeypatch.setattr(atlas, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
   with pytest.raises(StopError):
-    run(network, tmp_path, [request(0), request(3)], stop_at(1))
+    run(network, tmp_path, [request(0), request(3)], stop_at(1), seconds=0)
   _, news = run(network, tmp_path, [request(3), request(1)])
   assert sum(one.image_steps for one in news) == 2 * 24
   files = [file_of(request(3)), file_of(request(1))]
   assert_same_pictures(tmp_path, rendered[0], files)
+
+
+def without(name, kept):
+  return {key: kept[key] for key in kept if key != name}
+
+
+def fewer(kept):
+  return {**kept, "state": without("3", kept["state"])}
+
+
+def narrower(kept):
+  state = kept["state"]
+  return {**kept, "state": {**state, "1": state["1"][:, 1:]}}
+
+
+@pytest.mark.parametrize(
+  ("change", "told"),
+  [
+    (
+      functools.partial(without, "history"),
+      r"checkpoint.npz' is damaged or of",
+    ),
+    (functools.partial(without, "step"), r"checkpoint.npz' is damaged or of"),
+    (fewer, r"remove its checkpoint \(in a folder \.unfinished\)"),
+    (narrower, r"remove its checkpoint \(in a folder \.unfinished\)"),
+  ],
+)
+def test_a_checkpoint_of_an_earlier_version_is_refused(
+  network, tmp_path, change, told
+):
+  requests = [request(3), request(1)]
+  with pytest.raises(StopError):
+    run(network, tmp_path, requests, stop_at(1), seconds=0)
+  store = Store(PictureFolder.open(tmp_path, {}).unfinished)
+  store.save(change(store.load()))
+  with pytest.raises(jdeepvis.JdeepvisError, match=told):
+    run(network, tmp_path, requests)
+  store.clear()
+  run(network, tmp_path, requests)
 
 
 def test_stopped_between_two_batches_the_first_is_kept(
@@ -390,7 +420,7 @@ def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
   ]  # fmt: skip
 
   def forecast():
-    return atlas.forecast(folder, network, wanted)
+    return renders.forecast(folder, network, wanted)
 
   told = forecast()
   assert (told.image_steps, told.programs) == (4 * 24 + 30, 3)
@@ -452,14 +482,14 @@ def test_the_number_of_devices_leaves_no_trace(network, rendered, tmp_path):
   program = f"""
 import pathlib, jax
 jax.config.update("jax_num_cpu_devices", 1)
-import test_atlas
+import test_renders
 assert jax.local_device_count() == 1
-network = test_atlas.make_network()
-requests = [test_atlas.request(unit) for unit in (3, 1)]
-test_atlas.run(network, pathlib.Path({str(path)!r}), requests)
+network = test_renders.make_network()
+requests = [test_renders.request(unit) for unit in (3, 1)]
+test_renders.run(network, pathlib.Path({str(path)!r}), requests)
 """
   here = Path(__file__).parent
-  paths = os.pathsep.join([str(here), str(here.parent)])
+  paths = os.pathsep.join([str(here), str(here.parents[1])])
   subprocess.run(
     [sys.executable, "-c", program],
     env={**os.environ, "PYTHONPATH": paths},

@@ -12,11 +12,11 @@ import scipy.spatial
 import small_networks
 
 import jdeepvis
+from jdeepvis.evaluation import statistics
+from jdeepvis.evaluation.recognisability import under_augmentation
 from jdeepvis.networks import zoo
 from jdeepvis.networks.pictures import preprocess
-from jdeepvis.synthesis import statistics
 from jdeepvis.synthesis.augmentation import random_affine
-from jdeepvis.synthesis.recognisability import under_augmentation
 
 MEAN = np.float32([10, 20, 30])
 COLOURS = np.eye(3, dtype=np.float32)

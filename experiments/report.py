@@ -1,0 +1,50 @@
+"""What scripts say in the end: tables, and where to look."""
+
+import collections
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jdeepvis.display.files import write_csv
+from jdeepvis.display.folder import PictureFolder
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+  """Prints rows with the same keys, columns aligned."""
+  cells = [
+    list(rows[0]),
+    *([_cell(one) for one in row.values()] for row in rows),
+  ]
+  widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+  for line in cells:
+    numbers = map(str.rjust, line[1:], widths[1:])
+    print(line[0].ljust(widths[0]), *numbers, sep="  ")
+
+
+def print_results(folder: PictureFolder) -> None:
+  """Says how many pictures there are, how many failed, where to look."""
+  records = folder.manifest["records"]
+  statuses = collections.Counter(record["status"] for record in records)
+  counts = ", ".join(
+    f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()
+  )
+  plural = "s" * (len(records) != 1)
+  print(
+    f"\n{len(records)} picture{plural} ({counts}). Look at\n"
+    f"  {folder.path / 'index.html'}\n"
+    f"  {folder.path / 'montage.png'}"
+  )
+
+
+def write_table(
+  folder: PictureFolder, file: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+  """Writes a table into the folder, prints it, and says where to look."""
+  write_csv(folder.path / file, rows)
+  print_table(rows)
+  print_results(folder)
+
+
+def _cell(value: Any) -> str:
+  if value is None:
+    return "-"
+  return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Pictures -> numbers: how recognisable, how varied, how like photographs."""

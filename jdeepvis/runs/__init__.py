@@ -1,0 +1,1 @@
+"""Work that takes a while: saved, resumed, and its results in folders."""
