@@ -32,6 +32,7 @@ from experiments import common, pictures
 from jdeepvis.display.files import write_animation
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.records import Record, unit_title
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
@@ -147,6 +148,7 @@ def main() -> None:
       folder, network, plan, guide, job, photos[job.photo]
     ),
     title=f"What {_NET.value} dreams",
+    captioned=("photograph", "guide", "frame", "score"),
   )
   common.print_results(folder)
   if _FRAMES.value > 1:
@@ -194,21 +196,19 @@ def _dream(
   label = None
   if network.labels and job.unit is not None and job.layer == network.output:
     label = network.labels[job.unit]
-  record: dict[str, Any] = {
+  facts = {
+    "photograph": job.photo,
+    "guide": Path(_GUIDE.value).stem if _GUIDE.value else None,
     "layer": job.layer,
     "unit": job.unit,
     "label": label,
-    "seed": job.frame,
-    "recipe": job.recipe,
+    "frame": job.frame,
     "score_start": float(history["score"][0]),
-    "score_best": float(history["score"].max()),
-    "step_best": int(history["score"].argmax()),
-    "probability": None,
-    "activation": float(history["score"][-1]),
+    "score": float(history["score"][-1]),
     "seconds": round(time.perf_counter() - began, 3),
-    "status": status_of(history),
-    "file": job.file,
   }
+  title = unit_title(job.layer, job.unit, label)
+  record = Record(job.file, title, status_of(history), facts)
   folder.add([record], [to_pixels(image, spec)], [image], [history])
 
 

@@ -119,7 +119,11 @@ def main() -> None:
     with tqdm(
       shown, total=len(bred.archive.born), unit="picture", dynamic_ncols=True
     ) as bar:
-      folder.show(iter(bar), f"What fools {_NET.value}")
+      folder.show(
+        iter(bar),
+        f"What fools {_NET.value}",
+        captioned=("confidence", "generation"),
+      )
   common.print_table([_summary(rows)])
   common.print_results(folder)
 

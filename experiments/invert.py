@@ -29,6 +29,7 @@ from ml_collections import config_flags
 from experiments import common, pictures
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.records import Record
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
@@ -106,6 +107,7 @@ def main() -> None:
     _jobs(network, photos),
     make,
     title=f"What layers of {_NET.value} know",
+    captioned=("photograph", "seed", "error"),
   )
   pictures.report(folder, "errors.csv", _table(folder.manifest["records"]))
 
@@ -162,31 +164,24 @@ def _invert(
   by_distance = None
   if distance and job.mask.all():
     by_distance = error * size / distance
-  record: dict[str, Any] = {
+  facts = {
+    "photograph": job.photo,
     "layer": job.layer,
-    "unit": job.place,
-    "label": job.layer,
+    "depth": job.place,
     "seed": job.seed,
-    "recipe": job.photo,
-    "score_start": float(history["score"][0]),
-    "score_best": float(history["score"].max()),
-    "step_best": int(history["score"].argmax()),
-    "probability": None,
-    "activation": error,
     "error": error,
     "error_by_distance": by_distance,
     "seconds": round(time.perf_counter() - began, 3),
-    "status": status_of(history),
-    "file": job.file,
   }
+  record = Record(job.file, job.layer, status_of(history), facts)
   folder.add([record], [to_pixels(image, network.input)], [image], [history])
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
   """A row for each layer, shallow to deep."""
   rows = []
-  for place in sorted({record["unit"] for record in records}):
-    group = [record for record in records if record["unit"] == place]
+  for depth in sorted({record["depth"] for record in records}):
+    group = [record for record in records if record["depth"] == depth]
     ours = [one["error_by_distance"] for one in group]
     rows.append(
       {

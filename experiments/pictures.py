@@ -9,6 +9,7 @@ from tqdm import tqdm
 from experiments import common
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder, only_run
+from jdeepvis.display.records import Captioned
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import find_units
 from jdeepvis.networks.network import Network
@@ -31,6 +32,8 @@ def make_missing(
   make: Callable[[PictureFolder, Any], None],
   *,
   title: str,
+  captioned: Captioned,
+  legend: str = "",
 ) -> PictureFolder:
   """Makes the pictures that a folder lacks, one by one, and its page.
 
@@ -40,6 +43,8 @@ def make_missing(
     jobs: all that shall be in it.
     make: adds a job's picture to the folder.
     title: of the page.
+    captioned: the facts that captions have.
+    legend: a sentence on what the pictures show.
 
   Raises:
     JdeepvisError: there is no path, or the folder holds something else.
@@ -51,7 +56,7 @@ def make_missing(
     for job in tqdm(jobs, unit="picture", dynamic_ncols=True):
       if job.file not in folder:
         make(folder, job)
-    folder.finish(title)
+    folder.finish(title, captioned=captioned, legend=legend)
   return folder
 
 

@@ -62,7 +62,7 @@ def judged(
     The records with `rank`, `judge_probability`, `top1` and `top5` (0 or 1).
   """
   files = [
-    record.get("view", record["file"]) if stretched else record["file"]
+    record.get("preview", record["file"]) if stretched else record["file"]
     for record in records
   ]
   pictures = [read_picture(folder / file) for file in files]
