@@ -238,7 +238,7 @@ def _score(network: Network, job: _Job, guide: Pixels | None) -> Score:
   if guide is None:
     return bind(network, objectives.layer_mean_square(job.layer))
   image = preprocess(guide, network.input.of_size(_size(network, guide)))
-  return bind(network, dream.guided(network, job.layer, image))
+  return bind(network, dream.match_guide(network, job.layer, image))
 
 
 def _write_zooms(folder: PictureFolder, jobs: list[_Job]) -> Iterator[Path]:

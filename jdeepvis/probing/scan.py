@@ -43,7 +43,7 @@ class Found(NamedTuple):
   survey: Survey
 
 
-class Progress(NamedTuple):
+class ScanProgress(NamedTuple):
   """The progress after a round.
 
   Attributes:
@@ -65,7 +65,7 @@ def scan(
   per_device: int,
   workers: int,
   resume: Found | None = None,
-) -> Iterator[Progress]:
+) -> Iterator[ScanProgress]:
   """Looks at all images, round by round.
 
   Args:
@@ -107,7 +107,7 @@ def scan(
     real = own >= 0
     faults[own[real]] = batch.faults[real]
     seen = min(seen + mine * jax.process_count(), len(images.names))
-    yield Progress(seen, functools.partial(_collect, seen, faults, survey))
+    yield ScanProgress(seen, functools.partial(_collect, seen, faults, survey))
 
 
 def per_device() -> int:

@@ -19,7 +19,7 @@ class Snapshot(NamedTuple):
   step: Int[Array, ""]
 
 
-class State(NamedTuple):
+class AscentState(NamedTuple):
   """The state carried from step to step.
 
   Attributes:
@@ -44,7 +44,7 @@ def ascend(
   image: ImageParams,
   *,
   steps: int,
-) -> tuple[State, dict[str, Array]]:
+) -> tuple[AscentState, dict[str, Array]]:
   """Gradient ascent on `score` from `image` (Yosinski et al. 2015, §3).
 
   Each step evaluates the score and its gradient and takes
@@ -79,18 +79,18 @@ def ascend(
 
 def init(
   optimizer: optax.GradientTransformation, image: ImageParams, key: PRNGKey
-) -> State:
+) -> AscentState:
   """The state before the first step."""
   nothing = Snapshot(image, jnp.float32(-jnp.inf), jnp.int32(-1))
-  return State(key, image, optimizer.init(image), nothing, nothing)
+  return AscentState(key, image, optimizer.init(image), nothing, nothing)
 
 
 def advance(
   score: Callable,
   optimizer: optax.GradientTransformation,
-  state: State,
+  state: AscentState,
   steps: Int[Array, " t"],
-) -> tuple[State, dict[str, Array]]:
+) -> tuple[AscentState, dict[str, Array]]:
   """Takes the steps numbered `steps`; splitting them over calls is the same.
 
   Returns:
@@ -126,6 +126,6 @@ def advance(
       "image_norm": optax.tree.norm(state.image),
       **more,
     }
-    return State(state.key, image, opt_state, last, best), history
+    return AscentState(state.key, image, opt_state, last, best), history
 
   return jax.lax.scan(step, state, steps)

@@ -223,7 +223,7 @@ def _grid(size):
 
 
 def _sources(size, shift, scale, rotation):
-  """Where in the image each pixel of the view comes from."""
+  """Where in the image each pixel of the augmented one comes from."""
   centre = _middle(size)
   rows, columns = (
     grid - middle - moved

@@ -89,7 +89,7 @@ class Progress(NamedTuple):
   """
 
   step: int
-  states: loop.State
+  states: loop.AscentState
   history: dict[str, np.ndarray]
 
 
@@ -344,7 +344,9 @@ def _specs(network: Network):
   )
 
 
-def _unpack(arrays: Mapping[str, np.ndarray], like: loop.State) -> Progress:
+def _unpack(
+  arrays: Mapping[str, np.ndarray], like: loop.AscentState
+) -> Progress:
   bare = like._replace(key=jax.random.key_data(like.key))
   leaves = [
     jax.device_put(arrays[f"state/{i}"], leaf.sharding)

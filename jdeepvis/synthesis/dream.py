@@ -176,8 +176,8 @@ def octave_sizes(size: tuple[int, int], plan: Plan) -> list[tuple[int, int]]:
   ]
 
 
-def guided(network: Network, layer: str, image: Image) -> "Guided":
-  """Guided dreaming: the match of each position with the guide's best one.
+def match_guide(network: Network, layer: str, image: Image) -> "MatchGuide":
+  """Dreams of a guide: the match of each position with its best one in it.
 
   `mean_p max_q <x_p, y_q>` over the positions p of the picture's map and q of
   the guide's.
@@ -191,7 +191,7 @@ def guided(network: Network, layer: str, image: Image) -> "Guided":
     JdeepvisError: there is no such layer.
   """
   code = code_of(network, layer, image)
-  return Guided(layer, code.reshape(-1, code.shape[-1]))
+  return MatchGuide(layer, code.reshape(-1, code.shape[-1]))
 
 
 def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
@@ -206,8 +206,8 @@ def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Guided(Objective):
-  """See `guided`."""
+class MatchGuide(Objective):
+  """See `match_guide`."""
 
   layer: str = dataclasses.field(metadata={"static": True})
   guide: Leaf
