@@ -93,9 +93,9 @@ def breed(
   while done < generations:
     began = time.perf_counter()
     archive, rows = map_elites.evolve(
+      key,
       evaluate,
       encoding,
-      key,
       archive,
       generations=min(generations - done, map_elites.LIMIT),
       offspring=offspring,

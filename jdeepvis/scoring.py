@@ -66,7 +66,7 @@ def judged(
     for record in records
   ]
   pictures = [read_picture(folder / file) for file in files]
-  marks = recognisability.recognisability(pictures, _classes(records), judge)
+  marks = recognisability.recognisability(judge, pictures, _classes(records))
   return [
     {
       **record,
@@ -97,7 +97,7 @@ def under_augmentation(
   """
   pictures = [read_picture(folder / record["file"]) for record in records]
   means = recognisability.under_augmentation(
-    maker, pictures, _classes(records), jax.random.key(0)
+    jax.random.key(0), maker, pictures, _classes(records)
   )
   return [
     {

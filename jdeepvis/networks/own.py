@@ -63,6 +63,9 @@ def from_function(
       there are none.
     labels: the class names in order.
 
+  Returns:
+    The network, its blobs in the order in which they are computed.
+
   Raises:
     JdeepvisError: the function returns no blob called `output`, or there are
       labels without one.
@@ -102,6 +105,9 @@ def from_linen(
     labels: the class names in order.
     **settings: further arguments of the call, such as `train=False`.
 
+  Returns:
+    The network, its blobs in the order in which they are computed.
+
   Raises:
     JdeepvisError: the module returns no blob called `output`, or there are
       labels without one.
@@ -140,6 +146,9 @@ def from_nnx(
       there are none.
     labels: the class names in order.
     **settings: further arguments of the call.
+
+  Returns:
+    The network, its blobs in the order in which they are computed.
 
   Raises:
     JdeepvisError: the module returns no blob called `output`, or there are
@@ -184,6 +193,9 @@ def from_equinox(
       there are none.
     labels: the class names in order.
     **settings: further arguments of the call.
+
+  Returns:
+    The network, its blobs in the order in which they are computed.
 
   Raises:
     JdeepvisError: the module returns no blob called `output`, or there are

@@ -73,14 +73,20 @@ def ascend(
     for each step `score`, `gradient_norm`, `image_norm` and what else the
     score records, arrays `[steps]`.
   """
-  state = init(optimizer, image, key)
+  state = init(key, optimizer, image)
   return advance(score, optimizer, state, jnp.arange(steps))
 
 
 def init(
-  optimizer: optax.GradientTransformation, image: ImageParams, key: PRNGKey
+  key: PRNGKey, optimizer: optax.GradientTransformation, image: ImageParams
 ) -> AscentState:
-  """The state before the first step."""
+  """The state before the first step.
+
+  Args:
+    key: for scores that are random.
+    optimizer: as for `ascend`.
+    image: as for `ascend`.
+  """
   nothing = Snapshot(image, jnp.float32(-jnp.inf), jnp.int32(-1))
   return AscentState(key, image, optimizer.init(image), nothing, nothing)
 
@@ -92,6 +98,12 @@ def advance(
   steps: Int[Array, " t"],
 ) -> tuple[AscentState, dict[str, Array]]:
   """Takes the steps numbered `steps`; splitting them over calls is the same.
+
+  Args:
+    score: as for `ascend`.
+    optimizer: as for `ascend`.
+    state: of `init` or of the last call.
+    steps: their numbers, `[t]`.
 
   Returns:
     The state after them and the history of them.

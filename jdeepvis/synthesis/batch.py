@@ -266,9 +266,9 @@ def _begin(mesh, kind, spec: InputSpec, whole: InputSpec, offset, ascents):
       image = jax.lax.dynamic_slice(drawn, (*offset, 0), spec.shape)
     image = priors.box(image, *spec.bounds)
     return loop.init(
+      jax.random.fold_in(ascent.key, 1),
       assembly.optimizer(ascent.recipe, spec),
       assembly.encode(ascent.recipe, image, spec),
-      jax.random.fold_in(ascent.key, 1),
     )
 
   batched = jax.vmap(one, in_axes=(None, None, None, 0))

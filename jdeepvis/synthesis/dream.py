@@ -94,12 +94,15 @@ def dream(
   (12, 16, 3)
 
   Args:
-    score: as for `render`, of images of any size, and a pytree as `bind` makes
+    score: as for `ascend`, of images of any size, and a pytree as `bind` makes
       it of one of this module's objectives, a channel, a class.
     image: the picture, centred, of any size.
     spec: of the picture; see `InputSpec.of_size`.
     plan: sizes and steps; a tile's shape is static.
     key: of the jitter, and for scores that are random.
+
+  Returns:
+    The picture and the history of its steps.
 
   Raises:
     JdeepvisError: the network does not take tiles of some octave's size.
@@ -177,7 +180,7 @@ def octave_sizes(size: tuple[int, int], plan: Plan) -> list[tuple[int, int]]:
 
 
 def match_guide(network: Network, layer: str, image: Image) -> "MatchGuide":
-  """Dreams of a guide: the match of each position with its best one in it.
+  """What a guided dream maximises: each position's best match in the guide.
 
   `mean_p max_q <x_p, y_q>` over the positions p of the picture's map and q of
   the guide's.

@@ -102,6 +102,11 @@ def invert(
 def code_of(network: Network, layer: str, image: Image) -> Float[Array, "..."]:
   """A layer's values for one centred image: its code there.
 
+  Args:
+    network: any network.
+    layer: a blob.
+    image: centred, `[h, w, c]`, grey levels.
+
   Raises:
     JdeepvisError: there is no such layer.
   """

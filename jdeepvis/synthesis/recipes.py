@@ -366,6 +366,9 @@ def make_recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:
     **strengths: of entries and of all else that `Recipe.replace` takes; those
       that the step takes too, such as `max_rate`, are the step's.
 
+  Returns:
+    The recipe, without augmentation.
+
   Raises:
     JdeepvisError: there is no such strength.
   """
@@ -479,6 +482,12 @@ def recipe(name: "str | Recipe") -> Recipe:
   >>> import jdeepvis
   >>> jdeepvis.recipe("paper_c").steps
   1000
+
+  Args:
+    name: a key of `RECIPES`, or a recipe.
+
+  Returns:
+    The recipe.
 
   Raises:
     JdeepvisError: there is none; the message names the nearest.
