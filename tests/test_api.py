@@ -123,8 +123,8 @@ def test_arrays_have_shapes(name):
   text = section(function, "Args")
   for one in arguments(function).values():
     if "ndarray" in str(one.annotation) and "[" not in str(one.annotation):
-      entry = re.search(rf"^  {one.name}: (.*(\n    .*)*)", text, re.M)[1]
-      assert re.search(r"`\[|(see|as for) `", entry), one.name
+      entry = re.search(rf"^  {one.name}: (.*(\n    .*)*)", text, re.M)
+      assert entry and re.search(r"`\[|(see|as for) `", entry[1]), one.name
 
 
 @pytest.mark.parametrize("name", public_names())

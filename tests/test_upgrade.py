@@ -31,10 +31,10 @@ COMMAND = (
 
 
 def test_every_recipe_was_kept():
-  assert OLD["recipes"].keys() == RECIPES.keys()
+  assert OLD["recipes"].keys() <= RECIPES.keys()
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", OLD["recipes"])
 def test_a_named_recipe_is_known_again(name):
   assert to_plain(from_version_1(OLD["recipes"][name])) == to_plain(
     RECIPES[name]
