@@ -10,6 +10,6 @@ setuptools.setup(
   package_dir={"jdeepvis.third_party": "third_party"},
   package_data={
     "jdeepvis.third_party": ["*/*"],
-    "jdeepvis": ["**/*.html", "toolbox/static/*"],
+    "jdeepvis": ["display/static/*", "toolbox/static/*"],
   },
 )

@@ -29,6 +29,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.display.presentation import headroom, stretch
+from jdeepvis.display.records import Record
 from jdeepvis.networks import classify
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
@@ -95,6 +96,9 @@ def main() -> None:
     network,
     {"size": _SIZE.value, "steps": _STEPS.value, "seed": _SEED.value},
     title=f"What changes the mind of {_NET.value}",
+    captioned=("method", ("label_now", "class_now"), "largest"),
+    legend="A photograph, what it is changed to, and the difference, "
+    "stretched in contrast.",
   ) as folder:
     script.make_missing(folder, jobs, lambda job: _attack(folder, network, job))
   report.write_table(folder, "attacks.csv", _table(folder.manifest["records"]))
@@ -136,28 +140,26 @@ def _attack(folder: PictureFolder, network: Network, job: _Job) -> None:
   now = int(found[1].argmax())
   succeeded = now == job.target if job.targeted else now != job.first
   change = plain[1] - plain[0]
-  label = network.labels[job.unit] if network.labels else None
-  record: dict[str, Any] = {
+  labels = network.labels or dict.fromkeys((job.first, job.unit, now))
+  facts = {
+    "photograph": job.photo,
+    "method": job.name,
     "layer": job.layer,
     "unit": job.unit,
-    "label": label,
-    "seed": _SEED.value,
-    "recipe": job.recipe,
-    "method": job.name,
+    "label": labels[job.unit],
     "class_before": job.first,
+    "label_before": labels[job.first],
     "class_now": now,
-    "label_now": network.labels[now] if network.labels else None,
-    "score_start": float(found[0, job.unit]),
-    "score_best": float(found[1, job.unit]),
-    "step_best": 0,
+    "label_now": labels[now],
+    "probability_before": float(found[0, job.unit]),
     "probability": float(found[1, job.unit]),
-    "activation": float(found[1, now]),
     "rms": float(np.sqrt(np.mean(change**2))),
     "largest": float(np.abs(change).max()),
+    "seed": _SEED.value,
     "seconds": round(time.perf_counter() - began, 3),
-    "status": "ok" if succeeded else "unchanged",
-    "file": job.file,
   }
+  status = "ok" if succeeded else "unchanged"
+  record = Record(job.file, job.photo, status, facts)
   difference = stretch(change, headroom(change))
   history = {"change": change}
   folder.add([record], [beside(*shown, difference)], [changed], [history])

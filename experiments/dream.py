@@ -31,6 +31,7 @@ from experiments import photographs, report, script
 from jdeepvis.display.files import write_animation
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.records import Record, unit_title
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
@@ -127,6 +128,7 @@ def main() -> None:
     network,
     {**plan._asdict(), "side": _SIDE.value, "closer": _CLOSER.value},
     title=f"What {_NET.value} dreams",
+    captioned=("photograph", "guide", "frame", "score"),
   ) as folder:
     script.make_missing(
       folder,
@@ -174,21 +176,19 @@ def _dream(
   label = None
   if network.labels and job.unit is not None and job.layer == network.output:
     label = network.labels[job.unit]
-  record: dict[str, Any] = {
+  facts = {
+    "photograph": job.photo,
+    "guide": Path(_GUIDE.value).stem if _GUIDE.value else None,
     "layer": job.layer,
     "unit": job.unit,
     "label": label,
-    "seed": job.frame,
-    "recipe": job.recipe,
+    "frame": job.frame,
     "score_start": float(history["score"][0]),
-    "score_best": float(history["score"].max()),
-    "step_best": int(history["score"].argmax()),
-    "probability": None,
-    "activation": float(history["score"][-1]),
+    "score": float(history["score"][-1]),
     "seconds": round(time.perf_counter() - began, 3),
-    "status": status_of(history),
-    "file": job.file,
   }
+  title = unit_title(job.layer, job.unit, label)
+  record = Record(job.file, title, status_of(history), facts)
   folder.add([record], [to_pixels(image, spec)], [image], [history])
 
 
@@ -218,7 +218,7 @@ def _score(network: Network, job: _Job, guide: Pixels | None) -> Score:
   if guide is None:
     return bind(network, objectives.layer_mean_square(job.layer))
   image = preprocess(guide, network.input.of_size(_size(network, guide)))
-  return bind(network, dream.guided(network, job.layer, image))
+  return bind(network, dream.match_guide(network, job.layer, image))
 
 
 def _write_zooms(folder: PictureFolder, jobs: list[_Job]) -> Iterator[Path]:

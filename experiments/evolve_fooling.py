@@ -118,7 +118,11 @@ def main() -> None:
     )
     count = len(bred.archive.born)
     bar = show_progress(shown, total=count, unit="picture")
-    folder.show(bar, f"What fools {_NET.value}")
+    folder.show(
+      bar,
+      f"What fools {_NET.value}",
+      captioned=("confidence", "generation"),
+    )
   report.print_table([_summary(rows)])
   report.print_results(folder)
 

@@ -16,7 +16,7 @@ there within --limit evaluations has the status `unconvinced`.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -26,6 +26,7 @@ from absl import flags
 from experiments import report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.progress import show_progress
+from jdeepvis.display.records import Record, unit_title
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores, find_units
 from jdeepvis.networks.network import Network
@@ -73,6 +74,7 @@ def main() -> None:
     {"confidence": _CONFIDENCE.value, "limit": _LIMIT.value},
     recipes={name: named_recipes.recipe(name) for name in _RECIPE.value},
     title=f"What fools {_NET.value}",
+    captioned=("recipe", "initial", "steps", "confidence"),
   ) as folder:
     size = folder.settle(
       "pictures at once",
@@ -152,49 +154,45 @@ def _fool(
     looks = int(made.steps[i]) + 1
     history = {name: rows[i, :looks] for name, rows in made.history.items()}
     histories.append(history)
-    records.append(
-      {
-        **_facts(network, request, history),
-        "confidence": float(made.confidence[i]),
-        "activation": float(scores[i].reshape(-1)[request.unit]),
-        "probability": float(found[i, request.unit]),
-        "seconds": round(seconds, 3),
-      }
-    )
+    label = network.labels[request.unit] if network.labels else None
+    facts = {
+      "layer": request.layer,
+      "unit": request.unit,
+      "label": label,
+      "seed": request.seed,
+      "recipe": request.recipe_name.removesuffix(f" from {initial}"),
+      "initial": initial,
+      "steps": looks - 1,
+      "confidence": float(made.confidence[i]),
+      "activation": float(scores[i].reshape(-1)[request.unit]),
+      "probability": float(found[i, request.unit]),
+      "seconds": round(seconds, 3),
+    }
+    title = unit_title(request.layer, request.unit, label)
+    records.append(Record(file_of(request), title, _status(history), facts))
   count = len(records)
   folder.add(records, pixels[:count], list(made.image[:count]), histories)
 
 
-def _facts(network: Network, request: Request, history) -> dict[str, Any]:
-  score = history["score"]
-  fooled = history["probability"][-1] >= _CONFIDENCE.value
+def _status(history: Mapping[str, np.ndarray]) -> str:
+  if history["probability"][-1] >= _CONFIDENCE.value:
+    return "ok"
   failure = status_of(history)
-  return {
-    "layer": request.layer,
-    "unit": request.unit,
-    "label": network.labels[request.unit] if network.labels else None,
-    "seed": request.seed,
-    "recipe": request.recipe_name,
-    "score_start": float(score[0]),
-    "score_best": float(score.max()),
-    "step_best": int(score.argmax()),
-    "steps": len(score) - 1,
-    "status": "ok"
-    if fooled
-    else ("unconvinced" if failure == "ok" else failure),
-    "file": file_of(request),
-  }
+  return "unconvinced" if failure == "ok" else failure
 
 
 def _table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
   """A row for each recipe and initial image; steps are of those that fool."""
   rows = []
-  for name in dict.fromkeys(record["recipe"] for record in records):
-    group = [record for record in records if record["recipe"] == name]
+  names = ("recipe", "initial")
+  groups: dict[tuple, list] = {}
+  for record in records:
+    groups.setdefault(tuple(record[x] for x in names), []).append(record)
+  for made, group in groups.items():
     steps = [one["steps"] for one in group if one["status"] == "ok"]
     rows.append(
       {
-        "recipe": name,
+        **dict(zip(names, made, strict=True)),
         "classes": len(group),
         "fooled": len(steps),
         "median_steps": float(np.median(steps)) if steps else None,

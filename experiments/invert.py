@@ -28,6 +28,7 @@ from absl import flags
 from experiments import photographs, report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.records import Record
 from jdeepvis.evaluation import statistics
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
@@ -88,6 +89,7 @@ def main() -> None:
     network,
     {"units": _UNITS.value, "side": _SIDE.value, "steps": _STEPS.value},
     title=f"What layers of {_NET.value} know",
+    captioned=("photograph", "seed", "error"),
   ) as folder:
     script.make_missing(folder, jobs, make)
   report.write_table(folder, "errors.csv", _table(folder.manifest["records"]))
@@ -145,31 +147,24 @@ def _invert(
   by_distance = None
   if distance and job.mask.all():
     by_distance = error * size / distance
-  record: dict[str, Any] = {
+  facts = {
+    "photograph": job.photo,
     "layer": job.layer,
-    "unit": job.place,
-    "label": job.layer,
+    "depth": job.place,
     "seed": job.seed,
-    "recipe": job.photo,
-    "score_start": float(history["score"][0]),
-    "score_best": float(history["score"].max()),
-    "step_best": int(history["score"].argmax()),
-    "probability": None,
-    "activation": error,
     "error": error,
     "error_by_distance": by_distance,
     "seconds": round(time.perf_counter() - began, 3),
-    "status": status_of(history),
-    "file": job.file,
   }
+  record = Record(job.file, job.layer, status_of(history), facts)
   folder.add([record], [to_pixels(image, network.input)], [image], [history])
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
   """A row for each layer, shallow to deep."""
   rows = []
-  for place in sorted({record["unit"] for record in records}):
-    group = [record for record in records if record["unit"] == place]
+  for depth in sorted({record["depth"] for record in records}):
+    group = [record for record in records if record["depth"] == depth]
     ours = [one["error_by_distance"] for one in group]
     rows.append(
       {

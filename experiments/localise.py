@@ -28,6 +28,7 @@ from jdeepvis.display.filters import blurred_norm
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, fade, outline
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.records import Record
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
@@ -60,7 +61,12 @@ def main() -> None:
   photos = photographs.read(_PHOTOS.value)
   jobs = list(_jobs(network, photos))
   with script.picture_folder(
-    network, {}, title=f"Where {_NET.value} sees what it names"
+    network,
+    {},
+    title=f"Where {_NET.value} sees what it names",
+    captioned=(("label", "unit"), "probability", "probability_inside", "share"),
+    legend="A photograph with the box, what the class's score depends on, and "
+    "the object.",
   ) as folder:
     script.make_missing(
       folder,
@@ -68,7 +74,7 @@ def main() -> None:
       lambda job: _localise(folder, network, photos[job.name], job),
     )
   records = folder.manifest["records"]
-  names = ("recipe", "unit", "label", "box")
+  names = ("photograph", "unit", "label", "box")
   boxes = [{name: record[name] for name in names} for record in records]
   write_json(folder.path / "boxes.json", boxes)
   report.write_table(folder, "boxes.csv", [_summary(records)])
@@ -95,17 +101,12 @@ def _localise(
   covered = np.stack([image, image * inside, image * ~inside])
   found = np.asarray(classify.probabilities(network, covered))
   probability, only, without = map(float, found[:, job.unit])
-  record: dict[str, Any] = {
+  facts = {
+    "photograph": job.name,
     "layer": job.layer,
     "unit": job.unit,
     "label": network.labels[job.unit] if network.labels else None,
-    "seed": 0,
-    "recipe": job.name,
-    "score_start": without,
-    "score_best": only,
-    "step_best": 0,
     "probability": probability,
-    "activation": probability,
     "probability_inside": only,
     "probability_outside": without,
     "named_inside": bool(found[1].argmax() == job.unit),
@@ -113,12 +114,10 @@ def _localise(
     "share": float(inside.mean()),
     "box": in_picture(box, photo.shape[:2], network.input)._asdict(),
     "seconds": round(time.perf_counter() - began, 3),
-    "status": "ok",
-    "file": job.file,
   }
   grey = np.uint8(255 * blurred_norm(saliency[..., None]))
   folder.add(
-    [record],
+    [Record(job.file, job.name, "ok", facts)],
     [beside(outline(shown, box), grey, fade(shown, mask))],
     [image],
     [{"saliency": saliency, "mask": mask}],

@@ -11,14 +11,14 @@ over the unit's map counts, as in the paper, or one position by --position.
 
 OUT/index.html shows the photographs beside their maps, history.npz has the maps
 (value of the whole photograph minus that of the covered one) and manifest.json
-the value of the whole one (`activation`), the largest loss and where it is. A
+the value of the whole one (`value`), the largest loss and where it is. A
 unit that no square changes has the status `silent`. A run that was stopped goes
 on where it was.
 """
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
@@ -27,6 +27,7 @@ from experiments import photographs, report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, overlay
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.records import Record
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores, find_layer
 from jdeepvis.networks.network import Network
@@ -81,6 +82,9 @@ def main() -> None:
     network,
     {"position": position, "size": _SIZE.value, "stride": _STRIDE.value},
     title=f"What {_NET.value} looks at",
+    captioned=(("label", "unit"), "value", "largest_loss"),
+    legend="A photograph and where covering it takes from the unit's value "
+    "(red) or adds to it (blue).",
   ) as folder:
     script.make_missing(
       folder, jobs, lambda job: _cover(folder, network, position, job)
@@ -123,28 +127,22 @@ def _cover(
   loss = np.asarray(whole - covered)
   row, column = np.unravel_index(loss.argmax(), loss.shape)
   classes = _of_classes(network, layer)
-  record: dict[str, Any] = {
+  facts = {
+    "photograph": job.name,
     "layer": layer,
     "unit": unit,
     "label": network.labels[unit] if classes and network.labels else None,
-    "seed": 0,
-    "recipe": job.name,
-    "score_start": float(covered.min()),
-    "score_best": whole,
-    "step_best": 0,
-    "probability": None,
-    "activation": whole,
+    "value": whole,
     "largest_loss": float(loss.max()),
     "largest_loss_at": [
       int(place) * _STRIDE.value + _STRIDE.value // 2 for place in (row, column)
     ],
     "seconds": round(time.perf_counter() - began, 3),
-    "status": "ok" if loss.any() else "silent",
-    "file": job.file,
   }
+  status = "ok" if loss.any() else "silent"
   shown = to_pixels(image, network.input)
   folder.add(
-    [record],
+    [Record(job.file, job.name, status, facts)],
     [beside(shown, overlay(shown, loss))],
     [image],
     [{"loss": loss}],

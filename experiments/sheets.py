@@ -119,7 +119,7 @@ def _write(
 def _caption(group: Sequence[Record]) -> str:
   """The unit; its recipes, as their blocks are read; what failed, if any."""
   first = group[0]
-  lines = [f"{first['layer']} {first['unit']} {first['label'] or ''}".strip()]
+  lines = [first["title"]]
   lines.append(", ".join(dict.fromkeys(record["recipe"] for record in group)))
   failed = [record["recipe"] for record in group if record["status"] != "ok"]
   if failed:
@@ -196,7 +196,7 @@ def _beside(parts: Sequence[Pixels], gap: int) -> Pixels:
 
 def _picture(root: Path, record: Record) -> Path:
   """As people look at it, faint ones stretched."""
-  return root / record.get("view", record["file"])
+  return root / record.get("preview", record["file"])
 
 
 def _larger(pixels: Pixels, scale: int) -> Pixels:

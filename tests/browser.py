@@ -50,12 +50,14 @@ class Page(html.parser.HTMLParser):
     super().__init__()
     self.tags, self.sources, self.attributes = [], [], {}
     self.headings, self.captions, self.texts = [], [], {}
+    self.classes = []
     self._open = []
     self.feed(page)
 
   def handle_starttag(self, tag, attrs):
     attributes = dict(attrs)
     self.tags.append(tag)
+    self.classes += [attributes["class"]] if "class" in attributes else []
     if tag == "img" and "loading" in attributes:
       self.sources.append(attributes["src"])
     if "id" in attributes:

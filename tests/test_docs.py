@@ -18,7 +18,11 @@ import jdeepvis
 from jdeepvis.synthesis import named_recipes, requests
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [
+  ROOT / "README.md",
+  ROOT / "CONTRIBUTING.md",
+  *sorted(ROOT.glob("docs/*.md")),
+]
 
 _BLOCK = re.compile(
   r"(?:<!-- test: (skip), .+ -->\n)?^```python\n(.*?)^```$", re.M | re.S

@@ -168,9 +168,9 @@ def test_half_precision_is_evolved():
   network = graph("bfloat16")
   encoding = Direct(network.input.shape)
   archive, history = evolve(
+    jax.random.key(0),
     class_probabilities(network),
     encoding,
-    jax.random.key(0),
     empty_archive(encoding, 9),
     generations=1,
     offspring=4,

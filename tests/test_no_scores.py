@@ -58,9 +58,9 @@ ASK_FOR_CLASSES = {
   "evolution": class_probabilities,
   "field": lambda net: jdeepvis.receptive_field(net, "output"),
   "crop": lambda net: jdeepvis.crop(net, "output"),
-  "recognise": lambda net: jdeepvis.recognisability(pixels(), [1], net),
+  "recognise": lambda net: jdeepvis.recognisability(net, pixels(), [1]),
   "views": lambda net: recognisability.under_augmentation(
-    net, pixels(), [1], jax.random.key(0), samples=1
+    jax.random.key(0), net, pixels(), [1], samples=1
   ),
   "judge": lambda net: scoring.refuse_maker(net, "another", 9),
 }

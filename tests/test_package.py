@@ -102,8 +102,8 @@ def test_a_wheel_is_whole_and_works(tmp_path):
     if path.is_file()
   }
   assert len(bundled) >= 9 and bundled <= held
-  assert "jdeepvis/display/gallery.html" in held
-  assert "jdeepvis/display/unit_page.html" in held
+  assert "jdeepvis/display/static/page.html" in held
+  assert "jdeepvis/display/static/unit_page.js" in held
   assert "jdeepvis/toolbox/static/main.js" in held
   modules = {
     str(path.relative_to(ROOT)) for path in ROOT.glob("jdeepvis/**/*.py")

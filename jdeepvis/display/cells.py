@@ -1,12 +1,12 @@
 """A folder of one picture a cell, each replaced as better ones are found."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from jdeepvis.display.files import write_image
 from jdeepvis.display.folder import write_montage
 from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.manifest import ManifestFolder
+from jdeepvis.display.records import Captioned, Record
 from jdeepvis.types import Pixels
 
 
@@ -19,25 +19,30 @@ class CellFolder(ManifestFolder):
   """
 
   def show(
-    self, cells: Iterator[tuple[Mapping[str, Any], Pixels]], title: str
+    self,
+    cells: Iterator[tuple[Record, Pixels]],
+    title: str,
+    *,
+    captioned: Captioned,
   ) -> None:
     """Writes all cells, in place of what they were, and what shows them.
 
     Args:
-      cells: the facts of each, as for `write_gallery`, and its picture, uint8
-        `[h, w, c]`.
+      cells: the record of each, and its picture, uint8 `[h, w, c]`.
       title: the page's heading.
+      captioned: the facts that captions have.
     """
     records = []
     for record, picture in cells:
-      write_image(self.path / record["file"], picture)
-      records.append(dict(record))
+      write_image(self.path / record.file, picture)
+      records.append(record.to_plain())
     self.manifest["records"] = records
     self._write_manifest()
-    write_montage(self.path, records)
+    write_montage(self.path, records, captioned=captioned)
     write_gallery(
       self.path / "index.html",
       records,
       title=title,
       settings=self.manifest["settings"],
+      captioned=captioned,
     )

@@ -1,4 +1,4 @@
-"""A backward signal as a picture: the four views of the original toolbox."""
+"""A backward signal as a picture: the four filters of the original toolbox."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float
 
 Signal = Float[np.ndarray, "h w _"]
-View = Float[np.ndarray, "h w _"]
+Scaled = Float[np.ndarray, "h w _"]
 
 _BLUR = 4.0  # pixels, the original's default
 _TAPS = 4.0  # standard deviations, where SciPy cuts its Gaussian
 
 
-def centred(signal: Signal) -> View:
+def centred(signal: Signal) -> Scaled:
   """0 as mid-grey, and the farthest value from it at an end of 0..1.
 
   `x / max(2 max x, -2 min x) + 0.5`; a signal of zeros is grey throughout.
@@ -23,12 +23,12 @@ def centred(signal: Signal) -> View:
   return signal / (peak or 1) + 0.5
 
 
-def grey(signal: Signal) -> View:
+def grey(signal: Signal) -> Scaled:
   """The mean over channels, `centred`; one channel."""
   return centred(signal.mean(axis=-1, keepdims=True))
 
 
-def norm(signal: Signal) -> View:
+def norm(signal: Signal) -> Scaled:
   """The length over channels, stretched to 0..1; one channel.
 
   A constant signal becomes 0.
@@ -36,7 +36,7 @@ def norm(signal: Signal) -> View:
   return _stretched(_lengths(signal))
 
 
-def blurred_norm(signal: Signal) -> View:
+def blurred_norm(signal: Signal) -> Scaled:
   """The length over channels, blurred by 4 pixels, stretched to 0..1."""
   lengths = _lengths(signal)
   for axis in (0, 1):
@@ -44,7 +44,7 @@ def blurred_norm(signal: Signal) -> View:
   return _stretched(lengths)
 
 
-FILTERS: Mapping[str, Callable[[Signal], View]] = MappingProxyType(
+FILTERS: Mapping[str, Callable[[Signal], Scaled]] = MappingProxyType(
   {
     "raw": centred,
     "grey": grey,
@@ -58,16 +58,16 @@ As in the original's settings, where they are raw, gray, norm, normblur.
 """
 
 
-def _lengths(signal: Signal) -> View:
+def _lengths(signal: Signal) -> Scaled:
   return np.sqrt((signal * signal).sum(axis=-1, keepdims=True))
 
 
-def _stretched(values: View) -> View:
+def _stretched(values: Scaled) -> Scaled:
   low, high = values.min(), values.max()
   return (values - low) / ((high - low) or 1)
 
 
-def _blur(values: View, axis: int) -> View:
+def _blur(values: Scaled, axis: int) -> Scaled:
   """A Gaussian along one axis; beyond the edge the map is mirrored."""
   reach = math.floor(_TAPS * _BLUR + 0.5)
   taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _BLUR) ** 2)

@@ -25,17 +25,12 @@ from jdeepvis.display.files import atomic, damaged, write_image
 from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.manifest import ManifestFolder, no_folder
 from jdeepvis.display.montage import montage
-from jdeepvis.display.presentation import (
-  FAINT,
-  caption,
-  headroom,
-  stretch,
-  thumbnail,
-)
+from jdeepvis.display.presentation import FAINT, headroom, stretch, thumbnail
+from jdeepvis.display.records import RENDERED, Captioned, Record, caption
 from jdeepvis.types import JdeepvisError, Pixels
 
 _UNFINISHED = ".unfinished"
-_FILES = ("file", "view")
+_FILES = ("file", "preview")
 _LARGEST_SIDE = 4096
 
 
@@ -65,7 +60,7 @@ class PictureFolder(ManifestFolder):
 
   def add(
     self,
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Record],
     pictures: Sequence[Pixels],
     images: Sequence[np.ndarray],
     histories: Sequence[Mapping[str, np.ndarray]],
@@ -73,19 +68,19 @@ class PictureFolder(ManifestFolder):
     """Writes pictures and their arrays, then their records.
 
     Args:
-      records: the facts of each; `file` says where it goes.
+      records: what is known of each; `file` says where it goes.
       pictures: uint8 `[h, w, c]`.
       images: the same as float32, centred.
       histories: what each step recorded, arrays `[steps]`.
     """
-    records = [dict(record) for record in records]
-    for record, picture, image in zip(records, pictures, images, strict=True):
+    plain = [record.to_plain() for record in records]
+    for record, picture, image in zip(plain, pictures, images, strict=True):
       write_image(self.path / record["file"], picture)
       if (contrast := headroom(image)) > FAINT:
-        record["view"] = f"{_stem(record['file'])}_stretched.png"
+        record["preview"] = f"{_stem(record['file'])}_stretched.png"
         record["contrast"] = round(contrast, 1)
-        write_image(self.path / record["view"], stretch(image, contrast))
-    names = [_stem(record["file"]) for record in records]
+        write_image(self.path / record["preview"], stretch(image, contrast))
+    names = [_stem(record["file"]) for record in plain]
     number = len(list(self._parts("images")))
     self._write_part(
       f"images-{number:06d}", dict(zip(names, images, strict=True))
@@ -98,22 +93,31 @@ class PictureFolder(ManifestFolder):
         for what, rows in history.items()
       },
     )
-    for record in records:
-      self._records[record["file"]] = record
+    self._records |= {record["file"]: record for record in plain}
     self.manifest["records"] = list(self._records.values())
     self._write_manifest()
 
-  def finish(self, title: str) -> None:
-    """Writes what shows all pictures: montages, arrays, the page."""
+  def finish(
+    self, title: str, *, captioned: Captioned = RENDERED, legend: str = ""
+  ) -> None:
+    """Writes what shows all pictures: montages, arrays, the page.
+
+    Args:
+      title: the page's heading.
+      captioned: the facts that captions have.
+      legend: a sentence on what the pictures show.
+    """
     records = list(self._records.values())
-    write_montage(self.path, records)
+    write_montage(self.path, records, captioned=captioned)
     units: dict[str, list] = {}
     for record in records:
       units.setdefault(_unit_folder(record), []).append(record)
     for unit, group in units.items():
-      recipes = len({record["recipe"] for record in group})
-      columns = -(-len(group) // recipes)
-      write_montage(self.path, group, folder=unit, columns=columns)
+      rows = len({record["file"].rpartition("/")[0] for record in group})
+      columns = -(-len(group) // rows)
+      write_montage(
+        self.path, group, folder=unit, columns=columns, captioned=captioned
+      )
     for name in ("images", "history"):
       self._merge(name)
     shutil.rmtree(self.unfinished, ignore_errors=True)
@@ -122,6 +126,8 @@ class PictureFolder(ManifestFolder):
       records,
       title=title,
       settings=self.manifest["settings"],
+      captioned=captioned,
+      legend=legend,
     )
 
   @property
@@ -170,23 +176,25 @@ def write_montage(
   *,
   folder: str = "",
   columns: int | None = None,
+  captioned: Captioned = RENDERED,
 ) -> None:
   """Writes `montage.png`: pictures that lie in a folder, as one.
 
   Args:
     root: the folder.
-    records: the facts of each, as for `write_gallery`.
+    records: of each, as for `write_gallery`.
     folder: where in it the montage goes.
     columns: pictures in a row; by default what makes it about square.
+    captioned: the facts that captions have.
   """
   columns = columns or math.ceil(math.sqrt(len(records)))
   side = _LARGEST_SIDE // columns
   sheet = montage(
     [
-      thumbnail(root / record.get("view", record["file"]), side)
+      thumbnail(root / record.get("preview", record["file"]), side)
       for record in records
     ],
-    [caption(record) for record in records],
+    [f"{one['title']}\n{caption(one, captioned)}" for one in records],
     [record["status"] for record in records],
     columns=columns,
   )

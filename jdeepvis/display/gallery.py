@@ -1,38 +1,23 @@
 """One web page that shows every picture of a run, the failures among them."""
 
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jdeepvis.display import files
-from jdeepvis.types import JdeepvisError
-
-_FACTS = frozenset(
-  {
-    "layer",
-    "unit",
-    "label",
-    "seed",
-    "recipe",
-    "score_start",
-    "score_best",
-    "step_best",
-    "probability",
-    "activation",
-    "seconds",
-    "status",
-    "file",
-  }
-)
+from jdeepvis.display.page import write_html
+from jdeepvis.display.presentation import aspect
+from jdeepvis.display.records import RENDERED, Captioned, caption, flat
 
 _MEANINGS = {
   "majority_failure": "Another unit of its layer is stronger in the picture.",
   "no_progress": "The score never rose above where it started.",
   "zero_gradient": "The gradient was exactly zero, so nothing could change.",
   "unconvinced": "The network never became as certain as was asked.",
+  "unchanged": "The network still names what it should not.",
+  "silent": "Nothing that is covered changes the unit's value.",
   "nan": "The numbers overflowed, so the picture means nothing.",
 }
+_OWN = ("file", "title", "status", "preview")
 
 
 def write_gallery(
@@ -41,35 +26,47 @@ def write_gallery(
   *,
   title: str,
   settings: Mapping[str, Any],
+  captioned: Captioned = RENDERED,
+  legend: str = "",
 ) -> None:
   """Writes a self-contained page to browse, filter and sort pictures.
 
+  Facts that differ can be filtered by, numbers sorted by, whatever they are
+  called.
+
   Args:
     path: where to write the page.
-    records: the facts of each picture: `layer`, `unit` (None for all of them),
-      `label` (or None), `seed`, `recipe`, `score_start` (or None),
-      `score_best`, `step_best`, `probability` (or None), `activation`,
-      `seconds` (or None), `status` ("ok" or the failure), `file` (relative to
-      the page), and perhaps `strengths` (name to number), `view` (a file to
-      show in its stead) and `contrast` (how far stretched).
+    records: of each picture `file` (relative to the page), `title`, `status`,
+      perhaps `preview` (a file to show in its stead), and its facts.
     title: the page's heading.
     settings: how the pictures were made; may nest.
+    captioned: the facts that stand below each picture.
+    legend: a sentence on what they show.
 
   Raises:
-    JdeepvisError: if a record lacks a fact.
+    JdeepvisError: a picture cannot be read.
   """
-  for i, record in enumerate(records):
-    if missing := sorted(_FACTS - record.keys()):
-      raise JdeepvisError(f"Record {i} of the gallery lacks {missing[0]!r}.")
+  root = Path(path).parent
   data = {
     "title": title,
-    "records": records,
+    "legend": legend,
+    "records": [_shown(root, record, captioned) for record in records],
     "settings": settings,
     "meanings": _MEANINGS,
   }
-  template = importlib.resources.files(__package__) / "gallery.html"
-  # "<" is all that could end the script element that holds the JSON.
-  block = files.to_json(data).replace("<", r"\u003c")
-  page = template.read_text("utf-8").replace("{{data}}", block)
-  with files.atomic(path) as temporary:
-    temporary.write_text(page, encoding="utf-8")
+  write_html(path, "gallery", data)
+
+
+def _shown(
+  root: Path, record: Mapping[str, Any], captioned: Captioned
+) -> dict[str, Any]:
+  file = record.get("preview", record["file"])
+  facts = {name: record[name] for name in record if name not in _OWN}
+  return {
+    "file": file,
+    "title": record["title"],
+    "status": record["status"],
+    "caption": caption(facts, captioned),
+    "aspect": aspect(root / file),
+    "facts": dict(flat(facts)),
+  }

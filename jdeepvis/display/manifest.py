@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jdeepvis.display.files import write_json
+from jdeepvis.display.records import from_version_1
 from jdeepvis.types import JdeepvisError
 
 
@@ -85,6 +86,8 @@ class ManifestFolder:
 def read_manifest(file: Path | str) -> dict[str, Any]:
   """What a folder's `manifest.json` holds: `settings`, `records` and more.
 
+  Records of version 0.1 are given as they are written today.
+
   Raises:
     JdeepvisError: the file is missing or no manifest.
   """
@@ -92,6 +95,7 @@ def read_manifest(file: Path | str) -> dict[str, Any]:
     manifest = json.loads(Path(file).read_text(encoding="utf-8"))
     files = [record["file"] for record in manifest["records"]]
     parts = manifest["settings"], manifest.get("kept", {})
+    manifest["records"] = list(map(from_version_1, manifest["records"]))
     if all(isinstance(file, str) for file in files) and all(
       isinstance(part, dict) for part in parts
     ):

@@ -1,6 +1,7 @@
 """Many pictures as one: a bare sheet, or a captioned one."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,7 +65,8 @@ def montage(
 
   Args:
     images: uint8 `[h, w, 3]` or `[h, w, 1]` each, 0..255; sizes may differ.
-    captions: the text under each, one line or more; the first stands out.
+    captions: the text under each, one line or more, broken where it is too
+      long; the first stands out.
     statuses: "ok", or the failure to print across that picture.
     columns: pictures in a row; by default what makes the sheet about square.
 
@@ -84,8 +86,9 @@ def montage(
     raise JdeepvisError("A montage needs at least one picture, got none.")
   height = max(_MIN_SIDE, *(image.shape[0] for image in images))
   width = max(_MIN_SIDE, *(image.shape[1] for image in images))
-  lines = max(len(caption.splitlines()) for caption in captions)
   font = ImageFont.load_default(max(_MIN_TEXT, width // 18))
+  broken = [_broken(caption, width, font) for caption in captions]
+  lines = max(map(len, broken))
   cells = [
     np.concatenate(
       [
@@ -93,7 +96,7 @@ def montage(
         _caption(caption, lines, width, font),
       ]
     )
-    for image, caption, status in zip(images, captions, statuses, strict=True)
+    for image, caption, status in zip(images, broken, statuses, strict=True)
   ]
   gap = round(1.5 * font.size)
   sheet = tile(np.stack(cells), columns, gap)
@@ -117,7 +120,8 @@ def strips(
   width = max(row.shape[1] for row in rows)
   parts = []
   for row, caption in zip(rows, captions, strict=True):
-    parts.append(_caption(caption, 1, width, font))
+    lines = _broken(caption, width, font)
+    parts.append(_caption(lines, len(lines), width, font))
     space = ((0, _STRIP_TEXT // 2), (0, width - row.shape[1]), (0, 0))
     parts.append(np.pad(row, space, constant_values=_PAPER))
   return np.concatenate(parts)
@@ -141,29 +145,39 @@ def _picture(
   draw.rectangle((0, 0, width - 1, height - 1), outline=_ALARM, width=3)
   band = height - round(1.7 * font.size)
   draw.rectangle((0, band, width, height), fill=_ALARM)
-  words = _fit(status.replace("_", " "), width - font.size, font)
   middle = (width / 2, (band + height) / 2)
-  draw.text(middle, words, "white", font, anchor="mm")
+  draw.text(middle, status.replace("_", " "), "white", font, anchor="mm")
   return np.asarray(canvas)
 
 
 def _caption(
-  caption: str, lines: int, width: int, font: ImageFont.FreeTypeFont
+  caption: Sequence[tuple[str, str]],
+  lines: int,
+  width: int,
+  font: ImageFont.FreeTypeFont,
 ) -> Sheet:
   leading = round(1.4 * font.size)
   _, descent = font.getmetrics()
   canvas = Image.new("RGB", (width, lines * leading + descent), "white")
   draw = ImageDraw.Draw(canvas)
-  for i, line in enumerate(caption.splitlines()):
-    words = _fit(line, width, font)
-    ink = _MUTED if i else _INK
-    draw.text((0, (i + 1) * leading), words, ink, font, anchor="ls")
+  for i, (line, ink) in enumerate(caption):
+    draw.text((0, (i + 1) * leading), line, ink, font, anchor="ls")
   return np.asarray(canvas)
 
 
-def _fit(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
-  if font.getlength(text) <= width:
-    return text
-  while text and font.getlength(text + "…") > width:
-    text = text[:-1]
-  return text.rstrip() + "…"
+def _broken(
+  caption: str, width: int, font: ImageFont.FreeTypeFont
+) -> list[tuple[str, str]]:
+  """Lines that fit, each with its ink; broken behind spaces, commas and +."""
+  found = []
+  for i, text in enumerate(caption.splitlines()):
+    ink, line = _MUTED if i else _INK, ""
+    for word in re.findall(r"[^ ,+]*[ ,+]?", text):
+      fits = font.getlength(word.rstrip()) <= width
+      for part in [word] if fits else word:
+        if line and font.getlength((line + part).rstrip()) > width:
+          found.append((line.rstrip(), ink))
+          line = ""
+        line += part
+    found.append((line.rstrip(), ink))
+  return found

@@ -4,16 +4,16 @@ import base64
 import dataclasses
 import html as markup
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from jdeepvis.display.files import write_image
 from jdeepvis.display.montage import montage
-from jdeepvis.display.presentation import Shown, caption, enlarged
+from jdeepvis.display.presentation import Shown, enlarged
+from jdeepvis.display.records import caption
 from jdeepvis.types import Pixels
 
 _SHOWN = 200
@@ -54,8 +54,8 @@ def sheet(pictures: Sequence[Shown], columns: int | None = None) -> Sheet:
   return Sheet(
     montage(
       [enlarged(_rgb(one.pixels), _SIDE) for one in pictures],
-      [caption(one.facts) for one in pictures],
-      [one.facts["status"] for one in pictures],
+      [f"{one.title}\n{caption(one.facts)}" for one in pictures],
+      [one.status for one in pictures],
       columns=columns,
     )
   )
@@ -77,17 +77,17 @@ def png(pixels: Pixels) -> bytes:
   return stream.getvalue()
 
 
-def one_line(facts: Mapping[str, Any]) -> str:
-  """A caption and the status on one line."""
-  said = caption(facts).replace("\n", ", ").replace(" · ", ", ")
-  return f"{said}, {facts['status']}"
+def one_line(picture: Shown) -> str:
+  """A picture's name, caption and status on one line."""
+  said = caption(picture.facts).replace(" · ", ", ")
+  return f"{picture.title}, {said}, {picture.status}"
 
 
 def _cell(picture: Shown) -> str:
   shown = enlarged(_rgb(picture.pixels), _SIDE)
   data = base64.b64encode(png(shown)).decode()
-  first, _, rest = markup.escape(caption(picture.facts)).partition("\n")
-  status = picture.facts["status"]
+  first, rest = map(markup.escape, (picture.title, caption(picture.facts)))
+  status = picture.status
   failed = f'<b style="color:#c62828">{status}</b>' if status != "ok" else ""
   return (
     '<figure style="margin:0;font:12px sans-serif">'

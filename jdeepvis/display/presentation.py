@@ -23,11 +23,15 @@ class Shown(Protocol):
   Attributes:
     pixels: uint8 `[h, w, c]`, 0..255.
     image: the same centred, float32.
+    title: what it is of.
+    status: `ok`, or how it failed.
     facts: about it, by name.
   """
 
   pixels: Pixels
   image: np.ndarray
+  title: str
+  status: str
   facts: Mapping[str, Any]
 
 
@@ -59,6 +63,19 @@ def as_shown(picture: Shown) -> Pixels:
   )
 
 
+def aspect(path: Path) -> float:
+  """A picture file's width over its height.
+
+  Raises:
+    JdeepvisError: it cannot be read.
+  """
+  try:
+    with Image.open(path) as file:
+      return round(file.width / file.height, 3)
+  except (OSError, ValueError, SyntaxError):
+    raise damaged(path) from None
+
+
 def thumbnail(path: Path, side: int) -> Pixels:
   """A picture file as RGB, of at most `side` pixels, and not too small."""
   try:
@@ -77,22 +94,3 @@ def enlarged(pixels: Pixels, side: int) -> Pixels:
   """
   times = max(1, side // max(pixels.shape[:2]))
   return pixels.repeat(times, axis=0).repeat(times, axis=1)
-
-
-def caption(record: Mapping[str, Any]) -> str:
-  """Two lines on a picture: its unit; how it was made and what it reached."""
-  name = record["layer"]
-  if record.get("label"):
-    name = f"{record['unit']} {record['label'].split(',')[0]}"
-  elif record["unit"] is not None:
-    name = f"{record['layer']} {record['unit']}"
-  reached = ""
-  if record.get("probability") is not None:
-    reached = f" · p {record['probability']:.3f}"
-  elif record.get("activation") is not None:  # None: it was NaN
-    reached = f" · {record['activation']:.4g}"
-  elif record.get("score") is not None:
-    reached = f" · {record['score']:.4g}"
-  if "contrast" in record:
-    reached += f" · contrast x{record['contrast']:.0f}"
-  return f"{name}\n{record['recipe']} · seed {record['seed']}{reached}"

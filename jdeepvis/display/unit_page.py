@@ -1,8 +1,7 @@
 """The web page of a unit tree: a grid of each layer's units, all of each."""
 
-import importlib.resources
-
 from jdeepvis.display import files
+from jdeepvis.display.page import write_html
 from jdeepvis.display.unit_tree import (
   PATCHES,
   UnitTree,
@@ -34,12 +33,7 @@ def write_page(tree: UnitTree, *, title: str) -> None:
     "layers": records,
     "settings": {**tree.manifest["settings"], **tree.manifest.get("kept", {})},
   }
-  template = importlib.resources.files(__package__) / "unit_page.html"
-  # "<" is all that could end the script element that holds the JSON.
-  block = files.to_json(data).replace("<", r"\u003c")
-  page = template.read_text("utf-8").replace("{{data}}", block)
-  with files.atomic(tree.path / "index.html") as temporary:
-    temporary.write_text(page, encoding="utf-8")
+  write_html(tree.path / "index.html", "unit_page", data)
 
 
 def _units(tree: UnitTree, layer: str, count: int):

@@ -146,16 +146,16 @@ class UnitTree(ManifestFolder):
     Args:
       layer: its name.
       unit: the channel.
-      records: of each picture `recipe`, `seed`, `file` and perhaps `view`,
+      records: of each picture `recipe`, `seed`, `file` and perhaps `preview`,
         which is shown in its stead.
-      root: the folder that `file` and `view` are relative to.
+      root: the folder that both are relative to.
     """
     folder = self.unit_folder(layer, unit)
     blocks: dict[str, list[Pixels]] = {}
     rendered = []
     for record in records:
       recipe, seed = record["recipe"], record["seed"]
-      picture = thumbnail(root / record.get("view", record["file"]), 512)
+      picture = thumbnail(root / record.get("preview", record["file"]), 512)
       name = f"opt_{safe_name(recipe)}_{seed}.png"
       write_image(folder / name, picture)
       blocks.setdefault(recipe, []).append(picture)

@@ -57,7 +57,7 @@ class UnderAugmentation(NamedTuple):
 
 
 def recognisability(
-  images: Pictures, classes: Classes, network: Network
+  network: Network, images: Pictures, classes: Classes
 ) -> Recognisability:
   """How well a network names the classes that pictures were made for.
 
@@ -72,13 +72,16 @@ def recognisability(
   >>> network = jdeepvis.from_function(colours, np.eye(3, dtype="f"), spec)
   >>> red, blue = np.zeros((2, 8, 8, 3), np.uint8)
   >>> red[..., 0], blue[..., 2] = 255, 255
-  >>> jdeepvis.recognisability([red, blue], [0, 2], network).top1
+  >>> jdeepvis.recognisability(network, [red, blue], [0, 2]).top1
   1.0
 
   Args:
+    network: any with these classes.
     images: uint8 `[h, w, c]` of any sizes, preprocessed as photographs are.
     classes: the class of each.
-    network: any with these classes.
+
+  Returns:
+    Each picture's rank and probability, and their summary.
 
   Raises:
     JdeepvisError: there are no images, not one class an image, or a class
@@ -97,10 +100,10 @@ def recognisability(
 
 
 def under_augmentation(
+  key: PRNGKey,
   network: Network,
   images: Pictures,
   classes: Classes,
-  key: PRNGKey,
   *,
   samples: int = 16,
 ) -> UnderAugmentation:
@@ -111,10 +114,10 @@ def under_augmentation(
   factor of 1.3; all images get the same ones.
 
   Args:
+    key: of the augmentations.
     network: any network, the one that made the images among them.
     images: uint8 `[h, w, c]` of any sizes, each filling the whole input.
     classes: the class of each.
-    key: of the augmentations.
     samples: how many augmentations.
 
   Raises:

@@ -62,11 +62,11 @@ def judged(
     The records with `rank`, `judge_probability`, `top1` and `top5` (0 or 1).
   """
   files = [
-    record.get("view", record["file"]) if stretched else record["file"]
+    record.get("preview", record["file"]) if stretched else record["file"]
     for record in records
   ]
   pictures = [read_picture(folder / file) for file in files]
-  marks = recognisability.recognisability(pictures, _classes(records), judge)
+  marks = recognisability.recognisability(judge, pictures, _classes(records))
   return [
     {
       **record,
@@ -97,7 +97,7 @@ def under_augmentation(
   """
   pictures = [read_picture(folder / record["file"]) for record in records]
   means = recognisability.under_augmentation(
-    maker, pictures, _classes(records), jax.random.key(0)
+    jax.random.key(0), maker, pictures, _classes(records)
   )
   return [
     {

@@ -107,7 +107,13 @@ def hsl_to_rgb(
   saturation: Float[AnyArray, "..."],
   lightness: Float[AnyArray, "..."],
 ) -> Float[Array, "rgb ..."]:
-  """Red, green and blue, 0..1, of a hue, a saturation and a lightness, 0..1."""
+  """Red, green and blue, 0..1, of a hue, a saturation and a lightness, 0..1.
+
+  Args:
+    hue: 0..1, red to red.
+    saturation: 0..1.
+    lightness: 0..1.
+  """
   amount = saturation * jnp.minimum(lightness, 1 - lightness)
 
   def channel(offset):

@@ -166,6 +166,11 @@ def cross(key: PRNGKey, parent: Graph, mate: Graph) -> Graph:
   Nodes are shared where their marks are equal, links where both their ends are.
   Each shared link's weight and each shared node's function comes from either
   parent. What only the mate has is left out, so that the parent's order holds.
+
+  Args:
+    key: of what comes from whom.
+    parent: whose nodes and links the child has.
+    mate: gives values for those that both have.
   """
   links, nodes = jax.random.split(key)
   same = parent.mark[:, None] == mate.mark[None]

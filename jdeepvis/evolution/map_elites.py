@@ -101,9 +101,9 @@ def map_elites(
   jax.jit, static_argnames=("encoding", "offspring", "per_device", "limit")
 )
 def evolve(
+  key: PRNGKey,
   evaluate: Evaluate,
   encoding: Encoding,
-  key: PRNGKey,
   archive: Archive,
   *,
   generations: Index,
@@ -117,9 +117,9 @@ def evolve(
   calls changes no bit.
 
   Args:
+    key: of all generations.
     evaluate: as for `map_elites`.
     encoding: as for `map_elites`; static.
-    key: of all generations.
     archive: what they begin with; see `empty_archive`.
     generations: how many, at most `limit`.
     offspring: as for `map_elites`; static.

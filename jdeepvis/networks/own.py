@@ -63,6 +63,9 @@ def from_function(
       there are none.
     labels: the class names in order.
 
+  Returns:
+    The network, its blobs in the order in which they are computed.
+
   Raises:
     JdeepvisError: the function returns no blob called `output`, or there are
       labels without one.
@@ -99,6 +102,9 @@ def from_linen(
     labels: the class names in order.
     **settings: further arguments of the call, such as `train=False`.
 
+  Returns:
+    The network, its blobs in the order in which they are computed.
+
   Raises:
     JdeepvisError: there is no blob `output`, or there are labels without one.
   """
@@ -134,6 +140,9 @@ def from_nnx(
     output: as in `from_function`.
     labels: the class names in order.
     **settings: further arguments of the call.
+
+  Returns:
+    The network, its blobs in the order in which they are computed.
 
   Raises:
     JdeepvisError: there is no blob `output`, or there are labels without one.
@@ -175,6 +184,9 @@ def from_equinox(
     output: as in `from_function`.
     labels: the class names in order.
     **settings: further arguments of the call.
+
+  Returns:
+    The network, its blobs in the order in which they are computed.
 
   Raises:
     JdeepvisError: there is no blob `output`, or there are labels without one.

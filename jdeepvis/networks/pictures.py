@@ -104,12 +104,17 @@ def in_picture(
 def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
   """A centred image as it is written to a file: uint8, mean added back.
 
-  NaN turns black.
-
   >>> import numpy as np, jdeepvis
   >>> spec = jdeepvis.load_network("squeezenet1.1").input
   >>> jdeepvis.to_pixels(np.zeros(spec.shape), spec)[0, 0].tolist()
   [123, 117, 104]
+
+  Args:
+    image: centred, `[h, w, c]`, grey levels; NaN turns black.
+    spec: of the network that it is for.
+
+  Returns:
+    uint8 `[h, w, c]`, 0..255.
   """
   pixels = np.asarray(image, np.float32) + np.float32(spec.mean)
   pixels = np.nan_to_num(np.clip(pixels, 0, 255))
@@ -137,6 +142,12 @@ def read_picture(path) -> Pixels:
   >>> from jdeepvis.networks.zoo import third_party
   >>> jdeepvis.read_picture(third_party() / "photos" / "chelsea.jpg").dtype
   dtype('uint8')
+
+  Args:
+    path: the image's file.
+
+  Returns:
+    uint8 RGB `[h, w, 3]`, 0..255, upright.
 
   Raises:
     JdeepvisError: the file is missing or holds no picture that can be read.

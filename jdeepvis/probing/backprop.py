@@ -86,7 +86,13 @@ def gradient_times_input(
   """`image * gradient`: to first order what each value adds to the score.
 
   `images` are centred, so a pixel of the mean colour adds nothing (Shrikumar
-  et al. 2016, arXiv:1605.01713). Arguments are those of `backward`.
+  et al. 2016, arXiv:1605.01713).
+
+  Args:
+    network: as for `backward`.
+    images: as for `backward`.
+    layer: as for `backward`.
+    seed: as for `backward`.
   """
   return images * backward(network, images, layer, seed)
 
@@ -112,6 +118,9 @@ def saliency(
     network: any network with classes.
     images: centred, `[n, h, w, c]`.
     classes: of each image.
+
+  Returns:
+    A map for each image, `[n, h, w]`, class scores per grey level.
 
   Raises:
     JdeepvisError: the network has no class scores.
@@ -183,6 +192,13 @@ def origin(network: Network, layer: str) -> str:
 @functools.partial(jax.jit, static_argnames=("blob", "rule"))
 def pull_back(network, images, seed, *, blob, rule):
   """`backward`, for a blob and a rule that are known to exist.
+
+  Args:
+    network: any network.
+    images: centred, `[n, h, w, c]`.
+    seed: what is sent back, of the shape of the blob.
+    blob: where it starts.
+    rule: a key of `RULES`.
 
   Returns:
     The signal, and the blob's values that were computed on the way.

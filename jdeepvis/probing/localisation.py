@@ -35,7 +35,7 @@ _CERTAIN = 1e3  # nats; more than all of a pixel's neighbours together
 _UNITS = 100  # of capacity a nat; flows are whole numbers
 
 
-class Found(NamedTuple):
+class Localisation(NamedTuple):
   """What `localise` found.
 
   Attributes:
@@ -47,7 +47,7 @@ class Found(NamedTuple):
   mask: Mask
 
 
-def localise(pixels: Pixels, saliency: Float[AnyArray, "h w"]) -> Found:
+def localise(pixels: Pixels, saliency: Float[AnyArray, "h w"]) -> Localisation:
   """The object that a saliency map shows.
 
   Args:
@@ -76,7 +76,7 @@ def localise(pixels: Pixels, saliency: Float[AnyArray, "h w"]) -> Found:
   evidence -= _log_density(colours, colours[background])
   evidence[thing], evidence[background] = np.inf, -np.inf
   mask = largest_part(cut(colours, evidence))
-  return Found(bounding_box(mask), mask)
+  return Localisation(bounding_box(mask), mask)
 
 
 def cut(

@@ -99,7 +99,15 @@ def value(
   *,
   position: tuple[int, int] | None = None,
 ) -> Float[Array, ""]:
-  """The unit's value for the whole image; arguments are those of `occlude`."""
+  """The unit's value for the whole image.
+
+  Args:
+    network: any network.
+    image: centred, `[h, w, c]`, grey levels.
+    layer: a blob.
+    unit: the channel.
+    position: row and column of the neuron in its map; None is the whole map.
+  """
   blob = _check(network, layer, unit, position)
   return _value(network, blob, image, unit, position)
 

@@ -43,7 +43,7 @@ class Found(NamedTuple):
   survey: Survey
 
 
-class Progress(NamedTuple):
+class ScanProgress(NamedTuple):
   """The progress after a round.
 
   Attributes:
@@ -67,7 +67,7 @@ def scan(
   per_device: int,
   workers: int,
   resume: Found | None = None,
-) -> Iterator[Progress]:
+) -> Iterator[ScanProgress]:
   """Looks at all images, round by round.
 
   Args:
@@ -111,7 +111,7 @@ def scan(
     count = min(mine * jax.process_count(), len(images.names) - seen)
     seen += count
     collect = functools.partial(_collect, seen, faults, survey)
-    yield Progress(seen, count, collect)
+    yield ScanProgress(seen, count, collect)
 
 
 def per_device() -> int:

@@ -139,9 +139,15 @@ def peaks(blobs: Activations, layers: Sequence[str], sign: int = 1) -> Peaks:
 def update(
   survey: Survey, tops: Peaks, lows: Peaks | None, images: Numbers
 ) -> Survey:
-  """Adds one batch, see `look`; `lows` may lack where none are kept.
+  """Adds one batch, see `look`.
 
   NaN is ignored.
+
+  Args:
+    survey: of the batches before.
+    tops: the largest values of the batch.
+    lows: the smallest, or None where none are kept.
+    images: the numbers of the batch's images, `[n]`.
   """
   images, bottom = jnp.asarray(images, jnp.int32), survey.bottom
   if lows is not None:

@@ -11,6 +11,7 @@ from jax import lax
 
 from jdeepvis.display.manifest import ManifestFolder, picture_file
 from jdeepvis.display.progress import show_progress
+from jdeepvis.display.records import Record, unit_title
 from jdeepvis.evolution import archive as archives
 from jdeepvis.evolution import map_elites
 from jdeepvis.evolution.archive import Archive, Encoding
@@ -48,11 +49,11 @@ class Cell(NamedTuple):
   """An elite as it is shown.
 
   Attributes:
-    record: its facts, as for `write_gallery`.
+    record: what is known of it.
     picture: uint8 `[h, w, c]`.
   """
 
-  record: dict[str, Any]
+  record: Record
   picture: Pixels
 
 
@@ -94,9 +95,9 @@ def breed(
   def step(bred: Bred) -> Bred:
     done, began = int(bred.archive.generation), time.perf_counter()
     archive, rows = map_elites.evolve(
+      key,
       evaluate,
       encoding,
-      key,
       bred.archive,
       generations=min(generations - done, map_elites.LIMIT),
       offspring=offspring,
@@ -170,9 +171,8 @@ def cells(
 ) -> Iterator[Cell]:
   """The facts and the picture of each cell, as a page wants them.
 
-  The probability is computed anew for the picture; `score_best` is the
-  confidence that won the cell. They differ by rounding, since the batches have
-  other shapes.
+  The probability is computed anew for the picture; `confidence` won the cell.
+  They differ by rounding, since the batches have other shapes.
 
   Args:
     network: that of the run.
@@ -194,21 +194,23 @@ def cells(
     found = np.asarray(classify.probabilities(network, plain))
     for i, unit in enumerate(units[: count - first].tolist()):
       confidence = float(archive.confidence[unit])
-      record = {
-        "layer": layer,
-        "unit": unit,
-        "label": network.labels[unit] if network.labels else None,
-        "seed": seed,
-        "recipe": recipe,
-        "score_start": None,
-        "score_best": confidence,
-        "step_best": int(archive.born[unit]),
-        "activation": float(scores[i].reshape(-1)[unit]),
-        "probability": float(found[i, unit]),
-        "seconds": None,
-        "status": "ok" if confidence >= CONVINCED else "unconvinced",
-        "file": picture_file(layer, unit, recipe, seed),
-      }
+      label = network.labels[unit] if network.labels else None
+      record = Record(
+        picture_file(layer, unit, recipe, seed),
+        unit_title(layer, unit, label),
+        "ok" if confidence >= CONVINCED else "unconvinced",
+        {
+          "layer": layer,
+          "unit": unit,
+          "label": label,
+          "seed": seed,
+          "encoding": recipe,
+          "confidence": confidence,
+          "generation": int(archive.born[unit]),
+          "activation": float(scores[i].reshape(-1)[unit]),
+          "probability": float(found[i, unit]),
+        },
+      )
       yield Cell(record, images[i].astype(np.uint8))
 
 

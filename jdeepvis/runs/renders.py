@@ -13,6 +13,7 @@ import numpy as np
 
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file
+from jdeepvis.display.records import Record
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.runs.loop import save_now_and_then
@@ -316,7 +317,10 @@ def _settle(folder: PictureFolder, news: News) -> None:
 def _write(folder: PictureFolder, news: News) -> None:
   pictures = news.pictures
   folder.add(
-    [{**one.facts, "file": file_of(one.request)} for one in pictures],
+    [
+      Record(file_of(one.request), one.title, one.status, one.facts)
+      for one in pictures
+    ],
     [one.pixels for one in pictures],
     [one.image for one in pictures],
     [one.history for one in pictures],

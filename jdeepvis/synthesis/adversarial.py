@@ -65,6 +65,9 @@ def gradient_sign(
     step: of each, grey levels; None is `size`.
     targeted: whether `unit` is wanted. Static.
 
+  Returns:
+    The changed image, centred, `[h, w, c]`.
+
   Raises:
     JdeepvisError: the network has no such class.
   """

@@ -19,7 +19,7 @@ class Snapshot(NamedTuple):
   step: Int[Array, ""]
 
 
-class State(NamedTuple):
+class AscentState(NamedTuple):
   """The state carried from step to step.
 
   Attributes:
@@ -44,7 +44,7 @@ def ascend(
   image: ImageParams,
   *,
   steps: int,
-) -> tuple[State, dict[str, Array]]:
+) -> tuple[AscentState, dict[str, Array]]:
   """Gradient ascent on `score` from `image` (Yosinski et al. 2015, §3).
 
   Each step evaluates the score and its gradient and takes
@@ -73,25 +73,37 @@ def ascend(
     for each step `score`, `gradient_norm`, `image_norm` and what else the
     score records, arrays `[steps]`.
   """
-  state = init(optimizer, image, key)
+  state = init(key, optimizer, image)
   return advance(score, optimizer, state, jnp.arange(steps))
 
 
 def init(
-  optimizer: optax.GradientTransformation, image: ImageParams, key: PRNGKey
-) -> State:
-  """The state before the first step."""
+  key: PRNGKey, optimizer: optax.GradientTransformation, image: ImageParams
+) -> AscentState:
+  """The state before the first step.
+
+  Args:
+    key: for scores that are random.
+    optimizer: as for `ascend`.
+    image: as for `ascend`.
+  """
   nothing = Snapshot(image, jnp.float32(-jnp.inf), jnp.int32(-1))
-  return State(key, image, optimizer.init(image), nothing, nothing)
+  return AscentState(key, image, optimizer.init(image), nothing, nothing)
 
 
 def advance(
   score: Callable,
   optimizer: optax.GradientTransformation,
-  state: State,
+  state: AscentState,
   steps: Int[Array, " t"],
-) -> tuple[State, dict[str, Array]]:
+) -> tuple[AscentState, dict[str, Array]]:
   """Takes the steps numbered `steps`; splitting them over calls is the same.
+
+  Args:
+    score: as for `ascend`.
+    optimizer: as for `ascend`.
+    state: of `init` or of the last call.
+    steps: their numbers, `[t]`.
 
   Returns:
     The state after them and the history of them.
@@ -126,6 +138,6 @@ def advance(
       "image_norm": optax.tree.norm(state.image),
       **more,
     }
-    return State(state.key, image, opt_state, last, best), history
+    return AscentState(state.key, image, opt_state, last, best), history
 
   return jax.lax.scan(step, state, steps)

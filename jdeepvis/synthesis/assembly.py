@@ -79,7 +79,7 @@ def unit_objective(
   asked = neuron(layer, unit, position, direction=direction)
   if recipe.log_prob_weight is None or layer != "output":
     return asked
-  share = log_probability(unit, layer, position, direction=direction)
+  share = log_probability(unit, layer, position=position, direction=direction)
   return asked + recipe.log_prob_weight * share
 
 
@@ -91,6 +91,14 @@ def encode(recipe: Recipe, image, spec: InputSpec):
   >>> image = np.zeros(spec.shape, np.float32)
   >>> jdeepvis.encode(jdeepvis.recipe("fourier"), image, spec).shape
   (2, 8, 5, 3)
+
+  Args:
+    recipe: whose parameterisation.
+    image: centred, `[h, w, c]`, grey levels.
+    spec: of the image.
+
+  Returns:
+    What gradient ascent moves; for `pixels` the image itself.
   """
   return recipe.parameterisation(spec).encode(image)
 
@@ -103,6 +111,14 @@ def decode(recipe: Recipe, parameters, spec: InputSpec):
   >>> coefficients = np.zeros((2, 8, 5, 3), np.float32)
   >>> jdeepvis.decode(jdeepvis.recipe("fourier"), coefficients, spec).shape
   (8, 8, 3)
+
+  Args:
+    recipe: whose parameterisation.
+    parameters: what gradient ascent moves.
+    spec: of the image.
+
+  Returns:
+    The centred image, `[h, w, c]`, grey levels.
   """
   return recipe.parameterisation(spec).decode(parameters)
 

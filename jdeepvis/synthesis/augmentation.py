@@ -73,6 +73,11 @@ def rotate(key: PRNGKey, image: Image, strength: Scalar) -> Image:
   return random_affine(key, image, rotation=strength)
 
 
+AUGMENTATIONS: Mapping[str, Callable[..., Image]] = MappingProxyType(
+  {"jitter": jitter, "scale": scale, "rotation": rotate}
+)
+"""Each by what recipes call its strength, in the order of their use."""
+
 GEOMETRIC: Mapping[Callable, str] = MappingProxyType(
   {jitter: "shift", scale: "scale", rotate: "rotation"}
 )
@@ -223,7 +228,7 @@ def _grid(size):
 
 
 def _sources(size, shift, scale, rotation):
-  """Where in the image each pixel of the view comes from."""
+  """Where in the image each pixel of the augmented one comes from."""
   centre = _middle(size)
   rows, columns = (
     grid - middle - moved

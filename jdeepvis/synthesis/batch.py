@@ -86,7 +86,7 @@ class Progress(NamedTuple):
   """
 
   step: int
-  states: loop.State
+  states: loop.AscentState
   history: dict[str, np.ndarray]
 
 
@@ -257,9 +257,9 @@ def _begin(mesh, kind, spec: InputSpec, whole: InputSpec, offset, ascents):
       image = jax.lax.dynamic_slice(drawn, (*offset, 0), spec.shape)
     image = priors.box(image, *spec.bounds)
     return loop.init(
+      jax.random.fold_in(ascent.key, 1),
       assembly.optimizer(ascent.recipe, spec),
       assembly.encode(ascent.recipe, image, spec),
-      jax.random.fold_in(ascent.key, 1),
     )
 
   batched = jax.vmap(one, in_axes=(None, None, None, 0))
@@ -335,12 +335,12 @@ def _specs(network: Network):
   )
 
 
-def _plain(states: loop.State) -> loop.State:
+def _plain(states: loop.AscentState) -> loop.AscentState:
   """With the key as numbers."""
   return states._replace(key=jax.random.key_data(states.key))
 
 
-def _unpack(kept: Mapping[str, Any], like: loop.State) -> Progress:
+def _unpack(kept: Mapping[str, Any], like: loop.AscentState) -> Progress:
   fresh, structure = jax.tree.flatten(_plain(like))
   fresh = {str(i): leaf for i, leaf in enumerate(fresh)}
   if _shapes(kept["state"]) != _shapes(fresh):

@@ -94,12 +94,15 @@ def dream(
   (12, 16, 3)
 
   Args:
-    score: as for `render`, of images of any size, and a pytree as `bind` makes
+    score: as for `ascend`, of images of any size, and a pytree as `bind` makes
       it of one of this module's objectives, a channel, a class.
     image: the picture, centred, of any size.
     spec: of the picture; see `InputSpec.of_size`.
     plan: sizes and steps; a tile's shape is static.
     key: of the jitter, and for scores that are random.
+
+  Returns:
+    The picture and the history of its steps.
 
   Raises:
     JdeepvisError: the network does not take tiles of some octave's size.
@@ -178,8 +181,8 @@ def octave_sizes(size: tuple[int, int], plan: Plan) -> list[tuple[int, int]]:
   ]
 
 
-def guided(network: Network, layer: str, image: Image) -> "Guided":
-  """Guided dreaming: the match of each position with the guide's best one.
+def match_guide(network: Network, layer: str, image: Image) -> "MatchGuide":
+  """What a guided dream maximises: each position's best match in the guide.
 
   `mean_p max_q <x_p, y_q>` over the positions p of the picture's map and q of
   the guide's.
@@ -193,7 +196,7 @@ def guided(network: Network, layer: str, image: Image) -> "Guided":
     JdeepvisError: there is no such layer.
   """
   code = code_of(network, layer, image)
-  return Guided(layer, code.reshape(-1, code.shape[-1]))
+  return MatchGuide(layer, code.reshape(-1, code.shape[-1]))
 
 
 def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
@@ -208,8 +211,8 @@ def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Guided(Objective):
-  """See `guided`."""
+class MatchGuide(Objective):
+  """See `match_guide`."""
 
   layer: str = dataclasses.field(metadata={"static": True})
   guide: Leaf

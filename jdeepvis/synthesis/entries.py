@@ -70,31 +70,11 @@ class Entry:
     return None
 
 
-_GRADIENTS = {
-  "colour": gradients.mix_colours,
-  "centre_bias": gradients.centre_bias,
-  "pyramid_sigma": gradients.balance_octaves,
-}
-_PRIORS = {
-  # The original's order, which matters; total variation is ours.
-  "decay": priors.decay,
-  "blur": priors.blur,
-  "total_variation": priors.total_variation,
-  "value_percentile": priors.clip_small_values,
-  "norm_percentile": priors.clip_small_norm,
-  "benefit_percentile": priors.clip_small_benefit,
-  "contribution_percentile": priors.clip_small_contribution,
-}
-_AUGMENTATIONS = {
-  "jitter": augmentation.jitter,
-  "scale": augmentation.scale,
-  "rotation": augmentation.rotate,
-}
 BUILT_IN: Mapping[str, Mapping[str, Callable]] = MappingProxyType(
   {
-    "gradients": _GRADIENTS,
-    "priors": _PRIORS,
-    "augmentations": _AUGMENTATIONS,
+    "gradients": gradients.GRADIENTS,
+    "priors": priors.PRIORS,
+    "augmentations": augmentation.AUGMENTATIONS,
   }
 )
 """jdeepvis's own entries, by group, in the order of their use."""

@@ -93,12 +93,15 @@ def fool(
   True
 
   Args:
-    score: as for `render`, recording `probability`; see `certainty`.
+    score: as for `ascend`, recording `probability`; see `certainty`.
     transform: an optax chain; see `assembly.optimizer`.
     image: the initial image, centred.
     key: for scores that are random.
     confidence: the probability to reach, 0..1.
     limit: most evaluations, at least 1; static.
+
+  Returns:
+    The picture, how certain the network is of it, and the steps taken.
   """
 
   def look(carry):
@@ -114,7 +117,7 @@ def fool(
     state, probability, _ = carry
     return ~(probability >= confidence) & (state.last.step + 1 < limit)
 
-  state = ascend.init(transform, image, key)
+  state = ascend.init(key, transform, image)
   steps = jax.ShapeDtypeStruct((limit,), jnp.int32)
   _, shapes = jax.eval_shape(
     functools.partial(ascend.advance, score, transform), state, steps

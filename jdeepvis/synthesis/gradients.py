@@ -7,6 +7,8 @@ score as much. Strengths may be traced and a strength of 0 is the identity.
 """
 
 import functools
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -93,6 +95,16 @@ def balance_octaves(grad: Image, sigma: Scalar) -> Image:
   added = _synthesise(change[None] * spectrum, axis=-1)
   added = _synthesise(jnp.moveaxis(added, 0, -1), axis=0)
   return grad + added / _OCTAVES
+
+
+GRADIENTS: Mapping[str, Callable[..., Image]] = MappingProxyType(
+  {
+    "colour": mix_colours,
+    "centre_bias": centre_bias,
+    "pyramid_sigma": balance_octaves,
+  }
+)
+"""Each by what recipes call its strength, in the order of their use."""
 
 
 @jax.jit

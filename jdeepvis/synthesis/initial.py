@@ -25,6 +25,9 @@ def initial_image(key: PRNGKey, spec: InputSpec, kind: str = "noise") -> Image:
     kind: `noise`, the mean plus Gaussian noise of 10 grey levels (the
       original's default); `uniform`, each pixel uniform over 0..255; `mean`.
 
+  Returns:
+    Centred, `[h, w, c]`, grey levels.
+
   Raises:
     JdeepvisError: there is no such kind.
   """

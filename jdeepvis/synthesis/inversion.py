@@ -27,7 +27,7 @@ from jdeepvis.networks.classify import activations
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis import priors
-from jdeepvis.synthesis.ascend import State, ascend
+from jdeepvis.synthesis.ascend import AscentState, ascend
 from jdeepvis.synthesis.transforms import Transform, project
 from jdeepvis.types import AnyArray, Image, JdeepvisError, PRNGKey, Scalar
 
@@ -49,7 +49,7 @@ def invert(
   mask: Code | Scalar = 1.0,
   total_variation: Scalar | None = None,
   steps: int = 400,
-) -> tuple[State, dict[str, Array]]:
+) -> tuple[AscentState, dict[str, Array]]:
   """An image with the given code, by gradient descent from noise.
 
   >>> import numpy as np, jdeepvis
@@ -101,6 +101,11 @@ def invert(
 
 def code_of(network: Network, layer: str, image: Image) -> Float[Array, "..."]:
   """A layer's values for one centred image: its code there.
+
+  Args:
+    network: any network.
+    layer: a blob.
+    image: centred, `[h, w, c]`, grey levels.
 
   Raises:
     JdeepvisError: there is no such layer.
@@ -213,7 +218,7 @@ def typical_norm(shape: Sequence[int]) -> float:
 @functools.partial(jax.jit, static_argnames=("blob", "steps"))
 def _invert(
   network, blob, steps, code, mask, variation, key
-) -> tuple[State, dict[str, Array]]:
+) -> tuple[AscentState, dict[str, Array]]:
   lower, upper = network.input.bounds
   box = functools.partial(priors.box, lower=lower, upper=upper)
   sigma = typical_norm(network.input.shape)

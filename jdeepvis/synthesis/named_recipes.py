@@ -113,6 +113,12 @@ def recipe(name: "str | Recipe") -> Recipe:
   >>> jdeepvis.recipe("paper_c").steps
   1000
 
+  Args:
+    name: a key of `RECIPES`, or a recipe.
+
+  Returns:
+    The recipe.
+
   Raises:
     JdeepvisError: there is none; the message names the nearest.
   """

@@ -224,6 +224,9 @@ def neuron(
     position: row and column in the map; None is the centre, `(h // 2, w // 2)`.
       Vectors have none.
     direction: 1 looks for what excites the unit, -1 for what inhibits it.
+
+  Returns:
+    The objective; it adds, subtracts and scales.
   """
   return Neuron(layer, unit, position, direction)
 
@@ -237,6 +240,9 @@ def channel(layer: str, unit: Index) -> Channel:
   Args:
     layer: a blob's name.
     unit: the channel.
+
+  Returns:
+    The objective; it adds, subtracts and scales.
   """
   return Channel(layer, unit)
 
@@ -262,6 +268,9 @@ def direction(
     vector: weight of each channel.
     position: as for `neuron`.
     cosine_power: p; None is the product alone.
+
+  Returns:
+    The objective; it adds, subtracts and scales.
   """
   return Direction(layer, vector, position, cosine_power)
 
@@ -274,6 +283,9 @@ def layer_mean_square(layer: str) -> LayerMeanSquare:
 
   Args:
     layer: a blob's name.
+
+  Returns:
+    The objective; it adds, subtracts and scales.
   """
   return LayerMeanSquare(layer)
 
@@ -292,6 +304,9 @@ def as_objective(function: "Objective | Callable") -> Objective:
       objective is returned as it is. With `jax.tree_util.Partial(function,
       array)` the array is an argument of the program rather than a constant.
 
+  Returns:
+    The objective; it adds, subtracts and scales.
+
   Raises:
     TypeError: it is not a function.
   """
@@ -309,8 +324,8 @@ def as_objective(function: "Objective | Callable") -> Objective:
 def log_probability(
   unit: Index,
   layer: str = "output",
-  position: tuple[Index, Index] | None = None,
   *,
+  position: tuple[Index, Index] | None = None,
   direction: Scalar = 1.0,
 ) -> LogProbability:
   """The log of a class's softmax probability, which must beat the others.
@@ -323,6 +338,9 @@ def log_probability(
     layer: a blob with scores before softmax.
     position: as for `neuron`.
     direction: as for `neuron`.
+
+  Returns:
+    The objective; it adds, subtracts and scales.
   """
   return LogProbability(layer, unit, position, direction)
 

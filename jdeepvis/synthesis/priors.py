@@ -7,6 +7,9 @@ every ablation. `project` in `transforms` makes any of them a link of an
 `optax.chain`.
 """
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -135,6 +138,23 @@ def box(
     upper: the brightest, `255 - mean`.
   """
   return jnp.clip(image, lower, upper)
+
+
+PRIORS: Mapping[str, Callable[..., Image]] = MappingProxyType(
+  {
+    "decay": decay,
+    "blur": blur,
+    "total_variation": total_variation,
+    "value_percentile": clip_small_values,
+    "norm_percentile": clip_small_norm,
+    "benefit_percentile": clip_small_benefit,
+    "contribution_percentile": clip_small_contribution,
+  }
+)
+"""Each by what recipes call its strength, in the order of their use.
+
+That is the original's, which matters; total variation is ours.
+"""
 
 
 def _sum_channels(values: Image) -> Array:

@@ -244,6 +244,9 @@ def make_recipe(step: Callable, rate: Leaf, **strengths: Any) -> Recipe:
     **strengths: of entries and of all else that `Recipe.replace` takes; those
       that the step takes too, such as `max_rate`, are the step's.
 
+  Returns:
+    The recipe, without augmentation.
+
   Raises:
     JdeepvisError: there is no such strength.
   """

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from jdeepvis.display import notebook
 from jdeepvis.display.files import write_image
 from jdeepvis.display.progress import show_progress
+from jdeepvis.display.records import unit_title
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis import batch as batches
@@ -79,6 +80,11 @@ class Picture:
   seconds: float
 
   @property
+  def title(self) -> str:
+    """What it is of, in a few words."""
+    return unit_title(self.request.layer, self.request.unit, self.label)
+
+  @property
   def facts(self) -> dict[str, Any]:
     """The facts about it, by name."""
     request = self.request
@@ -107,7 +113,7 @@ class Picture:
     write_image(path, self.pixels)
 
   def __repr__(self) -> str:
-    return f"Picture({notebook.one_line(self.facts)})"
+    return f"Picture({notebook.one_line(self)})"
 
   def _repr_png_(self) -> bytes:
     return notebook.png(self.pixels)

@@ -185,7 +185,13 @@ def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
 
 
 def noise(network: Network, of: Asked, kind: str = "noise") -> Noise:
-  """Noise for the network of a request, a part of the whole image's."""
+  """Noise for the network of a request, a part of the whole image's.
+
+  Args:
+    network: the whole one.
+    of: what a request asks of it.
+    kind: see `initial_image`.
+  """
   larger = of.network.input.shape > network.input.shape
   whole = of.network.input if larger else network.input
   return Noise(whole, kind, of.offset)

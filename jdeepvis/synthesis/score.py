@@ -62,9 +62,15 @@ def check(network: Network, objective: Objective) -> None:
   _check_units(network, objective)
 
 
-def ask(network: Network, objective: Objective, key: Any, image: Image):
-  """The score that `bind` gives, unchecked; the key is not used."""
-  del key
+def ask(network: Network, objective: Objective, _key: Any, image: Image):
+  """The score that `bind` gives, unchecked.
+
+  Args:
+    network: any network.
+    objective: what is asked of it.
+    _key: not used.
+    image: centred, `[h, w, c]`, grey levels.
+  """
   blobs = network(image[None], until=blobs_read(network, objective))
   blobs = {name: blob[0] for name, blob in blobs.items()}
   return evaluate(network, objective, blobs)
@@ -81,7 +87,13 @@ def blobs_read(network: Network, *objectives: Objective) -> tuple[str, ...]:
 
 
 def evaluate(network: Network, objective: Objective, blobs: Activations):
-  """An objective's value of one image's activations, and what to record."""
+  """An objective's value of one image's activations, and what to record.
+
+  Args:
+    network: whose activations they are.
+    objective: what is asked of them.
+    blobs: of one image, `[h, w, c]` or `[c]`.
+  """
   blobs = {name: jnp.asarray(x, jnp.float32) for name, x in blobs.items()}
   if network.output in blobs:
     blobs["output"] = blobs[network.output]

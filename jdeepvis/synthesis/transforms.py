@@ -32,6 +32,9 @@ def project(
     prior: from one image to one image.
     extra: names of the extra arguments that the prior takes too, out of
       `value`, `grad` and `step`.
+
+  Returns:
+    An optax transformation that takes the extra arguments.
   """
 
   def update_fn(updates, state, params=None, **extra_args):
@@ -53,6 +56,9 @@ def precondition(
     function: from one gradient to one, see `gradients`.
     extra: names of the extra arguments that it takes too, out of `value`,
       `grad` and `step`.
+
+  Returns:
+    An optax transformation that takes the extra arguments.
   """
 
   def update_fn(updates, state, params=None, **extra_args):

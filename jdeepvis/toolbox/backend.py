@@ -21,14 +21,14 @@ from jdeepvis.synthesis.render import run
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.toolbox import inputs
 from jdeepvis.toolbox.engine import Engine
-from jdeepvis.toolbox.state import Catalogue, Layer, State
-from jdeepvis.toolbox.view import (
+from jdeepvis.toolbox.panels import (
   Panels,
   Scene,
+  panels_of,
   question,
   selected_cell,
-  view,
 )
+from jdeepvis.toolbox.state import Catalogue, Layer, State
 from jdeepvis.types import Image, Pixels
 
 _KEPT = 64  # of the server's images, decoded
@@ -123,8 +123,8 @@ class Backend:
       pinned=other,
       field=self.engine.field(state.shown.name, cell),
     )
-    panels = view(state, scene)
-    clock.lap("view")
+    panels = panels_of(state, scene)
+    clock.lap("panels")
     return Look(panels, scene, clock.laps)
 
   def unit_files(

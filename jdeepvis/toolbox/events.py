@@ -31,7 +31,7 @@ def reduce(state: State, event: Mapping[str, Any]) -> State:
     state: what it was.
     event: `{"type": "key", "key": ...}`, a key as browsers name it;
       `{"type": "set", "values": {...}}`, fields of the state, the layer by its
-      name; `{"type": "shown", "units": ...}`, the order that a view put units
+      name; `{"type": "shown", "units": ...}`, the order that a page put units
       in; or `{"type": "rendered"}`.
 
   Raises:

@@ -14,8 +14,8 @@ from jdeepvis.display.files import to_json
 from jdeepvis.toolbox.backend import Backend, Look
 from jdeepvis.toolbox.events import reduce
 from jdeepvis.toolbox.inputs import MAX_BYTES
+from jdeepvis.toolbox.panels import question
 from jdeepvis.toolbox.state import State, share
-from jdeepvis.toolbox.view import question
 from jdeepvis.toolbox.wire import Packer, pack_file
 from jdeepvis.types import JdeepvisError
 

@@ -171,7 +171,7 @@ def share(state: State) -> dict[str, Any]:
   """What an address must hold to show the same: all but the default values.
 
   `reduce(State(catalogue), {"type": "set", "values": share(state)})` has the
-  same view, but for an uploaded image.
+  same panels, but for an uploaded image.
   """
   fields = {}
   for name in _SHARED:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jdeepvis.display.files import to_json
-from jdeepvis.toolbox.view import Panels
+from jdeepvis.toolbox.panels import Panels
 
 _LENGTH = struct.Struct("<I")
 

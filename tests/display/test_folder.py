@@ -10,30 +10,31 @@ from PIL import Image
 from jdeepvis.display import files, folder, manifest
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file, safe_name
+from jdeepvis.display.records import Record
 from jdeepvis.types import JdeepvisError
 
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
 
 
-def made(unit, seed=0, layer="fc8", recipe="default", contrast=60, **facts):
+def made(
+  unit, seed=0, layer="fc8", recipe="default", contrast=60, status="ok", **facts
+):
   """All that `add` wants of one picture."""
   generator = np.random.default_rng([unit, seed])
-  record = {
-    "layer": layer,
-    "unit": unit,
-    "label": None,
-    "seed": seed,
-    "recipe": recipe,
-    "score_start": 0.5,
-    "score_best": 40.0,
-    "step_best": 3,
-    "probability": 0.9,
-    "activation": 41.0,
-    "seconds": 1.5,
-    "status": "ok",
-    "file": picture_file(layer, unit, recipe, seed),
-    **facts,
-  }
+  record = Record(
+    picture_file(layer, unit, recipe, seed),
+    f"{layer} {unit}",
+    status,
+    {
+      "layer": layer,
+      "unit": unit,
+      "seed": seed,
+      "recipe": recipe,
+      "probability": 0.9,
+      "seconds": 1.5,
+      **facts,
+    },
+  )
   image = generator.normal(0, contrast, (6, 5, 3)).astype(np.float32)
   pixels = generator.integers(0, 256, (6, 5, 3), np.uint8)
   history = {
@@ -81,20 +82,20 @@ def test_pictures_lie_where_their_records_say(tmp_path):
   first = made(130, contrast=1)
   second = made(7, seed=3, layer="fire5/expand3x3", contrast=1)
   add(pictures, first, second)
-  assert first[0]["file"] == "fc8/unit_0130/default/seed_0.png"
-  assert second[0]["file"] == "fire5-expand3x3/unit_0007/default/seed_3.png"
+  assert first[0].file == "fc8/unit_0130/default/seed_0.png"
+  assert second[0].file == "fire5-expand3x3/unit_0007/default/seed_3.png"
   for record, pixels, _, _ in (first, second):
-    assert record["file"] in pictures
-    with Image.open(tmp_path / record["file"]) as image:
+    assert record.file in pictures
+    with Image.open(tmp_path / record.file) as image:
       np.testing.assert_array_equal(np.asarray(image), pixels)
-  # Both are faint, so each has a view to show in its stead.
+  # Both are faint, so each has another picture to show in its stead.
   records = facts(tmp_path)["records"]
   for record in records:
-    contrast, view = record.pop("contrast"), record.pop("view")
+    contrast, preview = record.pop("contrast"), record.pop("preview")
     assert contrast > 4
-    assert view == record["file"].replace(".png", "_stretched.png")
-    assert (tmp_path / view).exists()
-  assert records == [first[0], second[0]]
+    assert preview == record["file"].replace(".png", "_stretched.png")
+    assert (tmp_path / preview).exists()
+  assert records == [first[0].to_plain(), second[0].to_plain()]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -111,11 +112,11 @@ def test_faint_pictures_are_stretched_too(tmp_path, channels):
     (strong[0], pixels, 5 * image, strong[3]),
   )
   first, second = facts(tmp_path)["records"]
-  assert second == strong[0]
+  assert second == strong[0].to_plain()
   assert not list(tmp_path.glob("fc8/unit_0002/*/*_stretched.png"))
   assert first["contrast"] == pytest.approx(12.75, rel=0.01)
-  with Image.open(tmp_path / first["view"]) as view:
-    seen = np.asarray(view).reshape(image.shape).astype(float)
+  with Image.open(tmp_path / first["preview"]) as preview:
+    seen = np.asarray(preview).reshape(image.shape).astype(float)
   np.testing.assert_allclose(seen, 127.5 + 12.75 * image, atol=2)
   with Image.open(tmp_path / first["file"]) as same:
     np.testing.assert_array_equal(
@@ -127,7 +128,7 @@ def test_a_folder_is_extended_and_old_files_stay(tmp_path):
   add(PictureFolder.open(tmp_path, SETTINGS), made(1), made(2))
   before = contents(tmp_path)
   again = PictureFolder.open(tmp_path, SETTINGS, versions={"jax": "2"})
-  assert made(2)[0]["file"] in again and made(3)[0]["file"] not in again
+  assert made(2)[0].file in again and made(3)[0].file not in again
   add(again, made(3))
   records = facts(tmp_path)["records"]
   assert [record["unit"] for record in records] == [1, 2, 3]
@@ -242,7 +243,7 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
   for name in ("write_image", "atomic"):
     monkeypatch.setattr(folder, name, spied(folder, name))
   monkeypatch.setattr(manifest, "write_json", spied(manifest, "write_json"))
-  # Two pictures, their two views, two archives, the manifest.
+  # Two pictures, the two stretched, two archives, the manifest.
   for number in range(7):
     healthy = number
     writes.clear()
@@ -254,7 +255,7 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
     for file in tmp_path.rglob("*.npz"):
       np.load(file).close()
     pictures = PictureFolder.open(tmp_path, SETTINGS)
-    assert made(1)[0]["file"] not in pictures
+    assert made(1)[0].file not in pictures
   healthy = 99
   writes.clear()
   add(pictures, made(1, contrast=1), made(2, contrast=1))
@@ -264,20 +265,20 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
     assert len(images) == 2
 
 
-def test_a_faint_picture_has_a_stretched_view(tmp_path):
+def test_a_faint_picture_has_a_stretched_preview(tmp_path):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   _, _, image, _ = made(1, contrast=0.5)
   add(pictures, made(1, contrast=0.5), made(2))
   faint, plain = facts(tmp_path)["records"]
-  assert "view" not in plain and faint["contrast"] > 10
-  with Image.open(tmp_path / faint["view"]) as view:
-    values = np.asarray(view).astype(float)
+  assert "preview" not in plain and faint["contrast"] > 10
+  with Image.open(tmp_path / faint["preview"]) as preview:
+    values = np.asarray(preview).astype(float)
   strong = np.abs(image) > 0.1
   assert np.all((values > 127.5)[strong] == (image > 0)[strong])
   assert np.abs(values - 127.5).max() > 120
   pictures.finish("Test")
-  # Without its view the picture is made again.
-  (tmp_path / faint["view"]).unlink()
+  # Without it the picture is made again.
+  (tmp_path / faint["preview"]).unlink()
   again = PictureFolder.open(tmp_path, SETTINGS)
   assert faint["file"] not in again and plain["file"] in again
   again.finish("Test")
@@ -285,10 +286,10 @@ def test_a_faint_picture_has_a_stretched_view(tmp_path):
 
 def test_a_removed_picture_is_made_again(tmp_path):
   add(PictureFolder.open(tmp_path, SETTINGS), made(1), made(2))
-  file = made(1)[0]["file"]
+  file = made(1)[0].file
   (tmp_path / file).unlink()
   again = PictureFolder.open(tmp_path, SETTINGS)
-  assert file not in again and made(2)[0]["file"] in again
+  assert file not in again and made(2)[0].file in again
   again.finish("Test")
   add(again, made(1))
   assert {r["unit"] for r in facts(tmp_path)["records"]} == {1, 2}
@@ -299,10 +300,10 @@ def test_removed_arrays_are_made_again(tmp_path, archive):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   add(pictures, made(1))
   pictures.finish("Test")
-  assert made(1)[0]["file"] in PictureFolder.open(tmp_path, SETTINGS)
+  assert made(1)[0].file in PictureFolder.open(tmp_path, SETTINGS)
   (tmp_path / archive).unlink()
   again = PictureFolder.open(tmp_path, SETTINGS)
-  assert made(1)[0]["file"] not in again
+  assert made(1)[0].file not in again
   add(again, made(1))
   again.finish("Test")
   assert len(np.load(tmp_path / archive)) == len(made(1)[3]) ** (
@@ -310,9 +311,7 @@ def test_removed_arrays_are_made_again(tmp_path, archive):
   )
 
 
-@pytest.mark.parametrize(
-  "file", ["images.npz", "history.npz", made(1)[0]["file"]]
-)
+@pytest.mark.parametrize("file", ["images.npz", "history.npz", made(1)[0].file])
 def test_damaged_files_are_named_and_left_alone(tmp_path, file):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   add(pictures, made(1))
@@ -326,23 +325,6 @@ def test_damaged_files_are_named_and_left_alone(tmp_path, file):
     assert (tmp_path / file).read_bytes() == content
 
 
-def test_a_montage_tells_units_without_a_name_by_their_layer(
-  tmp_path, monkeypatch
-):
-  told = []
-  monkeypatch.setattr(
-    folder, "montage", lambda images, captions, *_, **__: told.extend(captions)
-  )
-  monkeypatch.setattr(folder, "write_image", lambda *_: None)
-  records = [
-    made(1, layer="conv1")[0],
-    made(1, layer="fc8", label="goldfish, Carassius auratus")[0],
-  ]
-  monkeypatch.setattr(folder, "thumbnail", lambda *_: None)
-  folder.write_montage(tmp_path, records)
-  assert [text.splitlines()[0] for text in told] == ["conv1 1", "1 goldfish"]
-
-
 def test_arrays_of_two_runs_are_merged(tmp_path):
   runs = [[made(1), made(1, seed=1)], [made(2), made(3, layer="a/b")]]
   for run in runs:
@@ -351,7 +333,7 @@ def test_arrays_of_two_runs_are_merged(tmp_path):
       add(pictures, item)
     pictures.finish("Test")
   expected = {
-    item[0]["file"].removesuffix(".png"): item for run in runs for item in run
+    item[0].file.removesuffix(".png"): item for run in runs for item in run
   }
   with np.load(tmp_path / "images.npz") as images:
     assert set(images) == set(expected)
@@ -446,7 +428,7 @@ def test_small_pictures_are_enlarged_as_far_as_there_is_room(
 def test_numbers_that_are_none_survive_another_run(tmp_path):
   """JSON has no NaN: the next run reads null and must still caption it."""
   nan = float("nan")
-  facts = {"probability": nan, "activation": nan, "score_best": -np.inf}
+  facts = {"probability": nan, "activation": nan, "score": -np.inf}
   add(PictureFolder.open(tmp_path, SETTINGS), made(1, status="nan", **facts))
   again = PictureFolder.open(tmp_path, SETTINGS)
   assert again.manifest["records"][0]["activation"] is None

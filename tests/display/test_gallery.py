@@ -6,140 +6,159 @@ import numpy as np
 import pytest
 from browser import Page
 
-from jdeepvis.display import files, gallery, presentation
+from jdeepvis.display import files, gallery
 from jdeepvis.types import JdeepvisError
 
 HOSTILE = "</script><script>window.hacked = 1</script><b>&amp;\u2028{{data}}"
 
 
-def record(**facts):
+def record(title="130 flamingo", status="ok", file="pictures/130.png", **facts):
   return {
     "layer": "fc8",
     "unit": 130,
     "label": "flamingo",
     "seed": 0,
     "recipe": "sharp",
-    "score_start": 0.5,
-    "score_best": 40.0,
-    "step_best": 499,
-    "probability": 0.9,
-    "activation": 41.0,
-    "seconds": 1.5,
-    "status": "ok",
-    "file": "pictures/130.png",
+    "score": 40.0,
+    "file": file,
+    "title": title,
+    "status": status,
     **facts,
   }
 
 
 RECORDS = [
-  record(unit=200, score_best=10.0, label=HOSTILE),
-  record(seed=0, score_best=40.0),
-  record(seed=1, score_best=50.0),
-  record(unit=9, score_best=None, status="zero_gradient", label=None),
-  record(layer="conv3", score_best=30.0, probability=None, label=None),
+  record(f"200 {HOSTILE}", unit=200, score=10.0, label=HOSTILE),
+  record(seed=0),
+  record(seed=1, score=50.0),
+  record("fc8 9", unit=9, score=None, status="zero_gradient", label=None),
+  record("conv3 130", layer="conv3", score=30.0, label=None),
 ]
 
 
-def test_the_page_holds_the_records(tmp_path):
+@pytest.fixture(name="write")
+def fixture_write(tmp_path):
+  def write(records, width=4, **more):
+    for each in records:
+      pixels = np.zeros((4, width, 3), np.uint8)
+      files.write_image(tmp_path / each.get("preview", each["file"]), pixels)
+    path = tmp_path / "index.html"
+    more = {"title": "", "settings": {}, **more}
+    gallery.write_gallery(path, records, **more)
+    return path
+
+  return write
+
+
+def test_the_page_holds_the_records(write):
   settings = {"steps": 500, "recipe": {"decay": 0.01, "note": HOSTILE}}
-  path = tmp_path / "index.html"
-  gallery.write_gallery(path, RECORDS, title=HOSTILE, settings=settings)
+  path = write(RECORDS, title=HOSTILE, settings=settings)
   page = Page(path.read_text(encoding="utf-8"))
   data = json.loads(page.texts["data"])
-  assert data["records"] == RECORDS
+  for one, told in zip(RECORDS, data["records"], strict=True):
+    own = {name: told[name] for name in ("file", "title", "status")}
+    assert {**told["facts"], **own} == one
+  assert data["records"][0]["caption"] == "sharp · seed 0 · score 10"
   assert data["settings"] == settings
   assert data["title"] == HOSTILE
   assert page.tags.count("script") == 2
-  assert "b" not in page.tags
+  assert "b" not in page.tags and "{{" not in page.texts["summary"]
 
 
-def test_numbers_json_lacks_become_null(tmp_path):
-  path = tmp_path / "index.html"
-  broken = record(status="nan", score_best=np.float32("nan"))
-  gallery.write_gallery(path, [broken], title="", settings={})
+def test_numbers_json_lacks_become_null(write):
+  path = write([record(status="nan", score=np.float32("nan"))])
   data = json.loads(Page(path.read_text()).texts["data"])
-  assert data["records"][0]["score_best"] is None
+  assert data["records"][0]["facts"]["score"] is None
 
 
-def test_the_page_asks_for_nothing_outside(tmp_path):
-  path = tmp_path / "index.html"
-  gallery.write_gallery(path, RECORDS, title="", settings={})
-  assert not re.search(r"https?:|//\w+\.|@import|url\(", path.read_text())
+def test_the_page_asks_for_nothing_outside(write):
+  text = write(RECORDS).read_text()
+  assert not re.search(r"https?:|//\w+\.|@import|url\(", text)
 
 
-def test_a_record_that_lacks_a_fact_is_refused(tmp_path):
-  path = tmp_path / "index.html"
-  incomplete = record()
-  del incomplete["seed"]
-  with pytest.raises(JdeepvisError, match=r"Record 1 .* 'seed'"):
-    gallery.write_gallery(path, [record(), incomplete], title="", settings={})
-  assert not path.exists()
+def test_a_picture_that_cannot_be_read_is_named(write, tmp_path):
+  path = write(RECORDS)
+  before = path.read_text()
+  (tmp_path / "pictures/130.png").write_bytes(b"junk")
+  with pytest.raises(JdeepvisError, match=r"130\.png' is damaged"):
+    gallery.write_gallery(path, RECORDS, title="", settings={})
+  assert path.read_text() == before
 
 
 @pytest.fixture(name="browse")
-def fixture_browse(tmp_path):
+def fixture_browse(write, tmp_path):
   browser.require()
 
-  def browse(records, address=""):
-    path = tmp_path / "index.html"
-    gallery.write_gallery(path, records, title="A <i>run</i>", settings={})
+  def browse(records, address="", **more):
+    path = write(records, title="A <i>run</i>", **more)
     return browser.visit(path.as_uri() + address, tmp_path / "profile")
 
   return browse
 
 
-def test_the_browser_shows_every_picture_by_unit(browse, tmp_path):
+def test_the_browser_shows_every_picture_by_unit(browse):
   name = "a #1 & 100%?.png"
-  files.write_image(tmp_path / "pictures" / name, np.zeros((4, 4, 3), np.uint8))
-  records = [dict(each, file=f"pictures/{name}") for each in RECORDS]
-  page = browse(records)
-  assert [heading.strip() for heading in page.headings] == [
+  page = browse([dict(each, file=f"pictures/{name}") for each in RECORDS])
+  assert page.headings == [
+    "130 flamingo",
+    f"200 {HOSTILE}",
     "fc8 9",
-    "fc8 130 flamingo",
-    f"fc8 200 {HOSTILE}",
     "conv3 130",
   ]
   assert page.tags.count("figure") == 5
   assert page.tags.count("script") == 2 and "i" not in page.tags
   assert page.sources == ["pictures/a%20%231%20%26%20100%25%3F.png"] * 5
-  assert page.texts["summary"] == "5 pictures of 4 units1 failed1 zero gradient"
+  assert page.texts["summary"] == "5 pictures1 failed1 zero gradient"
   assert ["exactly zero" in text for text in page.captions] == [
+    False,
+    False,
+    False,
     True,
-    False,
-    False,
-    False,
     False,
   ]
 
 
 def test_a_stretched_picture_tells_its_factor(browse):
-  page = browse([record(contrast=18.3, view="pictures/130_stretched.png")])
-  assert page.captions == ["sharp · seed 0 · contrast x18.3score 40"]
+  page = browse([record(contrast=18.3, preview="pictures/130_stretched.png")])
+  assert page.captions == ["sharp · seed 0 · score 40 · contrast x18"]
+  assert page.sources == ["pictures/130_stretched.png"]
 
 
-def test_a_picture_of_a_whole_layer_names_no_unit(browse, tmp_path):
-  name = "pictures/whole.png"
-  files.write_image(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
-  page = browse([record(unit=None, label=None, file=name)])
-  assert [heading.strip() for heading in page.headings] == ["fc8"]
-  facts = record(unit=None, label=None)
-  assert presentation.caption(facts).splitlines()[0] == "fc8"
+def test_several_pictures_in_one_are_a_strip(browse):
+  told = "Red where it counts."
+  page = browse(RECORDS, width=12, legend=told)
+  assert page.texts["legend"] == told
+  figures = [classes for classes in page.classes if "strip" in classes]
+  assert len(figures) == 5
+  assert not [x for x in browse(RECORDS, width=6).classes if "strip" in x]
 
 
 @pytest.mark.parametrize(
   ("address", "captions"),
   [
-    ("#find=FLAM&sort=highest+score", ["seed 1score 50", "seed 0score 40"]),
-    ("#find=200", ["seed 0score 10"]),
-    ("#layer=conv3", ["seed 0score 30"]),
-    ("#seed=1&recipe=sharp", ["seed 1score 50"]),
     (
-      "#status=ok&sort=lowest+score",
-      ["seed 0score 10", "seed 0score 30", "seed 0score 40", "seed 1score 50"],
+      "#find=FLAM&sort=highest+score",
+      ["seed 1 · score 50score 50", "seed 0 · score 40score 40"],
+    ),
+    ("#find=200", ["seed 0 · score 10"]),
+    ("#layer=conv3", ["seed 0 · score 30"]),
+    ("#seed=1", ["seed 1 · score 50"]),
+    (
+      "#least+score=20&most+score=40",
+      ["seed 0 · score 40", "seed 0 · score 30"],
     ),
     (
+      "#status=ok&sort=lowest+unit&layer=fc8",
+      [
+        "seed 0 · score 40unit 130",
+        "seed 1 · score 50unit 130",
+        "seed 0 · score 10unit 200",
+      ],
+    ),
+    ("#status=failed", ["seed 0"]),
+    (
       "#least+blur=0.5&most+blur=2&sort=lowest+blur",
-      ["seed 1blur 1", "seed 0blur 2"],
+      ["seed 1 · score 50blur 1", "seed 0 · score 40blur 2"],
     ),
     ("#find=nobody", []),
   ],
@@ -151,6 +170,31 @@ def test_the_address_holds_the_view(browse, address, captions):
     for i, each in enumerate(RECORDS)
   ]
   page = browse(records, address)
-  assert [text.removeprefix("sharp · ") for text in page.captions] == captions
+  told = [text.removeprefix("sharp · ") for text in page.captions]
+  assert [text.partition("The grad")[0] for text in told] == captions
   assert page.texts["nothing"].startswith("Nothing matches")
   assert ("hidden" in page.attributes["nothing"]) == bool(captions)
+
+
+def test_any_fact_is_sorted_and_filtered_by(browse):
+  """Whatever a script calls its facts: nothing here knows their names."""
+  several = [
+    {
+      "file": f"{i}.png", "title": f"photo {i}", "status": "ok",
+      "error": error, "kept": i > 1, "method": ("fast", "slow")[i % 2],
+    }
+    for i, error in enumerate((0.5, 0.125, 0.25))
+  ]  # fmt: skip
+  captioned = ("method", "error")
+  page = browse(several, "#sort=lowest+error", captioned=captioned)
+  assert page.headings == ["photo 1", "photo 2", "photo 0"]
+  page = browse(several, "#method=fast&most+error=0.3", captioned=captioned)
+  assert page.captions == ["fast · error 0.25"]
+  assert browse(several, "#kept=true").headings == ["photo 2"]
+
+
+def test_a_shared_address_opens_a_picture(browse):
+  page = browse(RECORDS, "#picture=pictures%2F130.png")
+  assert page.texts["name"] == "130 flamingo · sharp · seed 0 · score 40"
+  assert "open" in page.attributes["dialog"]
+  assert "flamingo" in page.texts["large"]

@@ -175,7 +175,7 @@ def test_the_browser_shows_a_layers_units(browse, tree):
   ]
   for source in page.sources:
     assert (tree.path / source).exists()
-  assert "never fires" in page.texts["units"]
+  assert "never fires" in page.texts["shown"]
   assert page.tags.count("b") == 2 and "i" not in page.tags
 
 
@@ -187,10 +187,10 @@ def test_a_shared_address_opens_a_unit(browse, tree):
   for source in inside:
     assert (tree.path / source).exists()
   assert page.captions[0] == "9.5a photo.jpgrow 3, column 4"
-  assert "Above 0 in 7 of 10 images" in page.texts["unit"]
-  assert "below to -2: 1 images" in page.texts["unit"]
+  assert "Above 0 in 7 of 10 images" in page.texts["large"]
+  assert "below to -2: 1 images" in page.texts["large"]
   page = browse("#layer=fire2%2Fexpand3x3&unit=1")
-  assert "never fires on any of 10 images" in page.texts["unit"]
+  assert "never fires on any of 10 images" in page.texts["large"]
 
 
 def test_the_page_asks_for_nothing_outside(browse, tree):

@@ -47,7 +47,7 @@ def test_ranks_and_probabilities_counted_by_hand(network):
   colours = [(40, 20, 10), (40, 20, 10), (40, 20, 10), (40, 20, 10)]
   classes = [0, 2, 3, 4]
   images = [flat(colour) for colour in colours]
-  marks = jdeepvis.recognisability(images, classes, network)
+  marks = jdeepvis.recognisability(network, images, classes)
   by_class = softmax(np.array([2, 1, 0.5, 0, 0]))
   np.testing.assert_allclose(marks.probability, by_class[classes], rtol=1e-5)
   # Classes 3 and 4 are equal, and neither is before the other.
@@ -57,10 +57,10 @@ def test_ranks_and_probabilities_counted_by_hand(network):
 
 def test_a_network_that_says_the_same_of_all_names_none(network):
   images = np.stack([flat(0)] * 5)
-  marks = jdeepvis.recognisability(images, range(5), network)
+  marks = jdeepvis.recognisability(network, images, range(5))
   np.testing.assert_array_equal(marks.rank, [5] * 5)
   broken = network.replace(params=COLOURS * np.nan)
-  marks = jdeepvis.recognisability(images, range(5), broken)
+  marks = jdeepvis.recognisability(broken, images, range(5))
   assert marks.top1 == 0 and marks.median_rank == 5
 
 
@@ -72,7 +72,7 @@ def test_any_number_of_pictures_of_any_size():
     generator.integers(0, 256, (20 + i, 30, 3), np.uint8) for i in range(11)
   ]
   classes = generator.integers(0, 9, 11)
-  marks = jdeepvis.recognisability(images, classes, network)
+  marks = jdeepvis.recognisability(network, images, classes)
   for image, unit, rank, probability in zip(
     images, classes, marks.rank, marks.probability, strict=True
   ):
@@ -86,7 +86,7 @@ def test_any_number_of_pictures_of_any_size():
 def test_views_of_nothing_are_nothing(network):
   """What lies outside is the mean colour, so a mean picture stays one."""
   by_class, scores = under_augmentation(
-    network, [flat(0)] * 3, [0, 1, 4], jax.random.key(0), samples=3
+    jax.random.key(0), network, [flat(0)] * 3, [0, 1, 4], samples=3
   )
   np.testing.assert_allclose(by_class, 0.2, rtol=1e-6)
   np.testing.assert_allclose(scores, scores[0], rtol=1e-6)
@@ -96,7 +96,7 @@ def test_views_are_the_mean_over_keys_the_same_for_all(network):
   images = [flat((40, 0, 0)), flat((0, 40, 0)), flat((40, 0, 0))]
   key = jax.random.key(3)
   by_class, scores = under_augmentation(
-    network, images, [0, 1, 0], key, samples=4
+    key, network, images, [0, 1, 0], samples=4
   )
   # The classes are alike but for their colours, and so are their pictures.
   np.testing.assert_allclose(by_class, by_class[0], rtol=1e-5)
@@ -123,7 +123,7 @@ def test_views_are_the_mean_over_keys_the_same_for_all(network):
 )
 def test_what_cannot_be_judged_is_refused(network, images, classes, told):
   with pytest.raises(jdeepvis.JdeepvisError, match=told):
-    jdeepvis.recognisability(images, classes, network)
+    jdeepvis.recognisability(network, images, classes)
 
 
 def wave(cycles, size=64, axis=0, amplitude=100):

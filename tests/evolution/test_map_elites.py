@@ -49,9 +49,9 @@ def history(archive, rounds, *, encoding, evaluate=None, key=0, **more):
   told = []
   for count in rounds:
     archive, rows = evolve(
+      jax.random.key(key),
       Partial(evaluate or colours),
       encoding,
-      jax.random.key(key),
       archive,
       generations=count,
       **{"offspring": 12, "per_device": 3, **more},
@@ -182,9 +182,9 @@ def a_few_generations():
   network = small_networks.classifier()
   encoding = Direct(network.input.shape)
   return evolve(
+    jax.random.key(0),
     class_probabilities(network),
     encoding,
-    jax.random.key(0),
     empty_archive(encoding, 9),
     generations=4,
     offspring=10,
@@ -266,9 +266,9 @@ def test_lenet_is_certain_of_every_digit(
   )
   encoding = kind(network.input.shape)
   archive, rows = evolve(
+    jax.random.key(0),
     class_probabilities(network),
     encoding,
-    jax.random.key(0),
     empty_archive(encoding, 10),
     generations=generations,
     limit=generations,

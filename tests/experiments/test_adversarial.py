@@ -36,7 +36,8 @@ def test_the_table_says_what_the_pictures_hold(
   assert len(records) == 10 and records[:4] == before
   network = small_networks.classifier()
   for record in records:
-    photo, _, method = record["recipe"].partition(", ")
+    photo, method = record["photograph"], record["method"]
+    assert record["title"] == photo
     with Image.open(photos / f"{photo}.png") as file:
       image = preprocess(np.asarray(file), network.input)
     with Image.open(out / record["file"]) as file:

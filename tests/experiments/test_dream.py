@@ -48,7 +48,7 @@ def test_a_picture_is_its_dream(script, photos, tmp_path):
   (record,) = [
     one
     for one in told
-    if one["layer"] == "conv1" and one["recipe"].startswith("photo_1")
+    if one["layer"] == "conv1" and one["photograph"] == "photo_1"
   ]
   assert record["status"] == "ok" and record["unit"] is None
   np.testing.assert_array_equal(
@@ -69,7 +69,7 @@ def test_a_zoom_of_a_class_from_noise(script, tmp_path):
   before = records(tmp_path)
   script(*asked, "--frames=3")
   told = records(tmp_path)
-  assert told[:2] == before and [one["seed"] for one in told] == [0, 1, 2]
+  assert told[:2] == before and [one["frame"] for one in told] == [0, 1, 2]
   assert {one["label"] for one in told} == {"thing 2, or so"}
   network = small_networks.classifier()
   spec = network.input.of_size((20, 20))
@@ -94,8 +94,8 @@ def test_a_guide_makes_another_dream(script, photos, tmp_path):
   script(*asked)
   script(*asked, f"--guide={photos / 'photo_1.png'}")
   one, other = records(tmp_path / "out")
-  assert other["recipe"] == "photo_0, whole layer of photo_1"
-  assert one["activation"] != other["activation"]
+  assert (other["photograph"], other["guide"]) == ("photo_0", "photo_1")
+  assert one["guide"] is None and one["score"] != other["score"]
 
 
 @pytest.mark.parametrize("stop", [5, 6])
@@ -123,7 +123,7 @@ def test_stopped_it_goes_on_from_the_last_octave(
   # The sixth octave had no picture yet: it is not dreamt but saved again.
   assert saved == [1, 2, 3, 1, 2, 3] + [3] * (stop == 6)
   for one, other in zip(records(whole), records(stopped), strict=True):
-    assert one["activation"] == other["activation"]
+    assert one["score"] == other["score"]
     np.testing.assert_array_equal(
       read_picture(whole / one["file"]), read_picture(stopped / other["file"])
     )

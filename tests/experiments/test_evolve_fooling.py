@@ -73,7 +73,7 @@ def test_cells_are_what_their_records_say(script, tmp_path, capsys):
       image = np.float32(file) - network.input.mean
     blobs = network(image[None])
     said = float(blobs["prob"].reshape(-1)[record["unit"]])
-    assert record["score_best"] == pytest.approx(said, rel=1e-4)
+    assert record["confidence"] == pytest.approx(said, rel=1e-4)
     assert record["probability"] == pytest.approx(said, rel=1e-4)
     assert record["status"] == ("ok" if said >= 0.5 else "unconvinced")
     assert record["label"] == f"thing {record['unit']}, or so"
@@ -82,7 +82,7 @@ def test_cells_are_what_their_records_say(script, tmp_path, capsys):
   assert int(rows[-1]["evaluations"]) == 42
   medians = [float(row["median"]) for row in rows]
   assert medians == sorted(medians) and medians[0] > 0
-  reached = [record["score_best"] for record in told]
+  reached = [record["confidence"] for record in told]
   assert medians[-1] == pytest.approx(np.median(reached))
   page = (tmp_path / "index.html").read_text()
   assert page.count("seed_0.png") == 9 and "lazy" in page

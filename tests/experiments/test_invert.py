@@ -37,7 +37,7 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
       with Image.open(photos / f"{name}.png") as file:
         image = preprocess(np.asarray(file), network.input)
       codes.append(np.asarray(network(image[None])[layer]))
-    code = codes[int(record["recipe"][-1])]
+    code = codes[int(record["photograph"][-1])]
     made = images[record["file"].removesuffix(".png")]
     reached = np.asarray(network(made[None])[layer])
     gap = np.linalg.norm(reached - code)
@@ -47,6 +47,7 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
     assert record["error_by_distance"] == pytest.approx(
       gap / np.linalg.norm(codes[0] - codes[1]), rel=1e-3
     )
+    assert record["depth"] == network.order.index(layer)
   with open(out / "errors.csv", encoding="utf-8", newline="") as file:
     rows = list(csv.DictReader(file))
   assert [row["layer"] for row in rows] == ["pool1", "conv2", "scores"]

@@ -45,7 +45,7 @@ def test_boxes_of_the_class_named_first(script, photos, tmp_path, capsys):
     return np.asarray(network(image[None])["prob"]).ravel()
 
   for record in told:
-    photo = read_picture(photos / f"{record['recipe']}.png")
+    photo = read_picture(photos / f"{record['photograph']}.png")
     image = preprocess(photo, network.input)
     first = int(probabilities(image).argmax())
     assert record["unit"] == first

@@ -68,7 +68,7 @@ def test_all_layers_are_drawn_by_lot_and_to_scale(tmp_path):
   # Both layers on one sheet, a pixel for a pixel: the patch, and a last run.
   with Image.open(out / "all_layers.png") as sheet:
     pixels = np.asarray(sheet)
-  with Image.open(out / made[3].get("view", made[3]["file"])) as picture:
+  with Image.open(out / made[3].get("preview", made[3]["file"])) as picture:
     run = np.asarray(picture)
   right = len(run) + 2
   for part, left in ((run, right), (grid, right + len(run) + 4)):

@@ -35,13 +35,13 @@ def test_maps_of_the_class_named_first(script, photos, tmp_path):
   network = small_networks.classifier()
   arrays = np.load(out / "history.npz")
   for record in told:
-    with Image.open(photos / f"{record['recipe']}.png") as file:
+    with Image.open(photos / f"{record['photograph']}.png") as file:
       image = preprocess(np.asarray(file), network.input)
     probabilities = network(image[None])["prob"].reshape(-1)
     assert record["unit"] == int(np.argmax(probabilities))
-    assert record["activation"] == pytest.approx(float(np.max(probabilities)))
+    assert record["value"] == pytest.approx(float(np.max(probabilities)))
     stem = record["file"].removesuffix(".png")
-    loss = record["activation"] - np.asarray(
+    loss = record["value"] - np.asarray(
       occlusion.occlude(
         network, image, "prob", record["unit"], size=9, stride=8
       )

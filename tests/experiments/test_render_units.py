@@ -520,7 +520,9 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
     for recipe in ("default", "none")
     for seed in (0, 1)
   }
-  views = {record["view"] for record in manifest["records"] if "view" in record}
+  views = {
+    record["preview"] for record in manifest["records"] if "preview" in record
+  }
   assert views
   for name in (*files, *views, "montage.png", "conv1/unit_0002/montage.png"):
     Image.open(out / name).load()

@@ -153,7 +153,7 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   path = shutil.copytree(pictures, tmp_path / "copy")
   manifest = json.loads((path / "manifest.json").read_text())
   first, second = manifest["records"][0], manifest["records"][2]
-  first["view"] = second["file"]
+  first["preview"] = second["file"]
   (path / "manifest.json").write_text(json.dumps(manifest))
   told = {}
   for flag in ("--nostretched", "--stretched"):

@@ -64,7 +64,7 @@ def test_in_pieces_or_at_once_is_the_same_to_the_bit():
     ),
   )
   step = jax.jit(functools.partial(advance, shaky, chain))
-  start = init(chain, jnp.zeros(TARGET.shape), KEY)
+  start = init(KEY, chain, jnp.zeros(TARGET.shape))
   whole, history = step(start, jnp.arange(12))
   state, parts = start, []
   for first in range(0, 12, 4):

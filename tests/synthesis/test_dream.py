@@ -76,7 +76,7 @@ def test_sizes_are_told_smallest_first():
 def test_a_guide_is_matched_at_its_most_alike_place():
   random = np.random.default_rng(0)
   values, guide = random.normal(size=(4, 5, 6)), random.normal(size=(7, 6))
-  objective = dream.Guided("x", jnp.asarray(guide))
+  objective = dream.MatchGuide("x", jnp.asarray(guide))
   places = values.reshape(-1, 6)
   best = np.argmax(places @ guide.T, axis=1)
   expected = np.mean(np.sum(places * guide[best], axis=1))
@@ -119,7 +119,7 @@ def test_more_of_what_is_asked(network, photo, kind):
   noise = 30 * np.asarray(jax.random.normal(KEY, (30, 30, 3)))
   objective = {
     "whole": layer_mean_square("conv2"),
-    "guided": dream.guided(network, "conv2", noise),
+    "guided": dream.match_guide(network, "conv2", noise),
     "class": objectives.log_probability(2),
   }[kind]
   score = bind(network, objective)

@@ -43,7 +43,7 @@ def score(key, image):
 def images_of(recipe, start):
   """The image looked at by each step."""
   transform = assembly.optimizer(recipe, SPEC)
-  state = ascend.init(transform, start, jax.random.key(0))
+  state = ascend.init(jax.random.key(0), transform, start)
 
   def step(state, number):
     state, history = ascend.advance(score, transform, state, number[None])

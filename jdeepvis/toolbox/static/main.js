@@ -1,7 +1,6 @@
 // One page: the server keeps the state; this shows it and sends events.
 
-import { drawGrid, drawPicture, drawTile, fitCanvas, Grid, Sheet, Sprites }
-  from "./draw.js";
+import { Canvases } from "./canvases.js";
 import { Frames, readImage } from "./media.js";
 import { buildHelp, buildLayers, buildSelects, showControls, showFacts,
   showPictures } from "./panes.js";
@@ -13,11 +12,12 @@ const $ = (id) => document.getElementById(id);
 const about = await (await fetch("about.json")).json();
 const NOTED = 4000; // milliseconds that a problem stays to be read
 const page = {
-  sheet: null, sprites: null, head: null, grid: null, map: null,
+  head: null,
   since: 0, // events that an update must know of to say what the source is
   noted: -Infinity,
 };
 const times = [];
+const canvases = new Canvases(about, say);
 
 $("title").textContent = about.title;
 document.title = `${about.title} · jdeepvis`;
@@ -67,17 +67,7 @@ function say(problem) {
 function update(head, arrays) {
   const before = page.head;
   page.head = head;
-  const { state, panels } = head;
-  if (!arrays.input.same) drawPicture($("input"), arrays.input);
-  const tiles = arrays.tiles;
-  if (!tiles.same || !page.sheet || before?.panels.signed !== panels.signed) {
-    page.sheet = new Sheet(tiles, panels.signed);
-  }
-  if (arrays.backward && !arrays.backward.same) {
-    drawPicture($("backward"), arrays.backward);
-  }
-  $("backward").hidden = !arrays.backward;
-  loadSprites(before);
+  const { state } = head;
   if (!state.rendering) $("progress").hidden = true;
   const restarted = head.frame !== before?.frame;
   if (restarted) times.push(performance.now());
@@ -87,67 +77,11 @@ function update(head, arrays) {
   showFacts(head, about);
   showPictures(head, about);
   showStatus();
-  paint();
+  canvases.update(head, arrays);
   writeAddress(head.share);
   document.documentElement.dataset.updates = head.updates;
   document.documentElement.dataset.frame = head.frame;
   if (head.heard >= page.since) followSource(state);
-}
-
-function loadSprites(before) {
-  const { state, layer, sprites } = page.head;
-  const moved = before?.layer !== layer;
-  if (moved) page.sprites = null;
-  if (!state.pattern || (before?.state.pattern && !moved)) return;
-  if (!sprites) {
-    say("There are no pictures of this whole layer (--units).");
-    return;
-  }
-  const image = new Image();
-  const place = state.layer;
-  image.onload = () => {
-    if (page.head.state.layer !== place) return;
-    page.sprites = new Sprites(image, about.layers[place].shape.at(-1));
-    paint();
-  };
-  image.src = `sprites/${place}`;
-}
-
-function paint() {
-  const { head } = page;
-  if (!head || !page.sheet) return;
-  const { state, panels, columns } = head;
-  const canvas = $("tiles");
-  const colour = getComputedStyle(document.documentElement)
-    .getPropertyValue("--mark");
-  fitCanvas(canvas);
-  const sheet = state.pattern && page.sprites ? page.sprites : page.sheet;
-  page.grid = page.tile = null;
-  if (state.zoom === "backward" && state.rule !== "off") {
-    paintPicture(canvas, $("backward"));
-  } else if (state.zoom === "unit") {
-    page.tile = drawTile(canvas, sheet, state.unit, null, colour);
-  } else {
-    page.grid = new Grid(
-      canvas.width, canvas.height, panels.order.length, columns, sheet);
-    const { labels } = about.layers[state.layer];
-    drawGrid(
-      canvas, page.grid, sheet, panels.order, state.unit, colour, labels);
-  }
-  const map = $("map");
-  fitCanvas(map);
-  page.map = drawTile(map, page.sheet, state.unit, panels.position, colour);
-}
-
-function paintPicture(canvas, picture) {
-  const context = canvas.getContext("2d");
-  const { width, height } = picture;
-  const scale = Math.min(canvas.width / width, canvas.height / height);
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingEnabled = false;
-  context.drawImage(
-    picture, (canvas.width - width * scale) / 2,
-    (canvas.height - height * scale) / 2, width * scale, height * scale);
 }
 
 function showStatus() {
@@ -165,7 +99,7 @@ function showStatus() {
   if (state.boost) parts.push(`boost ${state.boost}`);
   if (state.gamma !== 1) parts.push(`gamma ${state.gamma}`);
   if (state.debug) {
-    parts.push(`image ${milliseconds.image} ms`, `view ${milliseconds.view} ms`);
+    parts.push(`image ${milliseconds.image} ms`, `panels ${milliseconds.panels} ms`);
   }
   if (state.debug > 1) {
     parts.push(`frame ${head.frame}`, `${head.dropped} dropped`);
@@ -214,12 +148,12 @@ function switchTheme() {
   const root = document.documentElement;
   root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
   localStorage.setItem("theme", root.dataset.theme);
-  paint();
+  canvases.paint();
 }
 
 const OWN_KEYS = {
   "/": ["find units", () => $("search").focus()],
-  S: ["save the view as PNG", () => savePng(page.head)],
+  S: ["save what is shown as PNG", () => savePng(page.head)],
   N: ["save the activations as npz", () => wire.send({ type: "save" })],
   D: ["dark or light", switchTheme],
 };
@@ -234,7 +168,7 @@ function onKey(event) {
   if (target.matches("button") && (key === "Enter" || key === " ")) return;
   if (key === "Escape" && page.head?.state.help) {
     event.preventDefault();
-    wire.key("h"); // without resetting the view
+    wire.key("h"); // without resetting the page
     return;
   }
   const known = about.keys.some(({ names }) => names.includes(key));
@@ -242,26 +176,6 @@ function onKey(event) {
   else if (known) wire.key(key);
   else return;
   event.preventDefault();
-}
-
-function point(event) {
-  const box = $("tiles").getBoundingClientRect();
-  const x = (event.clientX - box.left) * devicePixelRatio;
-  const y = (event.clientY - box.top) * devicePixelRatio;
-  const place = page.grid ? page.grid.at(x, y) : -1;
-  return place < 0 ? null : page.head.panels.order[place];
-}
-
-function choosePosition(event) {
-  const { left, top, scale } = page.map;
-  const box = $("map").getBoundingClientRect();
-  const x = (event.clientX - box.left) * devicePixelRatio;
-  const y = (event.clientY - box.top) * devicePixelRatio;
-  const [column, row] = [(x - left) / scale, (y - top) / scale].map(Math.floor);
-  const { w, h } = page.sheet;
-  if (row >= 0 && row < h && column >= 0 && column < w) {
-    wire.set({ position: [row, column] });
-  }
 }
 
 document.documentElement.dataset.theme = localStorage.getItem("theme")
@@ -274,16 +188,19 @@ for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => wire.key(button.dataset.key));
 }
 $("tiles").addEventListener("click", (event) => {
-  const unit = point(event);
+  const unit = canvases.unitAt(event);
   if (unit !== null) wire.set({ unit });
 });
 $("tiles").addEventListener("dblclick", () => wire.key("z"));
 $("tiles").addEventListener("mousemove", (event) => {
-  const unit = point(event);
+  const unit = canvases.unitAt(event);
   const { labels } = about.layers[page.head?.state.layer ?? 0];
   $("tiles").title = unit === null ? "" : `${unit} ${labels[unit] ?? ""}`;
 });
-$("map").addEventListener("click", choosePosition);
+$("map").addEventListener("click", (event) => {
+  const position = canvases.positionAt(event);
+  if (position) wire.set({ position });
+});
 $("open").addEventListener("click", () => $("chooser").click());
 $("chooser").addEventListener("change", () => {
   take($("chooser").files[0]);
@@ -308,7 +225,7 @@ addEventListener("drop", (event) => {
 });
 let resizing;
 new ResizeObserver(() => {
-  paint();
+  canvases.paint();
   clearTimeout(resizing);
   resizing = setTimeout(sendAspect, 150);
 }).observe($("pane"));

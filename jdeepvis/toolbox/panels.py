@@ -1,4 +1,4 @@
-"""What a page shows: `view(state, scene)` gives its panels, pure."""
+"""What a page shows: `panels_of(state, scene)`, pure."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ Bytes = UInt8[np.ndarray, "h w c"]
 
 
 class Scene(NamedTuple):
-  """All that a view depends on beside the state.
+  """All that the panels depend on beside the state.
 
   Attributes:
     pixels: the image as the network sees it.
@@ -68,7 +68,7 @@ def selected_cell(state: State, values: Values) -> int:
   return int(values[..., state.unit].argmax()) if cell < 0 else cell
 
 
-def view(state: State, scene: Scene) -> Panels:
+def panels_of(state: State, scene: Scene) -> Panels:
   """The panels of a page.
 
   Args:

@@ -1,0 +1,168 @@
+const {records, meanings} = data;
+const distinct = (values) => [...new Set(values)];
+const isNumber = (value) => typeof value === 'number';
+const failed = ({status}) => status !== 'ok';
+const isStrip = ({aspect}) => aspect >= 1.8;
+const breadth = ({aspect}) => Math.max(1, aspect);
+
+const known = new Map();  // From each fact's name to the values it takes.
+for (const {facts} of records) {
+  for (const [name, value] of Object.entries(facts)) {
+    if (value === null || Array.isArray(value)) continue;
+    if (!known.has(name)) known.set(name, []);
+    known.get(name).push(value);
+  }
+}
+const varied = [...known.keys()].filter(
+  (name) => distinct(known.get(name)).length > 1);
+const numbers = varied.filter((name) => known.get(name).every(isNumber));
+// Numbers that are chosen one by one, as seeds are, and all that is text.
+const choices = varied.filter((name) => {
+  const values = known.get(name), different = distinct(values);
+  const few = different.length <= 12;
+  const repeats = different.length < values.length;
+  return numbers.includes(name) ?
+    few && repeats && values.every(Number.isInteger) : few || repeats;
+});
+
+const {compare} = new Intl.Collator('en', {numeric: true});
+const layers = distinct(known.get('layer') ?? []);
+const place = ({facts}) => layers.indexOf(facts.layer);
+records.sort((a, b) => place(a) - place(b) || compare(a.title, b.title));
+const figures = new Map(records.map((record) => [record, figure(record)]));
+
+summarize();
+begin({
+  opens: 'picture',
+  fields: fields(),
+  key: ({file}) => file,
+  name: ({title, caption}) => [title, caption].filter(Boolean).join(' · '),
+  node: (record) => figures.get(record).firstChild,
+  find(view) {
+    const [order, name] = view.sort.split(/ (.*)/);
+    const items = sorted(records.filter(matcher(view)), order, name);
+    return {items: groups(items).flat(), total: records.length};
+  },
+  draw(items, view) {
+    const name = view.sort.split(/ (.*)/)[1];
+    for (const record of items) {
+      figures.get(record).querySelector('.metric').textContent =
+        name ? `${words(name)} ${spell(record.facts[name])}` : '';
+    }
+    return groups(items).map(section);
+  },
+  fill(record) {
+    const {file, status, facts} = record;
+    const large = element('div', {},
+      element('img', {alt: record.title, src: address(file)}));
+    dialog.classList.toggle('failed', failed(record));
+    dialog.classList.toggle('wide', isStrip(record));
+    return [large, element('dl', {}, ...terms({
+      status: [words(status), meanings[status]].filter(Boolean).join(': '),
+      ...facts, file,
+    }))];
+  },
+});
+
+function summarize() {
+  const failures = records.filter(failed);
+  const link = (status, n) => element('a', {
+    href: `#${new URLSearchParams({status})}`,
+    title: meanings[status] ?? '',
+  }, `${n} ${words(status)}`);
+  $('#summary').append(count(records.length, 'picture'),
+    failures.length ? link('failed', failures.length) : ' · none failed',
+    ...distinct(failures.map(({status}) => status)).map((status) =>
+      link(status, failures.filter((one) => one.status === status).length)));
+}
+
+function fields() {
+  const statuses = distinct(records.map(({status}) => status));
+  const failures = statuses.filter((status) => status !== 'ok');
+  const all = ['', 'all'];
+  const options = (values) => [...values].sort(compare).map((value) =>
+    [String(value), typeof value === 'boolean' ? spell(value) : value]);
+  const bound = (end, name, value) => element('input', {
+    type: 'number', step: 'any', name: `${end} ${name}`,
+    title: `${end} ${words(name)}`, placeholder: spell(value),
+  });
+  const ranges = numbers.map((name) => element('fieldset', {},
+    element('legend', {}, words(name)),
+    bound('least', name, Math.min(...known.get(name))),
+    bound('most', name, Math.max(...known.get(name)))));
+  return [
+    search('Find'),
+    ...choices.map((name) =>
+      choice(words(name), name, all, ...options(distinct(known.get(name))))),
+    ...failures.length ? [choice('status', 'status', all, ['ok'], ['failed'],
+      ...failures.map((status) => [status, words(status)]))] : [],
+    choice('Sort by', 'sort', ['', 'title'],
+      ...numbers.flatMap((name) => ['highest', 'lowest'].map(
+        (end) => [`${end} ${name}`, `${end} ${words(name)}`]))),
+    sizes(records.length > 24 ? 144 : 224),
+    ...ranges.length ? [element('details', {},
+      element('summary', {}, 'Ranges'), element('div', {}, ...ranges))] : [],
+  ];
+}
+
+function matcher(view) {
+  const agrees = (asked, value) => !asked || asked === String(value);
+  return ({title, status, facts}) =>
+    matches(view.find, title,
+      ...Object.values(facts).filter((value) => !isNumber(value))) &&
+    (view.status === 'failed' ? status !== 'ok' :
+      agrees(view.status, status)) &&
+    choices.every((name) => agrees(view[name], facts[name])) &&
+    numbers.every((name) => {
+      const [least, most] = [view[`least ${name}`], view[`most ${name}`]];
+      const value = facts[name] ?? NaN;
+      return (!least || value >= least) && (!most || value <= most);
+    });
+}
+
+// Missing values go last.
+function sorted(list, order, name) {
+  if (!order) return list;
+  const sign = order === 'highest' ? -1 : 1;
+  return list.sort((a, b) => {
+    const [x, y] = [a.facts[name], b.facts[name]];
+    if (x == null || y == null) return (x == null) - (y == null);
+    return sign * (x - y);
+  });
+}
+
+// Of one title next to each other, in the order of the first.
+function groups(list) {
+  const found = new Map();
+  for (const record of list) {
+    if (!found.has(record.title)) found.set(record.title, []);
+    found.get(record.title).push(record);
+  }
+  return [...found.values()];
+}
+
+function section(group) {
+  const {title} = group[0];
+  const total = group.reduce((sum, record) => sum + breadth(record), 0);
+  return element('section', {
+    className: 'unit', style: `--count: ${group.length}; --breadth: ${total}`,
+  }, element('h2', {title}, title), element('div', {className: 'pictures'},
+    ...group.map((record) => figures.get(record))));
+}
+
+function figure(record) {
+  const {title, caption, file, status} = record;
+  const button = element('button', {onclick: () => enlarge(record)},
+    element('img', {loading: 'lazy', alt: title, src: address(file)}));
+  const text = element('figcaption', {}, caption,
+    element('div', {className: 'metric muted'}));
+  if (failed(record)) {
+    button.append(element('span', {className: 'badge'}, words(status)));
+    text.append(element('div', {className: 'meaning'}, meanings[status] ?? ''));
+  }
+  const kinds = [failed(record) && 'failed', isStrip(record) && 'strip'];
+  return element('figure', {
+    className: kinds.filter(Boolean).join(' '),
+    style: `--breadth: ${breadth(record)}`,
+  }, button, text);
+}
