@@ -52,9 +52,9 @@ begin({
     return groups(items).map(section);
   },
   fill(record) {
-    const {file, status, facts} = record;
+    const {file, preview, status, facts} = record;
     const large = element('div', {},
-      element('img', {alt: record.title, src: address(file)}));
+      element('img', {alt: record.title, src: address(preview)}));
     dialog.classList.toggle('failed', failed(record));
     dialog.classList.toggle('wide', isStrip(record));
     return [large, element('dl', {}, ...terms({
@@ -157,9 +157,9 @@ function section(group) {
 }
 
 function figure(record) {
-  const {title, caption, file, status} = record;
+  const {title, caption, preview, status} = record;
   const button = element('button', {onclick: () => enlarge(record)},
-    element('img', {loading: 'lazy', alt: title, src: address(file)}));
+    element('img', {loading: 'lazy', alt: title, src: address(preview)}));
   const text = element('figcaption', {}, caption,
     element('div', {className: 'metric muted'}));
   if (failed(record)) {
