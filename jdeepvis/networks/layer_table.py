@@ -18,11 +18,13 @@ _MAX_LAYERS = 10_000
 _PAIRS = {"kernel": 1, "stride": 1, "pad": 0, "dilation": 1}
 _BUILT_IN = frozenset(LAYER_TYPES)
 _INPUTS = {
+  "axpy": (3, 3),
   "bias": (1, 2),
   "concat": (1, None),
   "crop": (2, 2),
   "eltwise": (2, None),
   "scale": (1, 2),
+  "unpool": (2, 2),
 }
 _SEVERAL_OUTPUTS = ("identity", "slice", "slice_axis")
 

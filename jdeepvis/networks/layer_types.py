@@ -10,7 +10,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jdeepvis.networks import caffe_axes, normalisation, ops, pointwise, pooling
+from jdeepvis.networks import (
+  caffe_axes,
+  more_layers,
+  normalisation,
+  ops,
+  pointwise,
+  pooling,
+)
 from jdeepvis.networks.network import LayerInfo
 
 Shape = tuple[int, ...]
@@ -284,4 +291,26 @@ LAYER_TYPES: dict[str, LayerType] = {
   "crop": LayerType(_crop),
   "argmax": LayerType(_argmax),
   "trim": LayerType(_trim, reach="window"),
+  # Those of Caffe's forks, and its less common own.
+  "axpy": LayerType(more_layers.axpy, reach="cell"),
+  "bn": LayerType(pointwise.scale, more_layers.bn_weights, reach="cell"),
+  "clip": LayerType(more_layers.clip, reach="cell"),
+  "clip_relu": LayerType(more_layers.clip_relu, reach="cell"),
+  "factor": LayerType(more_layers.factor, reach="cell"),
+  "interp": LayerType(more_layers.interp),
+  "max_pooling_mask": LayerType(more_layers.max_pooling_mask),
+  "normalize": LayerType(
+    more_layers.normalize, more_layers.normalize_weights, reach="cell"
+  ),
+  "normalize_map": LayerType(
+    more_layers.normalize, more_layers.normalize_weights
+  ),
+  "permute": LayerType(more_layers.permute),
+  "reduction": LayerType(more_layers.reduction),
+  "shuffle_channels": LayerType(more_layers.shuffle_channels, reach="cell"),
+  "swish": LayerType(more_layers.swish, reach="cell"),
+  "threshold": LayerType(more_layers.threshold, reach="cell"),
+  "tile": LayerType(more_layers.tile),
+  "unpool": LayerType(more_layers.unpool),
+  "upsample_nearest": LayerType(more_layers.upsample_nearest),
 }

@@ -23,7 +23,7 @@ def max_pool(x: Map, kernel: Pair, stride: Pair, padding: Padding) -> Map:
   XLA's own is slow on CPU; it is linear in the tangent, so vmap, jvp, vjp and
   hessian all work.
   """
-  cells = _window_cells(x, kernel, stride, padding)
+  cells = window_cells(x, kernel, stride, padding)
   return functools.reduce(jnp.maximum, cells)
 
 
@@ -38,7 +38,7 @@ def _max_pool_jvp(kernel, stride, padding, primals, tangents):
 @functools.partial(jax.jit, static_argnames="windows")
 def _max_and_place(x, windows):
   """The largest of each window, and which of its cells is the first such."""
-  y, *others = _window_cells(x, *windows)
+  y, *others = window_cells(x, *windows)
   place = jnp.zeros(y.shape, jnp.uint8)
   for number, cell in enumerate(others, start=1):
     place = jnp.where(cell > y, jnp.uint8(number), place)
@@ -106,7 +106,7 @@ def _window_sum(x, kernel, stride, padding):
   return sum(_window_planes(rows, (1, wide), (1, right), ((0, 0), sides)))
 
 
-def _window_cells(x, kernel, stride, padding):
+def window_cells(x, kernel, stride, padding):
   """For each cell of a window, that cell of all windows: `[n, h, w, c]`."""
   if any(map(any, padding)):
     fill = jnp.asarray(-jnp.inf, x.dtype)

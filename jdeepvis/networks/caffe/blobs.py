@@ -71,6 +71,8 @@ def _some(names: Sequence[str]) -> str:
 def _leaves(layer, inputs, leaves, arrays, file) -> dict[str, np.ndarray]:
   if layer.kind == "batch_norm":
     return _batch_norm(layer, leaves, arrays, file)
+  if layer.kind == "bn":
+    return _bn(layer, leaves, arrays, file)
   if len(arrays) != len(leaves):
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} has {len(arrays)} arrays; expected "
@@ -118,6 +120,36 @@ def _batch_norm(layer, leaves, arrays, file):
     leaf: _checked(layer, array, leaves[leaf], file) * factor
     for leaf, array in zip(("mean", "variance"), arrays[:2], strict=True)
   }
+
+
+def _bn(layer, leaves, arrays, file):
+  """A scale and a shift, with the statistics in them where there are any.
+
+  Two arrays are SegNet's scale and shift; four slope, bias, mean and variance,
+  PSPNet's; five those of BVLC's BatchNorm, then scale and bias, NVIDIA's.
+  """
+  found = []
+  for place, array in enumerate(arrays):
+    expected = (1,) if len(arrays) == 5 and place == 2 else leaves["scale"]
+    found.append(_checked(layer, array.reshape(-1), expected, file))
+  if len(found) == 2:
+    return dict(zip(("scale", "bias"), found, strict=True))
+  if len(found) == 4:
+    scale, bias, mean, variance = map(np.float64, found)
+  elif len(found) == 5:
+    mean, variance, count, scale, bias = map(np.float64, found)
+    factor = 1 / count if count else 0
+    mean, variance = mean * factor, variance * factor
+  else:
+    raise JdeepvisError(
+      f"{file}: layer {layer.name!r} has {len(arrays)} arrays; expected 2 "
+      "(scale, shift), 4 (slope, bias, mean, variance) or 5 (mean, variance, "
+      "their count, scale, bias)."
+    )
+  with np.errstate(all="ignore"):
+    scale = scale / np.sqrt(variance + layer.option("eps", 1e-5))
+    bias = bias - mean * scale
+  return {"scale": np.float32(scale), "bias": np.float32(bias)}
 
 
 def _spanned(layer, input, own, array, file):

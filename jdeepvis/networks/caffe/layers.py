@@ -5,72 +5,25 @@ beside `LAYER_TYPES["mine"] = LayerType(apply, weights)`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from jdeepvis.networks.caffe import fork_layers, windows
 from jdeepvis.networks.caffe.reader import CaffeLayer
+from jdeepvis.networks.caffe.steps import Step, require_images_apart
 from jdeepvis.networks.layer_table import MAX_EXTENT
-from jdeepvis.networks.ops import Pair
 
-
-class Step(NamedTuple):
-  """A layer's operation, still without its blobs; fields as in LayerInfo."""
-
-  kind: str
-  kernel: Pair = (1, 1)
-  stride: Pair = (1, 1)
-  pad: Pair = (0, 0)
-  dilation: Pair = (1, 1)
-  options: dict = {}  # noqa: RUF012  (never changed)
-
-
-def _convolution(layer, kind="convolution"):
-  settings = layer.message.convolution_param
-  if settings.axis != 1:
-    raise ValueError("its axis is not 1")
-  if not settings.num_output:
-    raise ValueError("it lacks num_output")
-  options = {"features": settings.num_output, "groups": settings.group}
-  options |= {} if settings.bias_term else {"bias": False}
-  return Step(
-    kind,
-    _pair(settings, "kernel", settings.kernel_size, None),
-    _pair(settings, "stride", settings.stride, 1),
-    _pair(settings, "pad", settings.pad, 0),
-    _two(settings.dilation, 1),
-    options,
-  )
-
-
-def _deconvolution(layer):
-  return _convolution(layer, "deconvolution")
+__all__ = ["READERS", "Step"]
 
 
 def _inner_product(layer):
   settings = layer.message.inner_product_param
   if not settings.num_output:
     raise ValueError("it lacks num_output")
+  require_images_apart(settings.axis)
   options = {"features": settings.num_output}
   options |= {} if settings.bias_term else {"bias": False}
   options |= {} if settings.axis == 1 else {"axis": settings.axis}
   options |= {"transpose": True} if settings.transpose else {}
   return Step("inner_product", options=options)
-
-
-def _pooling(layer):
-  settings = layer.message.pooling_param
-  name = {0: "max", 1: "average", 2: "stochastic"}[settings.pool]
-  if settings.global_pooling:
-    if name == "stochastic":
-      raise ValueError("global pooling is for maximum and average")
-    return Step(f"global_{name}")
-  size = [settings.kernel_size] if settings.HasField("kernel_size") else []
-  return Step(
-    f"{name}_pooling",
-    _pair(settings, "kernel", size, None),
-    _pair(settings, "stride", [settings.stride], 1),
-    _pair(settings, "pad", [settings.pad], 0),
-    options={"ceil": False} if settings.round_mode else {},
-  )
 
 
 def _lrn(layer):
@@ -83,6 +36,19 @@ def _lrn(layer):
     pad = ((size - 1) // 2,) * 2
     return Step("lrn_within", (size, size), pad=pad, options=options)
   return Step("lrn", options={**options, "size": size, "k": settings.k})
+
+
+def _dropout(layer):
+  settings = layer.message.dropout_param
+  if settings.sample_weights_test:
+    raise ValueError(
+      "with sample_weights_test it draws anew for each image; remove that line "
+      "to see the mean network"
+    )
+  if settings.scale_train:
+    return Step("identity")
+  # The forks that do not scale in training scale what is trained.
+  return Step("factor", options={"factor": 1 - settings.dropout_ratio})
 
 
 def _relu(layer):
@@ -123,7 +89,9 @@ def _batch_norm(layer):
     raise ValueError(
       "with use_global_stats: false it depends on the batch; set it to true"
     )
-  return Step("batch_norm", options={"eps": settings.eps})
+  # NVIDIA's fork has BVLC's Scale in the same layer.
+  kind = "bn" if settings.scale_bias else "batch_norm"
+  return Step(kind, options={"eps": settings.eps})
 
 
 def _scale(layer):
@@ -175,6 +143,7 @@ def _softmax(layer):
 
 def _flatten(layer):
   settings = layer.message.flatten_param
+  require_images_apart(settings.axis)
   options = {"axis": settings.axis, "end": settings.end_axis}
   return Step("flatten", options=options)
 
@@ -211,11 +180,13 @@ def _argmax(layer):
   settings = layer.message.argmax_param
   options = {"top": settings.top_k, "values": settings.out_max_val}
   if settings.HasField("axis"):
+    require_images_apart(settings.axis)
     options["axis"] = settings.axis
   return Step("argmax", options=options)
 
 
 def _along(kind: str, axis: int) -> Step:
+  require_images_apart(axis)
   if axis == 1:
     return Step(kind)
   return Step(f"{kind}_axis", options={"axis": axis})
@@ -226,22 +197,6 @@ def _spanned(kind: str, settings, layer) -> Step:
     return Step(kind)
   options = {"axis": settings.axis, "axes": settings.num_axes}
   return Step(f"{kind}_axes", options=options)
-
-
-def _pair(settings, name: str, both, default) -> Pair:
-  """`kernel_h` and `kernel_w`, or what stands for both."""
-  if settings.HasField(f"{name}_h") or settings.HasField(f"{name}_w"):
-    return getattr(settings, f"{name}_h"), getattr(settings, f"{name}_w")
-  if default is None and not both:
-    raise ValueError(f"it lacks a {name} size")
-  return _two(both, default)
-
-
-def _two(values, default) -> Pair:
-  values = tuple(values) or (default,)
-  if len(values) > 2:
-    raise ValueError(f"{len(values)} extents are not two")
-  return values * 2 if len(values) == 1 else values
 
 
 def _plain(kind: str):
@@ -255,10 +210,10 @@ READERS: dict[str, Callable[[CaffeLayer], Step]] = {
   "BatchNorm": _batch_norm,
   "Bias": _bias,
   "Concat": _concat,
-  "Convolution": _convolution,
+  "Convolution": windows.convolution,
   "Crop": _crop,
-  "Deconvolution": _deconvolution,
-  "Dropout": _plain("identity"),
+  "Deconvolution": windows.deconvolution,
+  "Dropout": _dropout,
   "ELU": _elu,
   "Eltwise": _eltwise,
   "Exp": _exp,
@@ -268,7 +223,7 @@ READERS: dict[str, Callable[[CaffeLayer], Step]] = {
   "Log": _log,
   "MVN": _mvn,
   "PReLU": _prelu,
-  "Pooling": _pooling,
+  "Pooling": windows.pooling,
   "Power": _power,
   "ReLU": _relu,
   "Reshape": _reshape,
@@ -278,4 +233,7 @@ READERS: dict[str, Callable[[CaffeLayer], Step]] = {
   "Softmax": _softmax,
   "Split": _plain("identity"),
   "TanH": _plain("tanh"),
+  **fork_layers.READERS,
 }
+
+BUILT_IN = frozenset(READERS.items())

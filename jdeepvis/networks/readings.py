@@ -1,0 +1,38 @@
+"""What a layer graph says of how scores become probabilities."""
+
+from collections.abc import Sequence
+
+from jdeepvis.networks.network import LayerInfo
+
+SOFTMAX, SIGMOID = "softmax", "sigmoid"
+
+# Behind one of these a softmax is attention and a sigmoid a gate.
+_MIXING = frozenset(
+  [
+    "axpy",
+    "bn",
+    "convolution",
+    "deconvolution",
+    "eltwise",
+    "inner_product",
+    "scale",
+    "scale_axes",
+  ]
+)
+
+
+def reading(layers: Sequence[LayerInfo]) -> LayerInfo | None:
+  """The softmax, or else the sigmoid, that makes scores probabilities.
+
+  The last one that no layer behind it weighs anything with; None where there is
+  none, and nothing is said of probabilities.
+  """
+  mixed: set[str] = set()
+  found: dict[str, LayerInfo] = {}
+  for layer in reversed(layers):
+    behind = mixed & set(layer.outputs)
+    if layer.kind in (SOFTMAX, SIGMOID) and not behind:
+      found.setdefault(layer.kind, layer)
+    if behind or layer.kind in _MIXING:
+      mixed |= set(layer.inputs)
+  return found.get(SOFTMAX) or found.get(SIGMOID)
