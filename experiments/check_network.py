@@ -53,6 +53,9 @@ _SCALE = flags.DEFINE_float(
 _BGR = flags.DEFINE_bool(
   "bgr", True, "A .prototxt's net was trained on blue, green, red."
 )
+_SIZE = flags.DEFINE_list(
+  "size", None, "HEIGHT,WIDTH of the images, in place of a .prototxt's."
+)
 
 _MOST = 100  # photographs; more add little, and take their time
 
@@ -66,6 +69,7 @@ def main() -> None:
     labels=_LABELS.value,
     scale=_SCALE.value,
     bgr=_BGR.value,
+    size=common.as_size(_SIZE.value),
   )
   images = list_images(_PHOTOS.value or third_party() / "photos")
   spread = np.linspace(0, len(images.names) - 1, _MOST).round().astype(int)

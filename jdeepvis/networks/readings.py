@@ -1,6 +1,6 @@
 """What a layer graph says of how scores become probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jdeepvis.networks.network import LayerInfo
 
@@ -21,13 +21,19 @@ _MIXING = frozenset(
 )
 
 
-def reading(layers: Sequence[LayerInfo]) -> LayerInfo | None:
+def reading(
+  layers: Sequence[LayerInfo], weighed: Iterable[str] = ()
+) -> LayerInfo | None:
   """The softmax, or else the sigmoid, that makes scores probabilities.
 
   The last one that no layer behind it weighs anything with; None where there is
   none, and nothing is said of probabilities.
+
+  Args:
+    layers: a layer graph, in order of computation.
+    weighed: blobs that layers which are not in the graph weigh something with.
   """
-  mixed: set[str] = set()
+  mixed = set(weighed)
   found: dict[str, LayerInfo] = {}
   for layer in reversed(layers):
     behind = mixed & set(layer.outputs)

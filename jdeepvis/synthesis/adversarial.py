@@ -66,7 +66,8 @@ def gradient_sign(
     targeted: whether `unit` is wanted. Static.
 
   Raises:
-    JdeepvisError: the network has no such class.
+    JdeepvisError: the network has no such class, or its classes do not exclude
+      one another.
   """
   score = bind(network, log_probability(unit))
   return _gradient_sign(

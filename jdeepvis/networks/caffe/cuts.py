@@ -1,6 +1,7 @@
 """What of a net can be run here: the rest is left out and said."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from jdeepvis.networks.caffe.data_layers import InputBlob
 from jdeepvis.networks.caffe.layers import BUILT_IN, READERS
@@ -13,10 +14,26 @@ from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
-Kept = list[tuple[CaffeLayer, Step]]
-"""Layers that can be run, each with its operation."""
-
 _SAID = 8
+_WEIGHTED = frozenset(
+  ["Convolution", "Deconvolution", "InnerProduct", "Eltwise", "Scale"]
+)
+
+
+class Runnable(NamedTuple):
+  """What of a net can be run.
+
+  Attributes:
+    kept: the layers, each with its operation.
+    notes: a sentence for each thing left out.
+    read: blobs of them that layers left out read.
+    weighed: those of `read` that a layer with weights depends on.
+  """
+
+  kept: list[tuple[CaffeLayer, Step]]
+  notes: tuple[str, ...]
+  read: frozenset[str]
+  weighed: frozenset[str]
 
 
 def image_input(net: NetDescription) -> InputBlob:
@@ -37,9 +54,7 @@ def image_input(net: NetDescription) -> InputBlob:
   return max(inputs, key=lambda x: (len(x.shape) in (0, 4), _cells(x)))
 
 
-def runnable(
-  net: NetDescription, image: InputBlob
-) -> tuple[Kept, tuple[str, ...]]:
+def runnable(net: NetDescription, image: InputBlob) -> Runnable:
   """The layers that can be run, and a sentence for each that cannot.
 
   Raises:
@@ -48,7 +63,7 @@ def runnable(
   """
   others = [x.name for x in net.inputs if x.name != image.name]
   missing = dict(net.absent) | dict.fromkeys(others, "")
-  known, kept, causes = {image.name}, [], {}
+  known, kept, cut, causes = {image.name}, [], [], {}
   for layer in net.layers:
     cause = ""
     for bottom in layer.bottoms:
@@ -65,15 +80,17 @@ def runnable(
       step, reason = _step(layer, net.file)
       if reason:
         cause = layer.name
-        causes[cause] = [f"layer {layer.name!r} is left out: {reason}"]
+        causes[cause] = reason, []
     if step is not None:
       kept.append((layer, step))
       known.update(layer.tops)
       for top in layer.tops:
         missing.pop(top, None)
       continue
+    cut.append(layer)
     if cause != layer.name:
-      causes.setdefault(cause, [_why_missing(cause, others)]).append(layer.name)
+      why = _why_missing(cause, others)
+      causes.setdefault(cause, (why, []))[1].append(layer.name)
     missing |= dict.fromkeys(layer.tops, cause)
     known -= set(layer.tops)
   # A loss says how scores become probabilities, and computes them.
@@ -84,14 +101,19 @@ def runnable(
     if layer.bottoms[0] in known and (step := _step(layer, net.file)[0]):
       kept.append((layer, step))
   notes = tuple(
-    f"{net.file}: {_sentence(why, names)}." for why, *names in causes.values()
+    f"{net.file}: {why.sentence(names)}." for why, names in causes.values()
   )
   if not kept:
     raise JdeepvisError(
       f"{net.file} has no layer that can be run: "
       f"{notes[0].removeprefix(f'{net.file}: ') if notes else 'it has none.'}"
     )
-  return kept, notes
+  read = {bottom for layer in cut for bottom in layer.bottoms}
+  weighed: set[str] = set()
+  for layer in reversed(cut):
+    if layer.type in _WEIGHTED or weighed & set(layer.tops):
+      weighed |= set(layer.bottoms)
+  return Runnable(kept, notes, frozenset(read), frozenset(weighed))
 
 
 def layer_info(layer: CaffeLayer, step: Step) -> LayerInfo:
@@ -127,11 +149,12 @@ def with_exact_unpooling(
   notes = []
   for layer in inexact:
     layers, names = _without(layers, layer)
-    why = (
-      f"layer {layer.name!r} is left out: its mask is not that of a maximum "
-      "over windows without overlap or padding, of a map of the unpooled size"
+    why = _Why(
+      f"layer {layer.name!r} cannot be run here and is left out",
+      ": its mask is not that of a maximum over windows without overlap or "
+      "padding, of a map of the unpooled size",
     )
-    notes.append(f"{file}: {_sentence(why, names)}.")
+    notes.append(f"{file}: {why.sentence(names)}.")
   return layers, tuple(notes)
 
 
@@ -174,7 +197,7 @@ def small_size(
   )
 
 
-def _step(layer: CaffeLayer, file: str) -> tuple[Step | None, str]:
+def _step(layer: CaffeLayer, file: str) -> "tuple[Step | None, _Why | None]":
   """A layer's operation, or why it cannot be run.
 
   Raises:
@@ -195,43 +218,52 @@ def _step(layer: CaffeLayer, file: str) -> tuple[Step | None, str]:
     else:
       check_layer(layer_info(layer, step))
   except CannotRunError as error:
-    return None, f"{layer.type} cannot be run here, for {error}"
+    return None, _Why(
+      f"layer {layer.name!r} ({layer.type}) cannot be run here and is left out",
+      f": {error}",
+    )
   except (AttributeError, LookupError, TypeError, ValueError) as error:
     raise JdeepvisError(
       f"{file}, line {layer.line}: layer {layer.name!r} ({layer.type}) cannot "
       f"be run: {str(error).rstrip('.')}."
     ) from error
-  return step, ""
+  return step, None
 
 
-def _unknown_type(layer: CaffeLayer) -> str:
+class _Why(NamedTuple):
+  """Why a layer is left out: before and behind those that depend on it."""
+
+  before: str
+  behind: str = ""
+
+  def sentence(self, names: Sequence[str]) -> str:
+    if not names:
+      return self.before + self.behind
+    more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
+    listed = f"layer{'s' * (len(names) > 1)} {', '.join(names[:_SAID])}{more}"
+    return f"{self.before} with what depends on it, {listed}{self.behind}"
+
+
+def _unknown_type(layer: CaffeLayer) -> _Why:
   close = nearest(layer.type, READERS)
   hint = f" ({close})" if close.startswith("nearest") else ""
-  return (
-    f"its type {layer.type!r} is not known here{hint}; register it with "
-    'caffe.layers.READERS[type] = lambda layer: Step("mine") and '
-    'layer_types.LAYER_TYPES["mine"] = LayerType(apply, weights)'
+  return _Why(
+    f"layer {layer.name!r} is a {layer.type!r}, a type that is not known here"
+    f"{hint}, and is left out",
+    "; to run it, register it with caffe.layers.READERS[type] = lambda layer: "
+    'Step("mine") and layer_types.LAYER_TYPES["mine"] = '
+    "LayerType(apply, weights)",
   )
 
 
-def _why_missing(cause: str, others: Sequence[str]) -> str:
-  if cause.startswith("input ") and cause.removeprefix("input ") in others:
-    return (
-      f"the second input {cause.removeprefix('input ')!r} is left out, for a "
-      "network here has images alone"
+def _why_missing(cause: str, others: Sequence[str]) -> _Why:
+  second = cause.removeprefix("input ")
+  if second != cause and second in others:
+    return _Why(
+      f"the second input {second!r} is left out",
+      "; a network here is given images alone",
     )
-  return f"layer {cause!r} is left out"
-
-
-def _sentence(why: str, names: Sequence[str]) -> str:
-  if not names:
-    return why
-  more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
-  plural = "s" * (len(names) > 1)
-  return (
-    f"{why}; with it what depends on it, layer{plural} "
-    f"{', '.join(names[:_SAID])}{more}"
-  )
+  return _Why(f"layer {cause!r} is left out")
 
 
 def _without(layers: tuple[LayerInfo, ...], bad: LayerInfo):

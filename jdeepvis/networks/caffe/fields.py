@@ -110,11 +110,13 @@ class Filled(NamedTuple):
     unknown: those that are judged to matter.
     idle: path and line of those that cannot change a forward pass.
     settings: the layer's unknown fields by name, see `text.plain`.
+    nested: unknown fields of its known settings, by their name and their own.
   """
 
   unknown: tuple[Unknown, ...]
   idle: tuple[tuple[str, int], ...]
   settings: dict[str, Any]
+  nested: dict[str, dict[str, Any]]
 
 
 def fill(message, fields: Sequence[Field]) -> Filled:
@@ -124,11 +126,14 @@ def fill(message, fields: Sequence[Field]) -> Filled:
     TextError: a field has no value of its kind, or stands twice where it can
       only stand once.
   """
-  unknown, idle, settings = [], [], {}
+  unknown, idle, settings, nested = [], [], {}, {}
   for path, field in _fill(message, fields, ""):
     owner = field.owner
-    if "." not in path:
-      settings[path] = plain(field.field.value)
+    within, _, name = path.rpartition(".")
+    if not within:
+      settings[name] = plain(field.field.value)
+    elif "." not in within:
+      nested.setdefault(within, {})[name] = plain(field.field.value)
     if owner.name.endswith("LayerParameter") and path in _FOR_OTHERS:
       continue
     if _is_idle(owner, field.field):
@@ -138,7 +143,7 @@ def fill(message, fields: Sequence[Field]) -> Filled:
       field.field.name, owner.fields_by_name, n=1, cutoff=0.6
     )
     unknown.append(Unknown(path, field.field.line, "".join(near)))
-  return Filled(tuple(unknown), tuple(idle), settings)
+  return Filled(tuple(unknown), tuple(idle), settings, nested)
 
 
 class _Stray(NamedTuple):

@@ -70,7 +70,7 @@ def build_graph(
   """
   image = cuts.image_input(net)
   shape = _input_shape(net, image, size)
-  kept, notes = cuts.runnable(net, image)
+  kept, notes, *beyond = cuts.runnable(net, image)
   layers = _name_blobs(net.file, image, kept)
   owners = _owners(kept)
   layers = tuple(_share(layer, kept, owners) for layer in layers)
@@ -82,7 +82,7 @@ def build_graph(
     raise JdeepvisError(
       f"{net.file}: {str(error).rstrip('.')}{hint if _is_size(error) else ''}."
     ) from error
-  layers, output = scores.with_scores(layers, shapes)
+  layers, output = scores.with_scores(layers, shapes, *beyond)
   notes += (*more, *cuts.small_size(layers, shapes, net.file))
   return CaffeGraph(layers, shape, output, owners, notes)
 

@@ -313,13 +313,17 @@ def _layer(
   while name in taken:
     name += "_"
   shared = tuple(message.param) if old else tuple(p.name for p in message.param)
+  within = {
+    part: _LayerMessage(getattr(message, part), settings)
+    for part, settings in filled.nested.items()
+  }
   layer = CaffeLayer(
     name,
     kind,
     tuple(message.bottom),
     tuple(message.top),
     shared,
-    _LayerMessage(message, filled.settings),
+    _LayerMessage(message, {**filled.settings, **within}),
     text.line,
     filled.unknown,
   )

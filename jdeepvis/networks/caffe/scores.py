@@ -9,39 +9,42 @@ from jdeepvis.networks.readings import SOFTMAX, reading
 from jdeepvis.types import JdeepvisError
 
 _SAME_VALUES = frozenset(["identity", "flatten", "reshape"])
-_FEATURES = frozenset(
-  ["relu", "clip_relu", "prelu", "elu", "lrn", "max_pooling", "global_max"]
-)
+_LINEAR = frozenset(["convolution", "deconvolution", "inner_product"])
 _SCORES = "scores"
 
 
 def with_scores(
-  layers: tuple[LayerInfo, ...], shapes: Mapping[str, Shape]
+  layers: tuple[LayerInfo, ...],
+  shapes: Mapping[str, Shape],
+  read: frozenset[str] = frozenset(),
+  weighed: frozenset[str] = frozenset(),
 ) -> tuple[tuple[LayerInfo, ...], str | None]:
   """Finds the class scores; their average is taken before a ReLU, not after.
 
   They are what a softmax or a last sigmoid reads. The average of a rectified
   map has no gradient for a class that is negative at every position, so the
   average before the ReLU replaces it, whether or not a softmax follows. A net
-  without either ends in its scores, unless it ends in features.
+  without either ends in its scores where its last layer is linear in its
+  weights, or such an average; else there are none.
+
+  Args:
+    layers: a layer graph, in order of computation.
+    shapes: of its blobs.
+    read: blobs that layers which were left out read.
+    weighed: those of them that a layer with weights depends on.
   """
   layers = tuple(_over_channels(layer, shapes) for layer in layers)
   writers = {name: layer for layer in layers for name in layer.outputs}
-  said = reading(layers)
-  if said is not None:
-    (scores,) = said.inputs
-  else:
-    scores = layers[-1].outputs[0]
+  said = reading(layers, weighed)
+  scores = said.inputs[0] if said else layers[-1].outputs[0]
   last = _source(scores, writers, _SAME_VALUES)
   if last is None:
-    return layers, scores
-  if last.kind == "softmax_axis":
+    return layers, scores if said else None
+  average = _is_global_average(last, shapes)
+  if not said and (scores in read or not (average or last.kind in _LINEAR)):
     return layers, None
-  if not _is_global_average(last, shapes):
-    features = said is None and last.kind in _FEATURES
-    return layers, None if features else scores
-  relu = _source(last.inputs[0], writers, ("identity",))
-  if relu is None or relu.kind != "relu":
+  relu = average and _source(last.inputs[0], writers, ("identity",))
+  if not relu or relu.kind != "relu":
     return layers, scores
   name = fresh(_SCORES, set(shapes))
   mean = LayerInfo(name, "global_average", relu.inputs, (name,))
