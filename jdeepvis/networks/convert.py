@@ -277,6 +277,8 @@ def _offered(net, shape, mean: Mean, scale, bgr: bool) -> tuple[str, ...]:
     offers.append(f'mean="{",".join(f"{x:g}" for x in values)}"')
   if scale == 1 and said.scale != 1:
     offers.append(f"scale={said.scale:g}")
+  if bgr and said.rgb:
+    offers.append("bgr=False")
   if not offers:
     return ()
   return (

@@ -299,6 +299,7 @@ LAYER_TYPES: dict[str, LayerType] = {
   "factor": LayerType(more_layers.factor, reach="cell"),
   "interp": LayerType(more_layers.interp),
   "max_pooling_mask": LayerType(more_layers.max_pooling_mask),
+  "mish": LayerType(more_layers.mish, reach="cell"),
   "normalize": LayerType(
     more_layers.normalize, more_layers.normalize_weights, reach="cell"
   ),

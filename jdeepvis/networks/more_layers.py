@@ -30,6 +30,11 @@ def swish(layer, weights, inputs, relu):
   return x * jax.nn.sigmoid(layer.option("beta", 1.0) * x)
 
 
+def mish(layer, weights, inputs, relu):
+  (x,) = inputs
+  return x * jnp.tanh(jax.nn.softplus(x))
+
+
 def threshold(layer, weights, inputs, relu):
   (x,) = inputs
   return (x > layer.option("threshold", 0.0)).astype(x.dtype)
@@ -46,7 +51,7 @@ def bn_weights(layer, shapes):
 
 def shuffle_channels(layer, weights, inputs, relu):
   (x,) = inputs
-  groups = layer.option("groups", 1)
+  groups = layer.option("count", 1)
   parts = x.reshape(*x.shape[:-1], groups, -1)
   return jnp.swapaxes(parts, -1, -2).reshape(x.shape)
 
@@ -64,7 +69,8 @@ def normalize(layer, weights, inputs, relu):
   (x,) = inputs
   axes = tuple(range(1, x.ndim)) if layer.kind == "normalize_map" else -1
   square = jnp.sum(x * x, axes, keepdims=True) + layer.option("eps", 1e-10)
-  return x / jnp.sqrt(square) * weights["scale"]
+  scale = caffe_axes.with_axes_in_front(weights["scale"], x.ndim)
+  return x / jnp.sqrt(square) * scale
 
 
 def normalize_weights(layer, shapes):
@@ -124,7 +130,7 @@ def max_pooling_mask(layer, weights, inputs, relu):
   for number, cell in enumerate(others, start=1):
     place = jnp.where(cell > best, number, place)
     best = jnp.maximum(cell, best)
-  rows, columns = np.indices(place.shape[1:3])[..., None]
+  rows, columns = np.indices((1, *place.shape[1:3], 1), np.int32)[1:3]
   down = rows * layer.stride[0] - padding[0][0] + place // layer.kernel[1]
   right = columns * layer.stride[1] - padding[1][0] + place % layer.kernel[1]
   return (down * width + right).astype(x.dtype)

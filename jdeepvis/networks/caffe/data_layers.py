@@ -39,12 +39,14 @@ class Transform(NamedTuple):
     mean_value: subtracted from each channel, or empty.
     mean_file: the name of a file with the mean, or "".
     scale: what centred pixels are multiplied by.
+    rgb: whether it turns blue, green, red into red, green, blue.
     line: where it stands.
   """
 
   mean_value: tuple[float, ...]
   mean_file: str
   scale: float
+  rgb: bool
   line: int
 
 
@@ -117,23 +119,22 @@ def is_data(layer) -> bool:
 
 
 def transform_of(layer) -> Transform | None:
-  """What a layer says of its images' mean and scale, if anything."""
+  """What a layer says of its images' mean, scale and order, if anything."""
   said = layer.message.transform_param
-  if (
-    not any(map(said.HasField, ("scale", "mean_file"))) and not said.mean_value
-  ):
-    said = next((x for x in _settings(layer) if _has_transform(x)), None)
-    if said is None:
-      return None
-    values, file = said.get("mean_value", ()), said.get("mean_file", "")
+  named = any(map(said.HasField, ("scale", "mean_file", "bgr2rgb")))
+  if named or said.mean_value:
+    values, rgb = tuple(said.mean_value), said.bgr2rgb
+    return Transform(values, said.mean_file, said.scale, rgb, layer.line)
+  # Older data layers said it among their own settings.
+  for own in _settings(layer):
+    values = own.get("mean_value", ())
     values = values if isinstance(values, tuple) else (values,)
-    scale = said.get("scale", 1.0)
-  else:
-    values, file, scale = tuple(said.mean_value), said.mean_file, said.scale
-  numbers = [x for x in (*values, scale) if isinstance(x, int | float)]
-  if len(numbers) != len(values) + 1:
-    return None
-  return Transform(tuple(map(float, values)), str(file), scale, layer.line)
+    scale = own.get("scale", 1.0)
+    told = any(map(own.HasField, ("scale", "mean_file", "mean_value")))
+    if told and all(isinstance(x, int | float) for x in (*values, scale)):
+      file = str(own.get("mean_file", ""))
+      return Transform(values, file, scale, False, layer.line)
+  return None
 
 
 def source_of_images(
@@ -193,7 +194,7 @@ def _shape(layer, place: int) -> tuple[int, int, int, int]:
   grey = transform.force_gray or any(
     x.get("is_color") is False for x in settings
   )
-  sizes = [(transform.crop_size,) * 2]
+  sizes = [(transform.crop_h, transform.crop_w), (transform.crop_size,) * 2]
   sizes += [(x.get("crop_size", 0),) * 2 for x in settings]
   sizes += [(x.get("new_height", 0), x.get("new_width", 0)) for x in settings]
   known = (x for x in sizes if all(isinstance(y, int) and y > 0 for y in x))
@@ -203,7 +204,3 @@ def _shape(layer, place: int) -> tuple[int, int, int, int]:
 def _settings(layer) -> list[Settings]:
   found = (getattr(layer.message, name, None) for name in _SETTINGS)
   return [x for x in found if isinstance(x, Settings)]
-
-
-def _has_transform(said: Settings) -> bool:
-  return any(map(said.HasField, ("scale", "mean_file", "mean_value")))

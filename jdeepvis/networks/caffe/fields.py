@@ -5,13 +5,19 @@ that cannot change a forward pass are passed over and counted. What is left may
 change what a layer computes, and is handed back for whoever runs the layer.
 """
 
+import collections
 import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from jdeepvis.networks.caffe.text import Field, Quoted, TextError, plain
+from jdeepvis.networks.caffe.text import (
+  Field,
+  Quoted,
+  TextError,
+  plain_values,
+)
 
 # The forks' choices of engine, precision and training, wherever they stand.
 _IDLE = frozenset(
@@ -19,6 +25,8 @@ _IDLE = frozenset(
     "engine",
     "debug",
     "fuse",
+    "multinode",
+    "reshape_every_iter",
     "cudnn_convolution_algo_seeker",
     "cudnn_math_override",
     "conv_algos_override",
@@ -64,6 +72,8 @@ _FOR_OTHERS = frozenset(
     "contrastive_loss",
     "data",
     "embed",
+    "mn_activation",
+    "mn_grad_compress",
     "hdf5_data",
     "hdf5_output",
     "hinge_loss",
@@ -126,23 +136,25 @@ def fill(message, fields: Sequence[Field]) -> Filled:
     TextError: a field has no value of its kind, or stands twice where it can
       only stand once.
   """
-  unknown, idle, settings, nested = [], [], {}, {}
+  unknown, idle, stray = [], [], collections.defaultdict(list)
   for path, field in _fill(message, fields, ""):
     owner = field.owner
-    within, _, name = path.rpartition(".")
-    if not within:
-      settings[name] = plain(field.field.value)
-    elif "." not in within:
-      nested.setdefault(within, {})[name] = plain(field.field.value)
+    within = path.rpartition(".")[0]
+    stray[within].append(field.field)
     if owner.name.endswith("LayerParameter") and path in _FOR_OTHERS:
       continue
     if _is_idle(owner, field.field):
       idle.append((path, field.field.line))
       continue
-    near = difflib.get_close_matches(
-      field.field.name, owner.fields_by_name, n=1, cutoff=0.6
-    )
+    near = []
+    if not unknown:  # The first is what a refusal names.
+      near = difflib.get_close_matches(
+        field.field.name, owner.fields_by_name, n=1, cutoff=0.6
+      )
     unknown.append(Unknown(path, field.field.line, "".join(near)))
+  values = {within: plain_values(found) for within, found in stray.items()}
+  settings = values.pop("", {})
+  nested = {within: x for within, x in values.items() if "." not in within}
   return Filled(tuple(unknown), tuple(idle), settings, nested)
 
 

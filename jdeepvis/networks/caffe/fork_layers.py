@@ -39,7 +39,7 @@ def _axpy(layer):
 
 def _shuffle_channel(layer):
   group = layer.message.shuffle_channel_param.group
-  return Step("shuffle_channels", options={"groups": group})
+  return Step("shuffle_channels", options={"count": group})
 
 
 def _permute(layer):
@@ -152,6 +152,10 @@ def _swish(layer):
   return Step("swish", options={"beta": layer.message.swish_param.beta})
 
 
+def _mish(layer):
+  return Step("mish")
+
+
 def _threshold(layer):
   bound = layer.message.threshold_param.threshold
   return Step("threshold", options={"threshold": bound})
@@ -188,8 +192,10 @@ READERS = {
   "DepthwiseConv": _depthwise,
   "DepthwiseConvolution": _depthwise,
   "Interp": _interp,
+  "Mish": _mish,
   "Normalize": _normalize,
   "Permute": _permute,
+  "SpatialDropout": lambda layer: Step("identity"),
   "ReLU6": _relu6,
   "Reduction": _reduction,
   "ShuffleChannel": _shuffle_channel,

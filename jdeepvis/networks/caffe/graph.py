@@ -19,6 +19,7 @@ _ACTIVATIONS = frozenset(
     "elu",
     "sigmoid",
     "swish",
+    "mish",
     "tanh",
     "abs",
     "bnll",

@@ -35,13 +35,15 @@ _SETTINGS = """
   eltwise Eltwise 110 24; elu ELU 140 0;
   exp Exp 111 40; flatten Flatten 135 0; inner_product InnerProduct 117 17;
   input Input 143 0; interp Interp 1002 1004; log Log 134 0; lrn LRN 118 18;
-  memory_data MemoryData 119 22; mvn MVN 120 34; norm Normalize 1003 1005;
+  memory_data MemoryData 119 22; mish Mish 1010 0; mvn MVN 120 34;
+  norm Normalize 1003 1005;
   permute Permute 1004 1006;
   pooling Pooling 121 19; power Power 122 21; prelu PReLU 131 0;
   reduction Reduction 136 0; relu ReLU 123 30; relu6 ReLU6 1005 0;
   reshape Reshape 133 0; scale Scale 142 0;
   shuffle_channel ShuffleChannel 1007 0; sigmoid Sigmoid 124 38;
-  slice Slice 126 31; softmax Softmax 125 39; swish Swish 147 0;
+  slice Slice 126 31; softmax Softmax 125 39;
+  spatial_dropout SpatialDropout 1011 0; swish Swish 147 0;
   tanh TanH 127 37; threshold Threshold 128 25; tile Tile 138 0;
   transform Transformation 100 36; unpooling Unpooling 1008 0;
   upsample Upsample 1009 0
@@ -147,6 +149,8 @@ _MESSAGES = {
   "MemoryDataParameter": """
     batch_size=1 uint32; channels=2 uint32; height=3 uint32; width=4 uint32
   """,
+  "MishParameter": f"engine=2 {_ENGINE}",
+  "SpatialDropoutParameter": "dropout_ratio=1 float 0.5",
   "MVNParameter": """
     normalize_variance=1 bool true; across_channels=2 bool; eps=3 float 1e-9
   """,
@@ -188,7 +192,8 @@ _MESSAGES = {
   "TileParameter": "axis=1 int32 1; tiles=2 int32",
   "TransformationParameter": """
     scale=1 float 1; mirror=2 bool; crop_size=3 uint32; mean_file=4 string;
-    mean_value=5 float*; force_color=6 bool; force_gray=7 bool
+    mean_value=5 float*; force_color=6 bool; force_gray=7 bool;
+    crop_h=11 uint32; crop_w=12 uint32; bgr2rgb=18 bool
   """,
   "UnpoolingParameter": """
     unpool=1 {MAX AVE TILE}; kernel_size=2 uint32; stride=3 uint32 1;

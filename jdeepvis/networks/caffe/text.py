@@ -1,8 +1,8 @@
 """Protobuf's text form as a tree that knows its lines."""
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 _MAX_DEPTH = 40
 _TOKEN = re.compile(
@@ -53,13 +53,7 @@ class Settings:
   """
 
   def __init__(self, fields: tuple[Field, ...]):
-    values: dict[str, list] = {}
-    for field in fields:
-      values.setdefault(field.name, []).append(plain(field.value))
-    self._values = {
-      name: found[0] if len(found) == 1 else tuple(found)
-      for name, found in values.items()
-    }
+    self._values = plain_values(fields)
 
   def __getattr__(self, name: str):
     values = self.__dict__.get("_values", {})
@@ -125,6 +119,17 @@ def plain(value):
     except ValueError:
       continue
   return value
+
+
+def plain_values(fields: Iterable[Field]) -> dict[str, Any]:
+  """The plain values of fields by name, a tuple of those that are several."""
+  values: dict[str, list] = {}
+  for field in fields:
+    values.setdefault(field.name, []).append(plain(field.value))
+  return {
+    name: found[0] if len(found) == 1 else tuple(found)
+    for name, found in values.items()
+  }
 
 
 class _Tokens:

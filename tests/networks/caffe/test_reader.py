@@ -98,7 +98,7 @@ def test_squeezenet_scores_come_before_the_relu(shared_data):
     (_in_place("ReLU", "r"), None),
     (_in_place("ReLU", "r") + _in_place("Dropout", "d"), None),
     ('layer { name: "n" type: "LRN" bottom: "c" top: "n" }', None),
-    (_in_place("Sigmoid", "s"), "c"),
+    (_in_place("Sigmoid", "s"), "c/pre"),
     (_in_place("ReLU", "r") + _SOFTMAX, "c"),
   ],
 )
@@ -232,12 +232,11 @@ def test_weights_beyond_the_net_are_left_and_told(caffe_files):
     (_INPUT + _CONV.replace("size: 3", "size: 3 group: 2"), "'c'"),
     (_INPUT + _CONV.replace("size: 3", "size: 3 wonder: 2"), "wonder"),
     (
-      _INPUT + _CONV + _in_place("Wonder", "w"),
-      r"'w' is a 'Wonder'.*READERS.*LAYER_TYPES",
+      _INPUT + _CONV.replace("Convolution", "Wonder"),
+      r"no layer that can be run.*'c' is a 'Wonder'.*READERS.*LAYER_TYPES",
     ),
-    ("layers { layer { name: 'a' type: 'relu' } }", "upgrade_net_proto_text"),
     (_INPUT.replace("8", "70000") + _CONV, "too large"),
-    (_INPUT * 2 + _CONV, "2 inputs"),
+    (_INPUT + _INPUT.replace("8", "9") + _CONV, "says twice what"),
     ("x {" * 100_000, "net.prototxt"),
   ],
 )
