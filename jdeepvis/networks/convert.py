@@ -80,9 +80,7 @@ def read_caffe(
   """
   if not (math.isfinite(scale) and scale):
     raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
-  if size is not None and not (
-    len(size) == 2 and all(0 < side <= 2**16 for side in size)
-  ):
+  if size is not None and not all(0 < side <= 2**16 for side in size):
     raise JdeepvisError(
       f"A size is a height and a width in pixels, not {size}."
     )
