@@ -102,7 +102,7 @@ def unpool(layer, weights, inputs, relu):
   height, width = _unpooled_size(layer, x.shape[1:3])
   place = np.arange(height * width).reshape(1, height, width, 1)
   x, mask = (
-    _repeated(part, layer.option("scale"))[:, :height, :width]
+    _cut_or_filled(_repeated(part, layer.option("scale")), (height, width))
     for part in (x, mask)
   )
   return jnp.where(mask == place.astype(mask.dtype), x, 0)
@@ -181,6 +181,14 @@ def _repeated(x, scale):
   if max(scale) * max(x.shape[1:3]) > _MAX_SIDE or min(scale) < 1:
     raise ValueError(f"its scale {list(scale)} is not one for this map")
   return jnp.repeat(jnp.repeat(x, scale[0], axis=1), scale[1], axis=2)
+
+
+def _cut_or_filled(x, size):
+  edges = [
+    (0, side - have, 0) for side, have in zip(size, x.shape[1:3], strict=True)
+  ]
+  fill = jnp.full((), -1, x.dtype)  # No mask names it.
+  return lax.pad(x, fill, [(0, 0, 0), *edges, (0, 0, 0)])
 
 
 def _unpooled_size(layer, size):

@@ -124,6 +124,24 @@ def layer_info(layer: CaffeLayer, step: Step) -> LayerInfo:
   )
 
 
+def with_unpooling(
+  layers: tuple[LayerInfo, ...],
+) -> tuple[LayerInfo, ...]:
+  """Unpooling to a size that is said takes its scale from its pooling.
+
+  As in SegNet, where the mask alone says where values go.
+  """
+  masks = _masks(layers)
+  return tuple(
+    _with_scale(layer, masks[layer.inputs[1]].kernel)
+    if layer.kind == "unpool"
+    and layer.option("to")
+    and layer.inputs[1] in masks
+    else layer
+    for layer in layers
+  )
+
+
 def with_exact_unpooling(
   layers: tuple[LayerInfo, ...], shapes: Mapping[str, Shape], file: str
 ) -> tuple[tuple[LayerInfo, ...], tuple[str, ...]]:
@@ -132,8 +150,7 @@ def with_exact_unpooling(
   An unpooled map must be as large as the one that was pooled, whose cells the
   mask counts, and no two windows may share a cell.
   """
-  masks = {x.outputs[0]: x for x in layers if x.kind == "max_pooling_mask"}
-  inexact = []
+  masks, notes = _masks(layers), []
   for layer in layers:
     if layer.kind != "unpool":
       continue
@@ -144,10 +161,8 @@ def with_exact_unpooling(
       and pool.pad == (0, 0)
       and shapes[pool.inputs[0]][:2] == shapes[layer.outputs[0]][:2]
     )
-    if not exact:
-      inexact.append(layer)
-  notes = []
-  for layer in inexact:
+    if exact or layer not in layers:
+      continue
     layers, names = _without(layers, layer)
     why = _Why(
       f"layer {layer.name!r} cannot be run here and is left out",
@@ -264,6 +279,15 @@ def _why_missing(cause: str, others: Sequence[str]) -> _Why:
       "; a network here is given images alone",
     )
   return _Why(f"layer {cause!r} is left out")
+
+
+def _masks(layers: Sequence[LayerInfo]) -> dict[str, LayerInfo]:
+  return {x.outputs[0]: x for x in layers if x.kind == "max_pooling_mask"}
+
+
+def _with_scale(layer: LayerInfo, scale: tuple[int, int]) -> LayerInfo:
+  options = dict(layer.options) | {"scale": scale}
+  return layer._replace(options=tuple(sorted(options.items())))
 
 
 def _without(layers: tuple[LayerInfo, ...], bad: LayerInfo):

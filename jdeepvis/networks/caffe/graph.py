@@ -74,7 +74,9 @@ def build_graph(
   kept, notes, *beyond = cuts.runnable(net, image)
   layers = _name_blobs(net.file, image, kept)
   owners = _owners(kept)
-  layers = tuple(_share(layer, kept, owners) for layer in layers)
+  layers = cuts.with_unpooling(
+    tuple(_share(layer, kept, owners) for layer in layers)
+  )
   try:
     shapes = infer_shapes(layers, shape).blobs
     layers, more = cuts.with_exact_unpooling(layers, shapes, net.file)
