@@ -85,6 +85,7 @@ _HALF = flags.DEFINE_bool(
 _LICENCE = flags.DEFINE_string("licence", "unknown", "The weights' licence.")
 _OUT = flags.DEFINE_string("out", None, "The file to write.")
 _FILES = (_NET, _WEIGHTS, _OUT)
+_NEEDED = (_NET, _OUT)
 _OTHERS = (*_FILES, _MEAN, _LABELS, _SCALE, _BGR, _SIZE, _HALF, _LICENCE)
 
 
@@ -93,7 +94,10 @@ def main() -> None:
   if _DOWNLOAD.value is not None:
     _download(_DOWNLOAD.value)
     return
-  if any(flag.value is None for flag in _FILES):
+  # A description says by itself whether its net has weights.
+  described = _NET.value is not None and is_description(_NET.value)
+  needed = _NEEDED if described else _FILES
+  if any(flag.value is None for flag in needed):
     raise JdeepvisError(
       "Give --net, --weights and --out, or --download; --help explains each."
     )
@@ -105,7 +109,7 @@ def main() -> None:
   if out.suffix != ".safetensors":
     raise JdeepvisError(f"--out={str(out)!r} must end in .safetensors.")
   known = net in ARCHITECTURES
-  if not known and not is_description(net):
+  if not known and not described:
     raise JdeepvisError(
       f"There is no --net={net!r}; give a .prototxt, or a name: "
       f"{nearest(net, ARCHITECTURES)}."
@@ -132,9 +136,9 @@ def main() -> None:
   network = network.replace(labels=labels)
   weights.check_network(network, _LABELS.value or net)
   # `random` is no file, so it has no origin.
-  made_up = _WEIGHTS.value == convert.RANDOM
+  made_up = _WEIGHTS.value in (None, convert.RANDOM)
   origin = weights.Origin(
-    Path(_WEIGHTS.value).name,
+    Path(_WEIGHTS.value or net).name,
     "" if made_up else convert.sha256(_WEIGHTS.value),
     _LICENCE.value,
   )

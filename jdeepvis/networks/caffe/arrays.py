@@ -11,6 +11,8 @@ from jdeepvis.networks.caffe import schema, text
 from jdeepvis.types import JdeepvisError
 
 _MAX_AXES = 32
+# How NVIDIA's fork, and OpenCV's shrinkCaffeModel, keep numbers.
+_RAW = {0: "<f8", 1: "<f4", 2: "<f2"}
 _OTHERS = (
   (
     b"\x89HDF\r\n\x1a\n",
@@ -191,10 +193,18 @@ def _decode(message, path: Path | str, what: str) -> None:
 
 
 def _array(blob, where: str) -> np.ndarray:
-  double = not blob.data and bool(blob.double_data)
-  chunks = blob.double_data if double else blob.data
-  data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-  item = np.dtype("<f8" if double else "<f4")
+  if blob.HasField("raw_data"):
+    if blob.raw_data_type not in _RAW:
+      raise JdeepvisError(
+        f"{where} has numbers of the unknown kind {blob.raw_data_type}; save "
+        "the net again with store_blobs_in_old_format: true."
+      )
+    data, item = blob.raw_data, np.dtype(_RAW[blob.raw_data_type])
+  else:
+    double = not blob.data and bool(blob.double_data)
+    chunks = blob.double_data if double else blob.data
+    data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    item = np.dtype("<f8" if double else "<f4")
   if blob.HasField("shape"):
     shape = tuple(blob.shape.dim)
   else:

@@ -1,15 +1,15 @@
 """What of a net can be run here: the rest is left out and said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from jdeepvis.networks.caffe.caffe_layer import CaffeLayer, refusal
 from jdeepvis.networks.caffe.data_layers import InputBlob
 from jdeepvis.networks.caffe.layers import BUILT_IN, READERS
-from jdeepvis.networks.caffe.reader import CaffeLayer, NetDescription, refusal
+from jdeepvis.networks.caffe.reader import NetDescription
 from jdeepvis.networks.caffe.steps import CannotRunError, Step
-from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.layer_table import check_layer
-from jdeepvis.networks.layer_types import LAYER_TYPES, Shape
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
@@ -124,95 +124,7 @@ def layer_info(layer: CaffeLayer, step: Step) -> LayerInfo:
   )
 
 
-def with_unpooling(
-  layers: tuple[LayerInfo, ...],
-) -> tuple[LayerInfo, ...]:
-  """Unpooling to a size that is said takes its scale from its pooling.
-
-  As in SegNet, where the mask alone says where values go.
-  """
-  masks = _masks(layers)
-  return tuple(
-    _with_scale(layer, masks[layer.inputs[1]].kernel)
-    if layer.kind == "unpool"
-    and layer.option("to")
-    and layer.inputs[1] in masks
-    else layer
-    for layer in layers
-  )
-
-
-def with_exact_unpooling(
-  layers: tuple[LayerInfo, ...], shapes: Mapping[str, Shape], file: str
-) -> tuple[tuple[LayerInfo, ...], tuple[str, ...]]:
-  """Leaves out unpooling that does not undo its pooling cell by cell.
-
-  An unpooled map must be as large as the one that was pooled, whose cells the
-  mask counts, and no two windows may share a cell.
-  """
-  masks, notes = _masks(layers), []
-  for layer in layers:
-    if layer.kind != "unpool":
-      continue
-    pool = masks.get(layer.inputs[1])
-    exact = (
-      pool is not None
-      and pool.kernel == pool.stride == layer.option("scale")
-      and pool.pad == (0, 0)
-      and shapes[pool.inputs[0]][:2] == shapes[layer.outputs[0]][:2]
-    )
-    if exact or layer not in layers:
-      continue
-    layers, names = _without(layers, layer)
-    why = _Why(
-      f"layer {layer.name!r} cannot be run here and is left out",
-      ": its mask is not that of a maximum over windows without overlap or "
-      "padding, of a map of the unpooled size",
-    )
-    notes.append(f"{file}: {why.sentence(names)}.")
-  return layers, tuple(notes)
-
-
-def small_size(
-  layers: tuple[LayerInfo, ...], shapes: Mapping[str, Shape], file: str
-) -> tuple[str, ...]:
-  """A sentence where the image is smaller than what a unit looks at.
-
-  Of a net with a classifier only where a window is larger than its map: its
-  file says the size that it was trained on.
-  """
-  height, width, _ = shapes[INPUT]
-  free = not any(_sees_all(layer, shapes) for layer in layers)
-  # Of each blob: how much of the image a unit sees, and from one to the next.
-  fields = {INPUT: ((1, 1), (1, 1))}
-  largest, where = (1, 1), ""
-  for layer in layers:
-    read = [fields[name] for name in layer.inputs if name in fields]
-    if LAYER_TYPES[layer.kind].reach == "map" or len(read) < len(layer.inputs):
-      continue
-    seen = tuple(max(field[i] for field, _ in read) for i in (0, 1))
-    step = read[0][1]
-    spans = tuple(layer.dilation[i] * (layer.kernel[i] - 1) + 1 for i in (0, 1))
-    seen = tuple(seen[i] + (spans[i] - 1) * step[i] for i in (0, 1))
-    step = tuple(step[i] * layer.stride[i] for i in (0, 1))
-    fields |= dict.fromkeys(layer.outputs, (seen, step))
-    over = [
-      spans[i] > shapes[layer.inputs[0]][i] and spans[i] > 1
-      for i in (0, 1)
-      if len(shapes[layer.inputs[0]]) == 3
-    ]
-    if (free or any(over)) and max(seen) > max(largest):
-      largest, where = seen, layer.outputs[0]
-  if largest[0] <= height and largest[1] <= width:
-    return ()
-  return (
-    f"{file}: the input of {height} x {width} pixels is smaller than the "
-    f"{largest[0]} x {largest[1]} that a unit of {where!r} looks at; "
-    "size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH gives a larger one.",
-  )
-
-
-def _step(layer: CaffeLayer, file: str) -> "tuple[Step | None, _Why | None]":
+def _step(layer: CaffeLayer, file: str) -> "tuple[Step | None, LeftOut | None]":
   """A layer's operation, or why it cannot be run.
 
   Raises:
@@ -233,7 +145,7 @@ def _step(layer: CaffeLayer, file: str) -> "tuple[Step | None, _Why | None]":
     else:
       check_layer(layer_info(layer, step))
   except CannotRunError as error:
-    return None, _Why(
+    return None, LeftOut(
       f"layer {layer.name!r} ({layer.type}) cannot be run here and is left out",
       f": {error}",
     )
@@ -245,7 +157,7 @@ def _step(layer: CaffeLayer, file: str) -> "tuple[Step | None, _Why | None]":
   return step, None
 
 
-class _Why(NamedTuple):
+class LeftOut(NamedTuple):
   """Why a layer is left out: before and behind those that depend on it."""
 
   before: str
@@ -259,10 +171,10 @@ class _Why(NamedTuple):
     return f"{self.before} with what depends on it, {listed}{self.behind}"
 
 
-def _unknown_type(layer: CaffeLayer) -> _Why:
+def _unknown_type(layer: CaffeLayer) -> LeftOut:
   close = nearest(layer.type, READERS)
   hint = f" ({close})" if close.startswith("nearest") else ""
-  return _Why(
+  return LeftOut(
     f"layer {layer.name!r} is a {layer.type!r}, a type that is not known here"
     f"{hint}, and is left out",
     "; to run it, register it with caffe.layers.READERS[type] = lambda layer: "
@@ -271,26 +183,19 @@ def _unknown_type(layer: CaffeLayer) -> _Why:
   )
 
 
-def _why_missing(cause: str, others: Sequence[str]) -> _Why:
+def _why_missing(cause: str, others: Sequence[str]) -> LeftOut:
   second = cause.removeprefix("input ")
   if second != cause and second in others:
-    return _Why(
+    return LeftOut(
       f"the second input {second!r} is left out",
       "; a network here is given images alone",
     )
-  return _Why(f"layer {cause!r} is left out")
+  return LeftOut(f"layer {cause!r} is left out")
 
 
-def _masks(layers: Sequence[LayerInfo]) -> dict[str, LayerInfo]:
-  return {x.outputs[0]: x for x in layers if x.kind == "max_pooling_mask"}
-
-
-def _with_scale(layer: LayerInfo, scale: tuple[int, int]) -> LayerInfo:
-  options = dict(layer.options) | {"scale": scale}
-  return layer._replace(options=tuple(sorted(options.items())))
-
-
-def _without(layers: tuple[LayerInfo, ...], bad: LayerInfo):
+def without(
+  layers: tuple[LayerInfo, ...], bad: LayerInfo
+) -> tuple[tuple[LayerInfo, ...], list[str]]:
   """The layers without one and all that depend on it, and their names."""
   gone, kept, names = set(bad.outputs), [], []
   for layer in layers:
@@ -298,7 +203,8 @@ def _without(layers: tuple[LayerInfo, ...], bad: LayerInfo):
       continue
     if gone & set(layer.inputs):
       gone |= set(layer.outputs)
-      names.append(layer.name)
+      # Both sides of an activation are one layer in the file.
+      names += [] if layer.name.endswith("/pre") else [layer.name]
     else:
       kept.append(layer)
   return tuple(kept), names
@@ -309,14 +215,3 @@ def _cells(one: InputBlob) -> int:
   if len(one.shape) != 4:
     return 0
   return 2**40 if 0 in one.shape[2:] else one.shape[2] * one.shape[3]
-
-
-def _sees_all(layer: LayerInfo, shapes: Mapping[str, Shape]) -> bool:
-  if LAYER_TYPES[layer.kind].reach == "map" and layer.kind != "deconvolution":
-    return True
-  shape = shapes[layer.inputs[0]] if layer.inputs else ()
-  return (
-    layer.kind == "average_pooling"
-    and layer.kernel == shape[:2]
-    and layer.kernel != (1, 1)
-  )

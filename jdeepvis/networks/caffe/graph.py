@@ -1,11 +1,13 @@
 """A net's description becomes a layer graph of ours."""
 
+import bisect
 from collections import defaultdict
 from typing import NamedTuple
 
-from jdeepvis.networks.caffe import cuts, scores
+from jdeepvis.networks.caffe import cuts, scores, sizes, unpooling
+from jdeepvis.networks.caffe.caffe_layer import CaffeLayer
 from jdeepvis.networks.caffe.data_layers import InputBlob, two_lines
-from jdeepvis.networks.caffe.reader import CaffeLayer, NetDescription
+from jdeepvis.networks.caffe.reader import NetDescription
 from jdeepvis.networks.caffe.steps import Step
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.network import LayerInfo
@@ -74,19 +76,17 @@ def build_graph(
   kept, notes, *beyond = cuts.runnable(net, image)
   layers = _name_blobs(net.file, image, kept)
   owners = _owners(kept)
-  layers = cuts.with_unpooling(
+  layers = unpooling.with_scales(
     tuple(_share(layer, kept, owners) for layer in layers)
   )
-  try:
-    shapes = infer_shapes(layers, shape).blobs
-    layers, more = cuts.with_exact_unpooling(layers, shapes, net.file)
-  except JdeepvisError as error:
-    hint = "" if size else "; another size= or --size=H,W may fit"
-    raise JdeepvisError(
-      f"{net.file}: {str(error).rstrip('.')}{hint if _is_size(error) else ''}."
-    ) from error
+  layers, mixing = _without_mixing(layers, shape, net.file)
+  shapes = infer_shapes(layers, shape).blobs
+  layers, inexact = unpooling.exact(layers, shapes, net.file)
+  if not layers:
+    why = " ".join((*notes, *mixing, *inexact)) or "none computes anything."
+    raise JdeepvisError(f"{net.file} has no layer that can be run: {why}")
   layers, output = scores.with_scores(layers, shapes, *beyond)
-  notes += (*more, *cuts.small_size(layers, shapes, net.file))
+  notes += (*mixing, *inexact, *sizes.small_size(layers, shapes, net.file))
   return CaffeGraph(layers, shape, output, owners, notes)
 
 
@@ -122,8 +122,45 @@ def _input_shape(
   return height, width, channels
 
 
-def _is_size(error: JdeepvisError) -> bool:
-  return "larger than the padded map" in str(error)
+def _without_mixing(
+  layers: tuple[LayerInfo, ...], shape: tuple[int, int, int], file: str
+) -> tuple[tuple[LayerInfo, ...], tuple[str, ...]]:
+  """Leaves out reshapes that would mix images; other misfits are refused."""
+  notes = []
+  while True:
+    try:
+      infer_shapes(layers, shape)
+      return layers, tuple(notes)
+    except JdeepvisError as error:
+      bad = _first_misfit(layers, shape)
+      if bad.kind != "reshape":
+        reason = str(error).rstrip(".")
+        hint = ""
+        if "larger than the padded map" in reason:
+          hint = "; another size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH may fit"
+        raise JdeepvisError(f"{file}: {reason}{hint}.") from error
+    layers, names = cuts.without(layers, bad)
+    why = cuts.LeftOut(
+      f"layer {bad.name!r} (Reshape) cannot be run here and is left out",
+      ": it would mix images",
+    )
+    notes.append(f"{file}: {why.sentence(names)}.")
+
+
+def _first_misfit(
+  layers: tuple[LayerInfo, ...], shape: tuple[int, int, int]
+) -> LayerInfo:
+  """The first layer that cannot read its blobs, by bisection."""
+
+  def fails(count: int) -> bool:
+    try:
+      infer_shapes(layers[:count], shape)
+    except JdeepvisError:
+      return True
+    return False
+
+  counts = range(1, len(layers) + 1)
+  return layers[bisect.bisect_left(counts, True, key=fails)]
 
 
 def _name_blobs(

@@ -7,7 +7,7 @@ beside `LAYER_TYPES["mine"] = LayerType(apply, weights)`.
 from collections.abc import Callable
 
 from jdeepvis.networks.caffe import fork_layers, windows
-from jdeepvis.networks.caffe.reader import CaffeLayer
+from jdeepvis.networks.caffe.caffe_layer import CaffeLayer
 from jdeepvis.networks.caffe.steps import Step, require_images_apart
 from jdeepvis.networks.layer_table import MAX_EXTENT
 

@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jdeepvis.networks.caffe import schema, v0
 from jdeepvis.networks.caffe.arrays import read_bytes
+from jdeepvis.networks.caffe.caffe_layer import (
+  CaffeLayer,
+  nearest_field,
+  read_layer,
+  refusal,
+)
 from jdeepvis.networks.caffe.data_layers import (
   InputBlob,
   Transform,
@@ -16,10 +22,9 @@ from jdeepvis.networks.caffe.data_layers import (
   source_of_images,
   transform_of,
 )
-from jdeepvis.networks.caffe.fields import Filled, Unknown, fill
+from jdeepvis.networks.caffe.fields import Filled, fill
 from jdeepvis.networks.caffe.text import (
   Field,
-  Quoted,
   TextError,
   decode,
   is_net,
@@ -30,48 +35,8 @@ from jdeepvis.types import JdeepvisError
 _MAX_TEXT = 4_000_000
 _MAX_LAYERS = 5_000
 
-_NEW_NAMES = {
-  "ABSVAL": "AbsVal",
-  "ARGMAX": "ArgMax",
-  "BN": "BN",
-  "BNLL": "BNLL",
-  "ELU": "ELU",
-  "HDF5_DATA": "HDF5Data",
-  "HDF5_OUTPUT": "HDF5Output",
-  "LRN": "LRN",
-  "MVN": "MVN",
-  "PRELU": "PReLU",
-  "RELU": "ReLU",
-  "SOFTMAX_LOSS": "SoftmaxWithLoss",
-  "TANH": "TanH",
-}
 _NO_OUTPUT = frozenset(["Accuracy", "HDF5Output", "Silence"])
 _LOSSES = ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss")
-
-
-class CaffeLayer(NamedTuple):
-  """One layer of a net's description.
-
-  Attributes:
-    name: its name, not empty, of its own.
-    type: what it does, in the new form's words (`Convolution`).
-    bottoms: the blobs it reads.
-    tops: the blobs it writes.
-    shared: for each of its weights the name it is shared by, or "".
-    message: its settings by name (`convolution_param`, ...): a protobuf
-      message, or `text.Settings` where the type is not Caffe's.
-    line: where it stands in the file, from 1.
-    unknown: fields that are not known and may change what it computes.
-  """
-
-  name: str
-  type: str
-  bottoms: tuple[str, ...]
-  tops: tuple[str, ...]
-  shared: tuple[str, ...]
-  message: Any
-  line: int = 0
-  unknown: tuple[Unknown, ...] = ()
 
 
 class NetDescription(NamedTuple):
@@ -138,21 +103,6 @@ def parse_net(text: str, file: str) -> NetDescription:
     raise JdeepvisError(f"{file} cannot be read: {error}.") from error
 
 
-class _LayerMessage:
-  """A layer's settings: those of its message, and those that it lacks."""
-
-  def __init__(self, message, settings: Mapping[str, Any]):
-    self._message = message
-    self._settings = settings
-
-  def __getattr__(self, name: str):
-    # Python asks for names of its own before there is anything.
-    if name.startswith("_"):
-      raise AttributeError(name)
-    settings = self._settings
-    return settings[name] if name in settings else getattr(self._message, name)
-
-
 def _net(fields: Sequence[Field], file: str) -> NetDescription:
   texts = [x for x in fields if x.name in ("layer", "layers")]
   if not texts or len(texts) > _MAX_LAYERS:
@@ -180,8 +130,8 @@ def _net_message(fields, file: str):
   for unknown in filled.unknown:
     raise JdeepvisError(
       f"{file}, line {unknown.line}: the net has the field {unknown.path!r}, "
-      f"which is not known here{_nearest(unknown)}; remove it, if the net was "
-      "trained without it."
+      f"which is not known here{nearest_field(unknown)}; remove it, if the net "
+      "was trained without it."
     )
   return net, [(path, line, "the net") for path, line in filled.idle]
 
@@ -203,7 +153,7 @@ class _Reading:
   def description(self, texts: Sequence[Field]) -> NetDescription:
     taken: set[str] = set()
     for number, text in enumerate(texts):
-      layer, filled = _layer(text, number, taken, self.file)
+      layer, filled = read_layer(text, number, taken)
       taken.add(layer.name)
       self._sort(layer, filled)
     inputs = named_once(
@@ -284,66 +234,6 @@ class _Reading:
         "it changes nothing in a trained net."
       )
     return sentences
-
-
-def refusal(file: str, layer: CaffeLayer, unknown: Unknown) -> str:
-  """The sentence for a field that may change what a layer computes."""
-  return (
-    f"{file}, line {unknown.line}: layer {layer.name!r} ({layer.type}) has the "
-    f"field {unknown.path!r}, which is not known here and may change what it "
-    f"computes{_nearest(unknown)}; correct its name, or remove it if the net "
-    "was trained without it."
-  )
-
-
-def _nearest(unknown: Unknown) -> str:
-  return f" (nearest: {unknown.nearest})" if unknown.nearest else ""
-
-
-def _layer(
-  text: Field, number: int, taken: set, file: str
-) -> tuple[CaffeLayer, Filled]:
-  old = text.name == "layers"
-  message = schema.message_class(
-    "V1LayerParameter" if old else "LayerParameter"
-  )()
-  kind = _type(text, message)
-  filled = fill(message, [x for x in text.value if x.name != "type"])
-  name = message.name or f"{kind.lower()}{number}"
-  while name in taken:
-    name += "_"
-  shared = tuple(message.param) if old else tuple(p.name for p in message.param)
-  within = {
-    part: _LayerMessage(getattr(message, part), settings)
-    for part, settings in filled.nested.items()
-  }
-  layer = CaffeLayer(
-    name,
-    kind,
-    tuple(message.bottom),
-    tuple(message.top),
-    shared,
-    _LayerMessage(message, {**filled.settings, **within}),
-    text.line,
-    filled.unknown,
-  )
-  return layer, filled
-
-
-def _type(text: Field, message) -> str:
-  """A layer's type; an old one's word may be a number, or of a fork."""
-  words = [x.value for x in text.value if x.name == "type"]
-  if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
-    raise TextError(text.line, "this layer needs one type")
-  (word,) = words
-  known = message.DESCRIPTOR.fields_by_name["type"].enum_type
-  if isinstance(word, Quoted) and not (known and word in known.values_by_name):
-    return str(word)
-  if known and word.isdecimal() and int(word) in known.values_by_number:
-    word = known.values_by_number[int(word)].name
-  if word in _NEW_NAMES:
-    return _NEW_NAMES[word]
-  return "".join(part.capitalize() for part in word.split("_"))
 
 
 def _is_for_training(layer: CaffeLayer, state) -> bool:

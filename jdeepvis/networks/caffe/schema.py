@@ -218,7 +218,8 @@ _WEIGHTS = {
   "BlobShape": _MESSAGES["BlobShape"],
   "BlobProto": """
     num=1 int32; channels=2 int32; height=3 int32; width=4 int32;
-    data=5 bytes*; shape=7 BlobShape; double_data=8 bytes*
+    data=5 bytes*; shape=7 BlobShape; double_data=8 bytes*;
+    raw_data_type=10 uint32; raw_data=12 bytes
   """,
 }
 

@@ -106,6 +106,32 @@ def test_what_is_left_works_as_the_whole(tmp_path, caplog):
   assert picture.probability is None and picture.activation > 0
 
 
+def test_a_reshape_that_mixes_images_is_left_out():
+  rows = _layer(
+    "Reshape", "rows", "box", more="reshape_param { shape { dim: -1 dim: 2 } }"
+  )
+  graph = _graph(_HEAD + _BODY + rows + _layer("TanH", "t", "rows"))
+  assert graph.layers == _graph(_HEAD + _BODY).layers
+  (note,) = graph.notes
+  assert "'rows' (Reshape)" in note and "layer t: it would mix" in note
+  same = rows.replace("dim: 2", "dim: 256")
+  assert not _graph(_HEAD + _BODY + same).notes
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    _layer("Dropout", "d", "data", "data"),
+    _layer(
+      "Reshape", "r", "data", more="reshape_param { shape { dim: 1 dim: 7 } }"
+    ),
+  ],
+)
+def test_a_net_that_computes_nothing_is_refused(text):
+  with pytest.raises(JdeepvisError, match="no layer that can be run"):
+    _graph(_HEAD + text)
+
+
 def test_nothing_left_is_refused_with_what_to_do():
   with pytest.raises(JdeepvisError, match=r"no layer that can be run.*READERS"):
     _graph(_HEAD + _layer("Wonder", "w", "data"))

@@ -1,5 +1,6 @@
 """Descriptions, weights and means, well and badly formed."""
 
+import cv2
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -176,6 +177,26 @@ def test_double_precision_and_the_full_schema_agree(tmp_path):
   first, second = arrays.read_blobs(path)["c"]
   np.testing.assert_array_equal(first, [1, 2, 3])
   assert second.shape == (1, 1, 1, 1) and second[0, 0, 0, 0] == 0.5
+
+
+def test_numbers_kept_raw_in_16_bits(caffe_files, tmp_path):
+  """As NVIDIA's fork writes them, and OpenCV's shrinkCaffeModel."""
+  values = {"c": [np.linspace(-2, 2, 108).reshape(4, 3, 3, 3), np.ones(4)]}
+  path, small = caffe_files.blobs(values), tmp_path / "small.caffemodel"
+  cv2.dnn.shrinkCaffeModel(str(path), str(small), ["Convolution", ""])
+  blobs = arrays.read_blobs(small)
+  np.testing.assert_array_equal(
+    blobs["c"][0], np.float32(np.float16(values["c"][0]))
+  )
+  assert blobs["c"][0].dtype == np.float32
+  net = schema.weights_class("NetParameter")()
+  blob = net.layer.add(name="c").blobs.add(raw_data=bytes(4), raw_data_type=3)
+  blob.shape.dim.append(1)
+  path.write_bytes(net.SerializeToString())
+  with pytest.raises(
+    JdeepvisError, match="'c' has numbers of the unknown kind"
+  ):
+    arrays.read_blobs(path)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,9 @@ def test_a_size_below_a_units_field_is_told(side, tail, told):
 
 def test_a_window_larger_than_its_map_says_what_to_do(caffe_files):
   net = caffe_files.net(_NET.replace("SIDE", "1").replace("pad: 1", ""))
-  with pytest.raises(JdeepvisError, match=r"larger than the.*--size=H,W may"):
+  with pytest.raises(
+    JdeepvisError, match=r"larger than the.*--size=HEIGHT,WIDTH may"
+  ):
     jdeepvis.load_network(net, "random")
   large = jdeepvis.load_network(net, "random", size=(20, 20))
   assert large.shapes["b"] == (7, 7, 4)
