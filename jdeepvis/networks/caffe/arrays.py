@@ -188,7 +188,8 @@ def _decode(message, path: Path | str, what: str) -> None:
         "net's description; give the file with its weights."
       ) from error
     raise JdeepvisError(
-      f"{str(path)!r} is damaged or not {what}: {brief(error)}."
+      f"{str(path)!r} is damaged or not {what}, so fetch it again: "
+      f"{brief(error)}."
     ) from error
 
 
@@ -217,7 +218,7 @@ def _array(blob, where: str) -> np.ndarray:
   if len(data) != size * item.itemsize or len(shape) > _MAX_AXES:
     raise JdeepvisError(
       f"{where} has {len(data) // item.itemsize} values for the shape "
-      f"{brief(list(shape))}."
+      f"{brief(list(shape))}; the file is damaged, so fetch it again."
     )
   if any(extent < 1 for extent in shape):
     raise JdeepvisError(f"{where} has the impossible shape {list(shape)}.")

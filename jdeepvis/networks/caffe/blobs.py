@@ -60,7 +60,10 @@ def _check_names(expected, blobs: Blobs, file: str) -> None:
     found = (
       f"; it has {_some(extra)} that the net does not have" if extra else ""
     )
-    raise JdeepvisError(f"{file} lacks weights of {_some(missing)}{found}.")
+    raise JdeepvisError(
+      f"{file} lacks weights of {_some(missing)}{found}; give those that were "
+      "trained with this description."
+    )
 
 
 def _some(names: Sequence[str]) -> str:

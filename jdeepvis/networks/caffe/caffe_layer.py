@@ -93,7 +93,7 @@ def _type(text: Field, message) -> str:
   """A layer's type; an old one's word may be a number, or of a fork."""
   words = [x.value for x in text.value if x.name == "type"]
   if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
-    raise TextError(text.line, "this layer needs one type")
+    raise TextError(text.line, 'this layer needs one type: "..."')
   (word,) = words
   known = message.DESCRIPTOR.fields_by_name["type"].enum_type
   if isinstance(word, Quoted) and not (known and word in known.values_by_name):

@@ -175,7 +175,9 @@ def _fill(message, fields, path: str) -> Iterator[tuple[str, _Stray]]:
     part = getattr(message, field.name)
     repeated = hasattr(part, "extend")
     if field.name in said and not repeated:
-      raise TextError(field.line, f"{field.name} stands there twice")
+      raise TextError(
+        field.line, f"{field.name} stands there twice; remove one"
+      )
     said.add(field.name)
     if known.message_type is not None:
       if not isinstance(field.value, tuple):

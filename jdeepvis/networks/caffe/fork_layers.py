@@ -33,7 +33,9 @@ def _bn(layer):
 
 def _axpy(layer):
   if len(layer.bottoms) != 3:
-    raise ValueError("it reads a scale, what is scaled and what is added")
+    raise ValueError(
+      "it needs three bottoms: a scale, what is scaled and what is added"
+    )
   return Step("axpy")
 
 
@@ -45,7 +47,7 @@ def _shuffle_channel(layer):
 def _permute(layer):
   order = list(layer.message.permute_param.order)
   if len(set(order)) != len(order) or any(axis > 31 for axis in order):
-    raise ValueError(f"its order {order} is none of axes")
+    raise ValueError(f"its order {order} is none of axes; name each once")
   # What it does not name follows in its own order.
   order += [axis for axis in range(max([3, *order]) + 1) if axis not in order]
   if order[0] != 0:
@@ -97,7 +99,7 @@ def _upsample(layer):
   if said("scale_h") != said("scale_w") or said("upsample_h") != said(
     "upsample_w"
   ):
-    raise ValueError("it says one side of two")
+    raise ValueError("it says one of two sides; say both")
   scale = (settings.scale,) * 2
   if said("scale_h"):
     scale = settings.scale_h, settings.scale_w

@@ -107,8 +107,8 @@ def _net(fields: Sequence[Field], file: str) -> NetDescription:
   texts = [x for x in fields if x.name in ("layer", "layers")]
   if not texts or len(texts) > _MAX_LAYERS:
     raise JdeepvisError(
-      f"{file} has {len(texts)} layers; a net's description has 1 to "
-      f"{_MAX_LAYERS}."
+      f"{file} has {len(texts)} layers; give a net's deploy.prototxt, which "
+      f"has 1 to {_MAX_LAYERS}."
     )
   for field in texts:
     if not isinstance(field.value, tuple):

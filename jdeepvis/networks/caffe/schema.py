@@ -26,7 +26,7 @@ _ENGINE = "{DEFAULT CAFFE CUDNN}"
 _PHASE = "{TRAIN TEST}"
 
 # In the new form a layer's settings have numbers from 100 on, in the old one
-# from 9: name, message, new number, old number (0 where there is none).
+# from 9: name, message, new number, old number (0 where Caffe has none).
 _SETTINGS = """
   argmax ArgMax 103 23; batch_norm BatchNorm 139 0; bias Bias 141 0;
   bn BN 1001 1003; clip Clip 148 0;
@@ -248,8 +248,9 @@ def _pool():
     name, message, new, old = setting.split()
     field = f"; {name}_param={{}} {message}Parameter"
     messages["LayerParameter"] += field.format(new)
-    if old != "0":
-      messages["V1LayerParameter"] += field.format(old)
+    # Forks in the old form have words of the new one.
+    old = old if old != "0" else 2000 + int(new)
+    messages["V1LayerParameter"] += field.format(old)
   return _build(messages)
 
 

@@ -78,7 +78,10 @@ def upgraded(net: Sequence[Field]) -> tuple[Field, ...]:
       new.append(field)
       continue
     if field.name == "layer" or not is_v0(field.value):
-      raise TextError(field.line, "this layer is in a newer form than others")
+      raise TextError(
+        field.line,
+        "this layer is in a newer form than others; write all in one",
+      )
     parts = [x.value for x in field.value if x.name == "layer"]
     if len(parts) != 1 or not isinstance(parts[0], tuple):
       raise TextError(field.line, "this `layers` needs one `layer { }`")
@@ -96,7 +99,9 @@ def upgraded(net: Sequence[Field]) -> tuple[Field, ...]:
       if one.name == "bottom" and str(one.value) in paddings:
         if kind not in ("conv", "pool"):
           raise TextError(
-            field.line, f"a padding is for conv and pool, but a {kind} reads it"
+            field.line,
+            f"a padding is for conv and pool, but a {kind} reads it; give the "
+            "pad to a conv or pool",
           )
         pad, source = paddings[str(one.value)]
         outer[i] = one._replace(value=Quoted(source))

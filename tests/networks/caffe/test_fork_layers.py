@@ -309,6 +309,37 @@ def test_unpooling_by_a_mask(kind, more, caffe_files):
   assert jdeepvis.receptive_field(network, "p", (0, 0)).size == (2, 2)
 
 
+def test_forks_of_the_old_form_say_the_same():
+  new = (
+    _layer("BN", "b", "data", more="bn_param { bn_mode: INFERENCE }")
+    + _layer("PReLU", "r", "b", more="prelu_param { channel_shared: true }")
+    + _layer("Permute", "t", "r", more="permute_param { order: 0 order: 1 }")
+    + _layer("Interp", "i", "t", more="interp_param { zoom_factor: 2 }")
+    + _layer(
+      "Pooling",
+      "p",
+      "i",
+      "p m",
+      "pooling_param { kernel_size: 2 stride: 2 }",
+    )
+    + _layer(
+      "Unpooling",
+      "u",
+      "p m",
+      more="unpooling_param { kernel_size: 2 stride: 2 unpool_size: 13 }",
+    )
+  )
+  head = _HEAD.replace("dim: 9", "dim: 7")
+  old = new.replace("layer {", "layers {")
+  for kind in ("BN", "PReLU", "Permute", "Interp", "Pooling", "Unpooling"):
+    old = old.replace(f'"{kind}"', kind.upper())
+  one, two = (
+    build_graph(reader.parse_net(head + text, "net.prototxt"))
+    for text in (new, old)
+  )
+  assert one == two and one.layers[-1].kind == "unpool"
+
+
 @pytest.mark.parametrize(
   "window, more",
   [
