@@ -50,8 +50,13 @@ def image_input(net: NetDescription) -> InputBlob:
       'its top the two lines input: "data" and input_shape { dim: 1 dim: 3 '
       "dim: HEIGHT dim: WIDTH }."
     )
-  # Boxes and sizes of images are inputs too, but no maps.
-  return max(inputs, key=lambda x: (len(x.shape) in (0, 4), _cells(x)))
+
+  def likeness(one):
+    # Boxes, sizes of images and maps of labels are inputs too.
+    colours = len(one.shape) == 4 and one.shape[1] == 3
+    return len(one.shape) in (0, 4), _cells(one), colours, one.name == "data"
+
+  return max(inputs, key=likeness)
 
 
 def runnable(net: NetDescription, image: InputBlob) -> Runnable:

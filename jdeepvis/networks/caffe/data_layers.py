@@ -164,7 +164,8 @@ def source_of_images(
 
 def two_lines(name: str, shape: Sequence[int]) -> str:
   """The lines of a description that declare an input."""
-  known = [str(x) if x > 0 else word for x, word in zip(shape, _WORDS)]  # noqa: B905
+  pairs = zip(shape, _WORDS, strict=True)
+  known = [str(extent) if extent > 0 else word for extent, word in pairs]
   dims = " ".join(f"dim: {extent}" for extent in known)
   return f'the two lines input: "{name}" and input_shape {{ {dims} }}'
 

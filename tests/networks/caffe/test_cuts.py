@@ -75,6 +75,8 @@ def test_a_branch_beside_it_is_kept():
     'input: "im_info" input_shape { dim: 1 dim: 3 }',
     'input: "im_info" input_dim: 1 input_dim: 3 input_dim: 1 input_dim: 1 '
     'input: "data" input_dim: 1 input_dim: 3 input_dim: 32 input_dim: 32',
+    'input: "im_info" input_dim: 1 input_dim: 1 input_dim: 32 input_dim: 32 '
+    'input: "data" input_dim: 1 input_dim: 3 input_dim: 32 input_dim: 32',
     'layer { name: "in" type: "Input" top: "data" top: "im_info" input_param '
     "{ shape { dim: 1 dim: 3 dim: 32 dim: 32 } shape { dim: 1 dim: 3 } } }",
   ],
