@@ -4,7 +4,7 @@ import bisect
 from collections import defaultdict
 from typing import NamedTuple
 
-from jdeepvis.networks.caffe import cuts, scores, sizes, unpooling
+from jdeepvis.networks.caffe import crops, cuts, scores, sizes, unpooling
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer
 from jdeepvis.networks.caffe.data_layers import InputBlob, two_lines
 from jdeepvis.networks.caffe.reader import NetDescription
@@ -79,6 +79,7 @@ def build_graph(
   layers = unpooling.with_scales(
     tuple(_share(layer, kept, owners) for layer in layers)
   )
+  layers, uncertain = crops.with_offsets(layers, net.file)
   layers, mixing = _without_mixing(layers, shape, net.file)
   shapes = infer_shapes(layers, shape).blobs
   layers, inexact = unpooling.exact(layers, shapes, net.file)
@@ -86,7 +87,8 @@ def build_graph(
     why = " ".join((*notes, *mixing, *inexact)) or "none computes anything."
     raise JdeepvisError(f"{net.file} has no layer that can be run: {why}")
   layers, output = scores.with_scores(layers, shapes, *beyond)
-  notes += (*mixing, *inexact, *sizes.small_size(layers, shapes, net.file))
+  notes += (*uncertain, *mixing, *inexact)
+  notes += sizes.small_size(layers, shapes, net.file)
   return CaffeGraph(layers, shape, output, owners, notes)
 
 

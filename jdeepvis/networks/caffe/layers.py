@@ -6,7 +6,7 @@ beside `LAYER_TYPES["mine"] = LayerType(apply, weights)`.
 
 from collections.abc import Callable
 
-from jdeepvis.networks.caffe import fork_layers, windows
+from jdeepvis.networks.caffe import crops, fork_layers, windows
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer
 from jdeepvis.networks.caffe.steps import Step, require_images_apart
 from jdeepvis.networks.layer_table import MAX_EXTENT
@@ -163,6 +163,10 @@ def _reshape(layer):
 def _crop(layer):
   settings = layer.message.crop_param
   options = {"axis": settings.axis, "offsets": tuple(settings.offset)}
+  if not settings.offset:
+    # Only forks have a Crop in the old form.
+    old = layer.message.DESCRIPTOR.name == "V1LayerParameter"
+    options["origin"] = crops.FOUND if old else crops.UNSAID
   return Step("crop", options=options)
 
 

@@ -1,8 +1,11 @@
 """Layers of the forks against NumPy, written after the forks' own sources."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
+from caffe_nets import Net
 from crop_checks import differences, places
 from scipy import special
 
@@ -413,6 +416,66 @@ def test_reduction(axis, operation, formula, caffe_files):
   np.testing.assert_allclose(
     found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-4
   )
+
+
+_FCN = """
+layers { name: "c" type: CONVOLUTION bottom: "data" top: "c"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 10 } }
+layers { name: "p" type: POOLING bottom: "c" top: "p"
+  pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+layers { name: "s" type: CONVOLUTION bottom: "p" top: "s"
+  convolution_param { num_output: 2 kernel_size: 3 } }
+layers { name: "u" type: DECONVOLUTION bottom: "s" top: "u"
+  convolution_param { num_output: 2 kernel_size: 4 stride: 2 } }
+layers { name: "score" type: CROP bottom: "u" bottom: "data" top: "score" }
+"""
+
+
+def test_a_crop_of_fcns_fork_finds_its_offset():
+  # A cell of u lies where the pixel does that is 8 less: padding 10 - 1 before
+  # the pooling, whose middle is 1/2 on, the kernel's 2, the upsampling's 3/2.
+  graph = build_graph(reader.parse_net(_HEAD + _FCN, "net.prototxt"))
+  assert graph.layers[-1].options == (("axis", 2), ("offsets", (8, 8)))
+  assert not graph.notes
+
+
+def test_offsets_that_are_found_are_those_of_fcn_8s_as_published():
+  """Its later prototxt says them: 5 and 9 within, 31 at the end."""
+  net = Net(500, 500)
+  blob, pools = "data", []
+  for i in range(1, 6):
+    pad = "pad: 100" if i == 1 else "pad: 1"
+    blob = net.conv_relu(f"conv{i}_1", blob, 4, 3, pad)
+    blob = net.pool(f"pool{i}", blob, "kernel_size: 2 stride: 2")
+    pools.append(blob)
+  blob = net.conv("score_fr", net.conv("fc6", blob, 4, 7), 2, 1)
+  for i, kernel, stride in ((4, 4, 2), (3, 4, 2), (1, 16, 8)):
+    more = f"num_output: 2 kernel_size: {kernel} stride: {stride}"
+    up = net.layer("Deconvolution", f"up{i}", blob, convolution=more)
+    if i == 1:
+      net.layer("Crop", "score", [up, "data"])
+      break
+    side = net.conv(f"score_pool{i}", pools[i - 1], 2, 1)
+    side = net.layer("Crop", f"score_pool{i}c", [side, up])
+    blob = net.add(f"fuse{i}", up, side)
+  graph = build_graph(reader.parse_net(str(net), "net.prototxt"))
+  found = [re.findall(r"offset: (\d+)", note) for note in graph.notes]
+  assert found == [["5", "5"], ["9", "9"], ["31", "31"]]
+
+
+def test_a_crop_without_an_offset_is_bvlcs_and_told():
+  text = _FCN.replace("layers {", "layer {")
+  for word in ("CONVOLUTION", "POOLING", "CROP"):
+    text = text.replace(f" {word} ", f' "{word.capitalize()}" ')
+  text = text.replace("DECONVOLUTION", '"Deconvolution"')
+  graph = build_graph(reader.parse_net(_HEAD + text, "net.prototxt"))
+  assert graph.layers[-1].options == (("axis", 2), ("offsets", ()))
+  (note,) = graph.notes
+  assert "write crop_param { axis: 2 offset: 8 offset: 8 }" in note
+  said = text.replace('score" }', 'score" crop_param { offset: 8 } }')
+  graph = build_graph(reader.parse_net(_HEAD + said, "net.prototxt"))
+  assert graph.layers[-1].options == (("axis", 2), ("offsets", (8,)))
+  assert not graph.notes
 
 
 def test_crops_through_layers_that_look_at_single_cells(tmp_path):
