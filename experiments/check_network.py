@@ -22,7 +22,7 @@ from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.preflight.check import check
 from jdeepvis.networks.preflight.finding import WRONG
 from jdeepvis.networks.zoo import DEFAULT_NETWORK, load_network, third_party
-from jdeepvis.probing.images import list_images
+from jdeepvis.probing.images import list_images, passed_over
 
 _NET = flags.DEFINE_string(
   "net",
@@ -53,6 +53,9 @@ _SCALE = flags.DEFINE_float(
 _BGR = flags.DEFINE_bool(
   "bgr", True, "A .prototxt's net was trained on blue, green, red."
 )
+_SIZE = flags.DEFINE_list(
+  "size", None, "HEIGHT,WIDTH of the images, in place of a .prototxt's."
+)
 
 _MOST = 100  # photographs; more add little, and take their time
 
@@ -66,8 +69,11 @@ def main() -> None:
     labels=_LABELS.value,
     scale=_SCALE.value,
     bgr=_BGR.value,
+    size=script.as_size(_SIZE.value),
   )
   images = list_images(_PHOTOS.value or third_party() / "photos")
+  if _PHOTOS.value and (others := passed_over(images)):
+    print(others)
   spread = np.linspace(0, len(images.names) - 1, _MOST).round().astype(int)
   names = [images.names[i] for i in np.unique(spread)]
   photos = [read_picture(images.root / name) for name in names]

@@ -39,6 +39,7 @@ from experiments import script
 from jdeepvis.display.files import atomic
 from jdeepvis.networks import convert, weights, zoo
 from jdeepvis.networks.architectures import ARCHITECTURES
+from jdeepvis.networks.caffe.reader import is_description
 from jdeepvis.networks.names import nearest
 from jdeepvis.types import JdeepvisError
 
@@ -75,13 +76,17 @@ _SCALE = flags.DEFINE_float(
 _BGR = flags.DEFINE_bool(
   "bgr", True, "A described net for colours takes blue, green, red."
 )
+_SIZE = flags.DEFINE_list(
+  "size", None, "HEIGHT,WIDTH of a described net's images, if not the file's."
+)
 _HALF = flags.DEFINE_bool(
   "half", False, "Keep the weights in 16 bits, in half the space."
 )
 _LICENCE = flags.DEFINE_string("licence", "unknown", "The weights' licence.")
 _OUT = flags.DEFINE_string("out", None, "The file to write.")
 _FILES = (_NET, _WEIGHTS, _OUT)
-_OTHERS = (*_FILES, _MEAN, _LABELS, _SCALE, _BGR, _HALF, _LICENCE)
+_NEEDED = (_NET, _OUT)
+_OTHERS = (*_FILES, _MEAN, _LABELS, _SCALE, _BGR, _SIZE, _HALF, _LICENCE)
 
 
 def main() -> None:
@@ -89,7 +94,10 @@ def main() -> None:
   if _DOWNLOAD.value is not None:
     _download(_DOWNLOAD.value)
     return
-  if any(flag.value is None for flag in _FILES):
+  # A description says by itself whether its net has weights.
+  described = _NET.value is not None and is_description(_NET.value)
+  needed = _NEEDED if described else _FILES
+  if any(flag.value is None for flag in needed):
     raise JdeepvisError(
       "Give --net, --weights and --out, or --download; --help explains each."
     )
@@ -101,14 +109,14 @@ def main() -> None:
   if out.suffix != ".safetensors":
     raise JdeepvisError(f"--out={str(out)!r} must end in .safetensors.")
   known = net in ARCHITECTURES
-  if not known and not net.endswith(".prototxt"):
+  if not known and not described:
     raise JdeepvisError(
       f"There is no --net={net!r}; give a .prototxt, or a name: "
       f"{nearest(net, ARCHITECTURES)}."
     )
-  if known and (_SCALE.value != 1 or not _BGR.value):
+  if known and (_SCALE.value != 1 or not _BGR.value or _SIZE.value):
     raise JdeepvisError(
-      "--scale and --bgr are for a --net that is a .prototxt."
+      "--scale, --bgr and --size are for a --net that is a .prototxt."
     )
   labels = zoo.read_labels(_LABELS.value) if _LABELS.value else ()
   if known:
@@ -122,14 +130,15 @@ def main() -> None:
       mean=_MEAN.value,
       scale=_SCALE.value,
       bgr=_BGR.value,
+      size=script.as_size(_SIZE.value),
     )
     print(*notes, sep="\n", end="\n" * bool(notes))
   network = network.replace(labels=labels)
   weights.check_network(network, _LABELS.value or net)
   # `random` is no file, so it has no origin.
-  made_up = _WEIGHTS.value == convert.RANDOM
+  made_up = _WEIGHTS.value in (None, convert.RANDOM)
   origin = weights.Origin(
-    Path(_WEIGHTS.value).name,
+    Path(_WEIGHTS.value or net).name,
     "" if made_up else convert.sha256(_WEIGHTS.value),
     _LICENCE.value,
   )

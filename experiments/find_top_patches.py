@@ -40,6 +40,9 @@ _NET, _OUT = script.define("net", "out")
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder of images, or a text file with one a line."
 )
+_ROOT = flags.DEFINE_string(
+  "root", None, "The folder that the names in a list of images are relative to."
+)
 _LAYERS = flags.DEFINE_list(
   "layers", "all", "Layers by their Caffe names; output: the class scores."
 )
@@ -73,7 +76,9 @@ def main() -> None:
   for view in views:
     if view not in RULES:
       raise JdeepvisError(f"There is no view {view!r}; {nearest(view, RULES)}.")
-  listing = images.list_images(_IMAGES.value)
+  listing = images.list_images(_IMAGES.value, _ROOT.value)
+  if others := images.passed_over(listing):
+    print(others)
   _connect()
   network = load_network(_NET.value)
   layers = _layers(network)

@@ -223,6 +223,23 @@ def as_position(entries: Sequence[str] | None) -> tuple[int, int] | None:
   return row, column
 
 
+def as_size(entries: Sequence[str] | None) -> tuple[int, int] | None:
+  """A --size flag's height and width, pixels.
+
+  Raises:
+    JdeepvisError: they are not two.
+  """
+  if entries is None:
+    return None
+  try:
+    height, width = map(int, entries)
+  except ValueError:
+    raise JdeepvisError(
+      f"--size={','.join(entries)} is not HEIGHT,WIDTH."
+    ) from None
+  return height, width
+
+
 def as_typed(value: Any) -> str | None:
   """A config's value as one would type it after the flag."""
   if isinstance(value, list | tuple):
@@ -268,6 +285,9 @@ def _today(name: str, value: Any) -> tuple[str, Any]:
   now = value
   if isinstance(value, str):
     now = _RENAMED_VALUES.get((new, value), value)
+  if isinstance(value, str) and value.startswith("~"):
+    # No shell knows a path's ~ behind --flag=.
+    value = now = os.path.expanduser(value)
   if (new, now) != (name, value):
     print(f"--{name}={value} is written --{new}={now} now.", file=sys.stderr)
   return new, now

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
-from jdeepvis.types import Images
+from jdeepvis.networks.readings import SIGMOID, SOFTMAX, reading
+from jdeepvis.types import Images, JdeepvisError
 
 
 def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
@@ -25,18 +26,21 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
   (1, 3)
 
   Args:
-    network: any network with classes.
+    network: a network with class scores that says how they become
+      probabilities, see `reading_of`.
     images: centred, `[n, h, w, c]`.
 
   Returns:
-    The last softmax of the layer graph, or that of the class scores where no
-    graph is known.
+    The last softmax of the layer graph, or its last sigmoid; where no graph is
+    known the softmax of the class scores.
 
   Raises:
-    JdeepvisError: the network has no class scores.
+    JdeepvisError: the network has no class scores, or does not say how they
+      become probabilities.
   """
-  scores, blob = class_scores(network), probability_blob(network)
-  return as_probabilities(network, activations(network, blob or scores, images))
+  require_probabilities(network)
+  blob = probability_blob(network) or network.output
+  return as_probabilities(network, activations(network, blob, images))
 
 
 def as_probabilities(
@@ -48,14 +52,62 @@ def as_probabilities(
 
 
 def probability_blob(network: Network) -> str | None:
-  """The blob of the layer graph's last softmax, or None where none is.
+  """The blob of the layer graph's last softmax or sigmoid, or None.
 
   None as well where there are no class scores.
   """
+  said = reading(network.layers) if network.output is not None else None
+  return said.outputs[0] if said else None
+
+
+def reading_of(network: Network) -> str | None:
+  """How class scores become probabilities: `softmax`, `sigmoid` or None.
+
+  What the layer graph says. A model without a graph names its scores as those
+  before a softmax, see `from_function`; of a single score that would be 1
+  whatever it is, so nothing is said of it.
+  """
   if network.output is None:
     return None
-  softmax = [info for info in network.layers if LAYER_TYPES[info.kind].softmax]
-  return softmax[-1].outputs[0] if softmax else None
+  if network.layers:
+    said = reading(network.layers)
+    return LAYER_TYPES[said.kind].probabilities if said else None
+  return SOFTMAX if network.shapes[network.output][-1] > 1 else None
+
+
+def require_probabilities(network: Network) -> None:
+  """Refuses a network whose scores are not said to become probabilities.
+
+  Raises:
+    JdeepvisError: the network has no class scores, or no such reading of them.
+  """
+  scores = class_scores(network)
+  if reading_of(network) is None:
+    raise JdeepvisError(
+      f"Nothing says how the scores {scores!r} of this network become "
+      "probabilities; give a network that ends in a softmax or a sigmoid "
+      '(in a .prototxt: layer { name: "prob" type: "Softmax" bottom: '
+      f'"{scores}" top: "prob" }}).'
+    )
+
+
+def require_exclusive(network: Network) -> None:
+  """Refuses a network whose classes cannot have a softmax's probabilities.
+
+  Raises:
+    JdeepvisError: the network has no class scores, only one, or a sigmoid
+      follows them.
+  """
+  scores = class_scores(network)
+  if network.shapes[scores][-1] == 1:
+    raise JdeepvisError(
+      f"A single score, {scores!r}, has no softmax; take its value itself."
+    )
+  if reading_of(network) == SIGMOID:
+    raise JdeepvisError(
+      f"The classes of {scores!r} do not exclude one another, for a sigmoid "
+      "follows; take their scores, or a network that ends in a softmax."
+    )
 
 
 @functools.partial(jax.jit, static_argnames="layer")

@@ -49,18 +49,19 @@ class Read(NamedTuple):
 
 def read_caffe(
   prototxt: Path | str,
-  weights: Path | str,
+  weights: Path | str | None,
   *,
   mean: Mean = None,
   labels: Sequence[str] = (),
   scale: float | int = 1.0,
   bgr: bool = True,
+  size: tuple[int, int] | None = None,
 ) -> Read:
   """A network from Caffe's own files.
 
   Args:
     prototxt: the net's description, a deploy.prototxt.
-    weights: its .caffemodel, or `random`.
+    weights: its .caffemodel, or `random`; None for a net that has none.
     mean: what is subtracted from pixels (see `arrays.read_mean`); None is
       nothing. A mean larger than the input is cropped at its centre.
     labels: the class names in order.
@@ -68,22 +69,38 @@ def read_caffe(
       the net, 1/256 for LeNet. It becomes part of the first weights.
     bgr: a net for colours was trained on blue, green, red, as almost all of
       Caffe's were; its CIFAR-10 examples were not.
+    size: height and width of the images, in place of those that the
+      description says; for nets that are fully convolutional, or whose file
+      holds a place with 1 x 1.
 
   Raises:
-    JdeepvisError: a file is missing or damaged, a layer is unknown, or the
-      weights do not fit.
+    JdeepvisError: a file is missing or damaged, no layer can be run, one is
+      not written as it must be, or the weights do not fit.
   """
   if not (math.isfinite(scale) and scale):
     raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
+  if size is not None and not all(0 < side <= 2**16 for side in size):
+    raise JdeepvisError(
+      f"A size is a height and a width in pixels, not {size}."
+    )
   net = read_net(prototxt)
-  layers, shape, output, shared = build_graph(net)
-  notes = net.notes
+  graph = build_graph(net, size)
+  layers, shape, output = graph.layers, graph.shape, graph.output
+  notes = (*net.notes, *graph.notes)
+  notes += _offered(net, shape, mean, scale, bgr)
   if weights == RANDOM:
     params = random_weights(layers, shape)
+  elif weights is None:
+    params = _no_weights(layers, shape, prototxt)
   else:
     blobs = read_blobs(weights)
-    params = params_from_blobs(layers, shape, blobs, str(weights), shared)
-    notes += _extra(blobs, layers, weights)
+    try:
+      params = params_from_blobs(
+        layers, shape, blobs, str(weights), graph.shared
+      )
+    except JdeepvisError as error:
+      raise _with_size(error, size) from error
+    notes += _extra(blobs, net, layers, weights)
   layers, params = fold_pixels(
     layers, params, shape, reverse=bgr and shape[2] == 3, scale=scale
   )
@@ -138,7 +155,7 @@ def read_architecture(
       if not name.startswith(known.training)
     }
     params = params_from_blobs(layers, spec.shape, blobs, str(weights))
-    for sentence in _extra(blobs, layers, weights):
+    for sentence in _unknown(set(blobs) - {x.name for x in layers}, weights):
       raise JdeepvisError(sentence)
   network = build(architecture, params, spec, tuple(labels))
   check_network(network, str(weights), architecture)
@@ -243,14 +260,63 @@ def weights_sha256(params: Params) -> str:
   return digest.hexdigest()
 
 
-def _extra(blobs, layers, file) -> tuple[str, ...]:
+def _offered(net, shape, mean: Mean, scale, bgr: bool) -> tuple[str, ...]:
+  """What the file says of mean and scale and the caller does not."""
+  said = net.transform
+  if said is None:
+    return ()
+  offers = []
+  if mean is None and said.mean_file:
+    offers.append(f'mean="{said.mean_file}"')
+  elif mean is None and any(said.mean_value):
+    values = said.mean_value
+    values = values * shape[2] if len(values) == 1 else values
+    offers.append(f'mean="{",".join(f"{x:g}" for x in values)}"')
+  if scale == 1 and said.scale != 1:
+    offers.append(f"scale={said.scale:g}")
+  if bgr and said.rgb:
+    offers.append("bgr=False")
+  if not offers:
+    return ()
+  return (
+    f"{net.file}, line {said.line}: its transform_param says what pixels the "
+    f"net was trained on; load it with {' and '.join(offers)}.",
+  )
+
+
+def _no_weights(layers, shape, prototxt) -> Params:
+  if infer_shapes(layers, shape).weights:
+    raise JdeepvisError(
+      f"{str(prototxt)!r} describes a network without its weights; give "
+      'weights="net.caffemodel", or weights="random", or make one file of '
+      "both with python -m experiments.convert_weights."
+    )
+  return {}
+
+
+def _with_size(
+  error: JdeepvisError, size: tuple[int, int] | None
+) -> JdeepvisError:
+  if size is None or "expected [" not in str(error):
+    return error
+  return JdeepvisError(
+    f"{str(error).rstrip('.')}, with size={size[0]},{size[1]}; if the net fits "
+    "without that, its layers ask for the size in its file."
+  )
+
+
+def _extra(blobs, net, layers, file) -> tuple[str, ...]:
   """What Caffe calls ignored source layers, in a sentence if there are any."""
-  extra = sorted(set(blobs) - {layer.name for layer in layers})
-  if not extra:
+  named = {layer.name for layer in (*net.layers, *layers)}
+  return _unknown(set(blobs) - named, file)
+
+
+def _unknown(names, file) -> tuple[str, ...]:
+  if not names:
     return ()
   return (
     f"{file} has weights of layers the net does not have: "
-    f"{', '.join(extra[:12])}.",
+    f"{', '.join(sorted(names)[:12])}.",
   )
 
 

@@ -11,6 +11,7 @@ from jdeepvis.networks.layers import (
   normalisation,
   pooling,
   products,
+  resizing,
 )
 from jdeepvis.networks.layers.layer_type import LayerType
 from jdeepvis.networks.network import LayerInfo
@@ -22,8 +23,14 @@ LAYER_TYPES: dict[str, LayerType] = {
   **activations.TYPES,
   **elementwise.TYPES,
   **arrangements.TYPES,
+  **resizing.TYPES,
 }
 """Ours and one's own."""
+
+BUILT_IN = frozenset(
+  pair for ours in LAYER_TYPES.values() for pair in ours.caffe.items()
+)
+"""Caffe's names with our readers of them, in place of which may be others."""
 
 
 def is_relu(layer: LayerInfo) -> bool:
@@ -32,6 +39,9 @@ def is_relu(layer: LayerInfo) -> bool:
 
 
 def kind_of(caffe: str) -> str | None:
-  """The layer type that one of Caffe's becomes, if it is known."""
-  known = (kind for kind, type in LAYER_TYPES.items() if caffe in type.caffe)
-  return next(known, None)
+  """The layer type that one of Caffe's becomes, if it is known.
+
+  Where several have that name it is the one that came last, one's own.
+  """
+  last_first = reversed(LAYER_TYPES.items())
+  return next((kind for kind, type in last_first if caffe in type.caffe), None)

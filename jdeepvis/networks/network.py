@@ -130,8 +130,9 @@ class Network(_Replaceable):
     input: what the images must be.
     layers: the layer graph, in order of computation; empty where unknown.
     labels: the class names in order, or empty.
-    output: the blob that holds the class scores before softmax; None where
-      there are none, as in convolutions alone. Such a network has no labels.
+    output: the blob that holds the class scores, before softmax or sigmoid;
+      None where there are none, as in convolutions alone. Such a network has no
+      labels.
     name: what it is called in captions. Within a compiled program it is that of
       the first network that the program was made for.
   """

@@ -11,9 +11,11 @@ from tqdm import tqdm
 
 from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
+from jdeepvis.networks.caffe.reader import is_description
 from jdeepvis.networks.download import alone, cache_folder, fetch
 from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.texts import read_lines
 from jdeepvis.networks.weights import Origin, read_network, write_network
 from jdeepvis.types import JdeepvisError
 
@@ -38,6 +40,7 @@ def load_network(
   labels: Path | str | Sequence[str] | None = None,
   scale: float | int = 1.0,
   bgr: bool = True,
+  size: tuple[int, int] | None = None,
   download: bool = False,
 ) -> Network:
   """Loads a network by its name, from one file, or from Caffe's files.
@@ -53,11 +56,11 @@ def load_network(
   'flamingo'
 
   Args:
-    name: a name in `ARCHITECTURES`, a .safetensors file, a .prototxt, or
-      `package.module:factory`, where `factory()` gives a `Network` of one's
-      own.
+    name: a name in `ARCHITECTURES`, a .safetensors file, a .prototxt (by
+      whatever name: .pt, .txt), or `package.module:factory`, where `factory()`
+      gives a `Network` of one's own.
     weights: the .caffemodel, or `random` for an untrained network, also of a
-      name in `ARCHITECTURES`.
+      name in `ARCHITECTURES`; nothing for a .prototxt without weights.
     mean: subtracted from pixels (0..255): a .binaryproto or .npy file, or one
       number a channel.
     labels: the class names, or a file with one a line.
@@ -65,6 +68,7 @@ def load_network(
       1/256 for LeNet; images stay on the 0..255 scale.
     bgr: the net and its mean have blue, green, red in this order, as almost
       all of Caffe's; images are RGB all the same.
+    size: height and width of the images, in place of the .prototxt's.
     download: whether to fetch the weights of a name if they are neither
       bundled nor kept from an earlier time (see `download_network`).
 
@@ -76,28 +80,31 @@ def load_network(
     JdeepvisError: there is no such network, or a file is missing or damaged,
       or cannot be fetched.
   """
-  name = str(name)
+  name = os.path.expanduser(name)
+  if weights is not None:
+    weights = os.path.expanduser(weights)
   if isinstance(labels, str | Path):
     labels = read_labels(labels)
   if download and name not in ARCHITECTURES:
     raise JdeepvisError(
       f"Nothing can be downloaded for {name!r}; {nearest(name, ARCHITECTURES)}."
     )
-  if name.endswith(".prototxt"):
-    if weights is None:
-      raise JdeepvisError(
-        f"{name!r} describes a network without its weights; give "
-        'weights="net.caffemodel", or weights="random", or make one file of '
-        "both with python -m experiments.convert_weights."
-      )
+  known = name in ARCHITECTURES or name.endswith(".safetensors")
+  if not known and is_description(name):
     network, notes = convert.read_caffe(
-      name, weights, mean=mean, labels=labels or (), scale=scale, bgr=bgr
+      name,
+      weights,
+      mean=mean,
+      labels=labels or (),
+      scale=scale,
+      bgr=bgr,
+      size=size,
     )
     for note in notes:
       logging.getLogger("jdeepvis").warning("%s", note)
-    file = name if weights == convert.RANDOM else weights
+    file = name if weights in (None, convert.RANDOM) else weights
     return network.replace(name=Path(file).stem)
-  as_caffe = scale != 1 or not bgr
+  as_caffe = scale != 1 or not bgr or size is not None
   if weights == convert.RANDOM and name in ARCHITECTURES and not as_caffe:
     network = convert.read_architecture(
       name, weights, mean=mean, labels=labels or ()
@@ -106,7 +113,8 @@ def load_network(
   given = (weights, mean, labels)
   if any(value is not None for value in given) or as_caffe:
     raise JdeepvisError(
-      f"Weights, mean, labels, scale and bgr are for a .prototxt, not {name!r}."
+      "Weights, mean, labels, scale, bgr and size are for a .prototxt, not "
+      f"{name!r}."
     )
   if name in BUNDLED:
     return read_network(third_party() / BUNDLED[name]).replace(name=name)
@@ -250,7 +258,7 @@ def read_labels(path: Path | str) -> tuple[str, ...]:
     JdeepvisError: the file is missing or is no text.
   """
   try:
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = read_lines(path)
   except (OSError, UnicodeDecodeError) as error:
     raise JdeepvisError(f"No labels in {str(path)!r}: {error}.") from error
   return tuple(_without_wnid(line.strip()) for line in lines if line.strip())

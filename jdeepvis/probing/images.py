@@ -1,10 +1,13 @@
 """A folder or a list of image files, read in batches in the background."""
 
+import collections
+import functools
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +16,17 @@ from PIL import Image as PILImage
 
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.networks.pictures import preprocess, read_picture
+from jdeepvis.networks.texts import read_lines
 from jdeepvis.types import JdeepvisError
 
 FAULTS = ("", "is no picture that can be read", "is missing", "is too large")
 """What can be wrong with a file; its place here is the fault's number."""
 
 _UNREADABLE, _MISSING, _HUGE = 1, 2, 3
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+# What Pillow recognises but cannot read by itself, or only by another program.
+_NOT_READ = frozenset(
+  ["BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"]
+)
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _AHEAD = 2  # batches that are read beforehand
 
@@ -30,10 +37,12 @@ class ImageList(NamedTuple):
   Attributes:
     root: the folder that names are relative to.
     names: of the files, with slashes.
+    passed_over: how many other files the folder holds, by their suffix.
   """
 
   root: Path
   names: tuple[str, ...]
+  passed_over: Mapping[str, int] = MappingProxyType({})
 
   @property
   def sha256(self) -> str:
@@ -70,35 +79,56 @@ def require_loaders() -> None:
     ) from error
 
 
-def list_images(path: Path | str) -> ImageList:
+def list_images(path: Path | str, root: Path | str | None = None) -> ImageList:
   """The images that a folder or a text file names.
 
   Args:
-    path: a folder, of which all JPEG, PNG, WebP and GIF files are taken,
-      however deep, by name; or a text file with one image a line, relative to
-      its own folder, and perhaps a class number behind it, as Caffe's lists
-      have.
+    path: a folder, of which every file is taken whose name ends as those that
+      Pillow opens do, however deep, by name; or a text file with one image a
+      line, and perhaps a class number behind it, as Caffe's lists have.
+    root: the folder that the names in a list are relative to, Caffe's
+      root_folder; the list's own by default.
 
   Raises:
-    JdeepvisError: there is no such folder or list, or no image in it.
+    JdeepvisError: there is no such folder or list, no image in it, or none of
+      those that it names.
   """
-  path = Path(path)
+  path = Path(path).expanduser()
   if path.is_dir():
-    names = sorted(
-      str((Path(folder) / file).relative_to(path).as_posix())
-      for folder, _, files in os.walk(path)
-      for file in files
-      if file.lower().endswith(_SUFFIXES)
-    )
-    images = ImageList(path, tuple(names))
-  else:
-    images = ImageList(path.parent, tuple(_read_list(path)))
-  if not images.names:
+    if root is not None:
+      raise JdeepvisError(
+        f"{str(path)!r} is a folder of images; a root is for a list of them."
+      )
+    return _list_folder(path)
+  folder = path.parent if root is None else Path(root).expanduser()
+  # Caffe's lists put the root before names that begin with a slash, too.
+  names = [x if root is None else x.lstrip("/") for x in _read_list(path)]
+  if not names:
     raise JdeepvisError(
-      f"There is no image in {str(path)!r}: their names end in "
-      f"{', '.join(_SUFFIXES)}."
+      f"There is no image in the list {str(path)!r}; write one a line."
     )
-  return images
+  if not any(os.path.isfile(folder / name) for name in names):
+    raise JdeepvisError(
+      f"None of the {len(names)} images that {str(path)!r} names is there; the "
+      f"first would be {spell(str(folder / names[0]))!r}: give the folder that "
+      "names are relative to as root= (--root of find_top_patches), or put the "
+      "list into it."
+    )
+  return ImageList(folder, tuple(names))
+
+
+def passed_over(images: ImageList) -> str:
+  """A sentence on a folder's files that are no images by name, or ""."""
+  counts = sorted(images.passed_over.items(), key=lambda pair: -pair[1])
+  if not counts:
+    return ""
+  total = sum(count for _, count in counts)
+  kinds = ", ".join(f"{count} {suffix}" for suffix, count in counts[:6])
+  more = ", ..." if len(counts) > 6 else ""
+  return (
+    f"{total} files whose names are none of images are passed over ({kinds}"
+    f"{more})."
+  )
 
 
 def spell(name: str) -> str:
@@ -190,9 +220,37 @@ def _stack(rows) -> Batch:
   return Batch(np.stack(pixels), np.int32(numbers), np.uint8(faults))
 
 
+def _list_folder(path: Path) -> ImageList:
+  suffixes, names, others = _suffixes(), [], collections.Counter()
+  for folder, _, files in os.walk(path):
+    for file in files:
+      suffix = os.path.splitext(file)[1].lower()
+      if suffix in suffixes:
+        names.append(str((Path(folder) / file).relative_to(path).as_posix()))
+      else:
+        others[spell(suffix) or "without a suffix"] += 1
+  if not names:
+    raise JdeepvisError(
+      f"There is no image in {str(path)!r}: their names end in .jpg, .jpeg, "
+      ".png or what else Pillow opens."
+    )
+  return ImageList(path, tuple(sorted(names)), MappingProxyType(dict(others)))
+
+
+@functools.cache
+def _suffixes() -> frozenset[str]:
+  """How the names of files that Pillow opens end."""
+  PILImage.init()
+  return frozenset(
+    suffix
+    for suffix, kind in PILImage.registered_extensions().items()
+    if kind in PILImage.OPEN and kind not in _NOT_READ
+  )
+
+
 def _read_list(path: Path) -> Iterator[str]:
   try:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_lines(path)
   except (OSError, UnicodeDecodeError) as error:
     raise JdeepvisError(
       f"{str(path)!r} is neither a folder of images nor a list of them: "

@@ -69,7 +69,8 @@ def gradient_sign(
     The changed image, centred, `[h, w, c]`.
 
   Raises:
-    JdeepvisError: the network has no such class.
+    JdeepvisError: the network has no such class, or its classes do not exclude
+      one another.
   """
   score = bind(network, log_probability(unit))
   return _gradient_sign(

@@ -19,7 +19,10 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array
 
-from jdeepvis.networks.classify import probability_blob
+from jdeepvis.networks.classify import (
+  probability_blob,
+  require_probabilities,
+)
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import WHOLE, mesh_for, replicate, sharded
@@ -61,7 +64,7 @@ def certainty(network: Network, unit: Index) -> Score:
   Raises:
     JdeepvisError: the network has no such class.
   """
-  bind(network, log_probability(unit))
+  _require_classes(network, unit)
   return Partial(_certainty, network, unit)
 
 
@@ -156,7 +159,7 @@ def fool_many(
     JdeepvisError: the network has no such class.
   """
   for unit in units:
-    bind(network, log_probability(unit))
+    _require_classes(network, unit)
   return _fool_many(
     replicate(network),
     recipe,
@@ -166,6 +169,11 @@ def fool_many(
     limit=limit,
     mesh=mesh_for(len(units)),
   )
+
+
+def _require_classes(network, unit) -> None:
+  require_probabilities(network)
+  bind(network, log_probability(unit))
 
 
 def _certainty(network, unit, key, image):

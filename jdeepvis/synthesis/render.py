@@ -15,6 +15,7 @@ from jdeepvis.display import notebook
 from jdeepvis.display.files import write_image
 from jdeepvis.display.progress import show_progress
 from jdeepvis.display.records import unit_title
+from jdeepvis.networks.classify import reading_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis import batch as batches
@@ -31,6 +32,7 @@ from jdeepvis.synthesis.requests import (
   noise,
   requests,
 )
+from jdeepvis.synthesis.score import ceiling
 from jdeepvis.synthesis.status import status_of, status_of_picture
 from jdeepvis.types import AnyArray, Image, JdeepvisError, Pixels
 
@@ -209,7 +211,10 @@ def run(
           yield News(some, progress, taken, size // devices, ())
       resume = None
       finished = batches.finish(
-        placed, ascents, progress, probability=of.classes
+        placed,
+        ascents,
+        progress,
+        probability=of.classes and reading_of(of.network) is not None,
       )
       seconds = (time.perf_counter() - began) / len(some)
       pictures = _pictures(of, some, progress, finished, seconds)
@@ -475,6 +480,7 @@ def _pictures(
     largest = None if finished.largest is None else bool(finished.largest[i])
     probabilities, watched = finished.probability, finished.watched
     labels = of.network.labels if of.classes else ()
+    most = ceiling(of.network, ascent(request, of).objective)
     pictures.append(
       Picture(
         request=request,
@@ -486,8 +492,8 @@ def _pictures(
         if probabilities is None
         else float(probabilities[i, request.unit]),
         label=labels[request.unit] if labels else None,
-        status=status_of_picture(history, largest),
-        status_of_history=status_of(history),
+        status=status_of_picture(history, largest, most),
+        status_of_history=status_of(history, most),
         history=history,
         best_score=float(best.score[i]),
         best_step=int(best.step[i]),

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jdeepvis.networks.classify import reading_of
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.readings import SOFTMAX
 from jdeepvis.networks.receptive_field import receptive_field
 from jdeepvis.networks.regions import locate
 from jdeepvis.networks.resize import with_image_size
@@ -172,7 +174,9 @@ def ascent(request: Request, of: Asked, image: Image | None = None) -> Ascent:
   layer, recipe = "output", request.recipe
   if not of.classes:
     # A hidden layer may be called output; its units are no classes.
-    layer, recipe = request.layer, recipe.without("log_prob_weight")
+    layer = request.layer
+  if not of.classes or reading_of(of.network) != SOFTMAX:
+    recipe = recipe.without("log_prob_weight")
   objective = assembly.unit_objective(
     recipe,
     layer,

@@ -8,16 +8,21 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
-from jdeepvis.networks.names import class_scores, find_layer
+from jdeepvis.networks.classify import require_exclusive
+from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.regions import locate
 from jdeepvis.synthesis.objectives import (
+  Channel,
   LogProbability,
+  Neuron,
   Objective,
   WeightedSum,
   as_objective,
 )
 from jdeepvis.types import Activations, Image, JdeepvisError, Scalar
+
+_BOUNDED = ("softmax", "softmax_axis", "sigmoid")
 
 Score = Callable[..., tuple[Scalar, dict[str, Array]]]
 """`score(key, image)` gives a scalar to raise, and more scalars to record."""
@@ -102,6 +107,24 @@ def evaluate(network: Network, objective: Objective, blobs: Activations):
   return jnp.float32(objective(blobs)), more
 
 
+def ceiling(network: Network, objective: Objective) -> float | None:
+  """The largest value that an objective can have, where there is one.
+
+  A log-probability's is 0; that of a softmax's or a sigmoid's units 1. There
+  the gradient is 0, since nothing is left to gain.
+  """
+  if isinstance(objective, LogProbability):
+    return 0.0
+  if not isinstance(objective, Neuron | Channel):
+    return None
+  writer = next(
+    (x for x in network.layers if objective.layer in x.outputs), None
+  )
+  bounded = writer is not None and writer.kind in _BOUNDED
+  upward = getattr(objective, "direction", 1.0) > 0
+  return float(upward) if bounded else None
+
+
 def _read(network: Network, objective: Objective) -> tuple[str, ...]:
   if objective.layers is not None:
     return objective.layers
@@ -167,7 +190,7 @@ def _check_units(network: Network, objective: Objective) -> None:
   if objective.layers is None:
     return
   if isinstance(objective, LogProbability) and objective.layer == "output":
-    class_scores(network)
+    require_exclusive(network)
   layer = find_layer(network, objective.layer)
   shape = network.shapes[layer]
   at_a_place = hasattr(objective, "position")

@@ -7,16 +7,20 @@ import numpy as np
 STATUSES = ("ok", "majority_failure", "no_progress", "zero_gradient", "nan")
 
 
-def status_of(history: Mapping[str, np.ndarray]) -> str:
+def status_of(
+  history: Mapping[str, np.ndarray], ceiling: float | None = None
+) -> str:
   """One word for a picture's history.
 
   Args:
     history: `score`, `gradient_norm` and, where the objective knows it,
       `is_largest`, arrays `[steps]`.
+    ceiling: the largest score there can be, if there is one.
 
   Returns:
     `nan`: a score or gradient was NaN or infinite. `zero_gradient`: at some
-    step the gradient was exactly 0 (the original's one reason to stop).
+    step the gradient was exactly 0 (the original's one reason to stop) and the
+    score below its ceiling.
     `no_progress`: the score never rose above its first value.
     `majority_failure`: the unit never became the largest of its layer (the
     original's word). `ok`: none of these.
@@ -24,9 +28,10 @@ def status_of(history: Mapping[str, np.ndarray]) -> str:
   score, gradient = history["score"], history["gradient_norm"]
   if not (np.isfinite(score).all() and np.isfinite(gradient).all()):
     return "nan"
-  if (gradient == 0).any():
+  done = score >= (np.inf if ceiling is None else ceiling)
+  if (~done & (gradient == 0)).any():
     return "zero_gradient"
-  if score.max() <= score[0]:
+  if score.max() <= score[0] and not done[0]:
     return "no_progress"
   if not np.any(history.get("is_largest", True)):
     return "majority_failure"
@@ -34,7 +39,9 @@ def status_of(history: Mapping[str, np.ndarray]) -> str:
 
 
 def status_of_picture(
-  history: Mapping[str, np.ndarray], largest: bool | None
+  history: Mapping[str, np.ndarray],
+  largest: bool | None,
+  ceiling: float | None = None,
 ) -> str:
   """One word for a picture as it is written.
 
@@ -42,10 +49,11 @@ def status_of_picture(
     history: as for `status_of`.
     largest: whether the picture itself, without augmentation, makes the unit
       the largest of its layer; None where that is undefined.
+    ceiling: as for `status_of`.
 
   Returns:
     As `status_of`, but `majority_failure` is the picture's own: augmented
     images during ascent may have been better or worse than the one kept.
   """
   own = {**history, "is_largest": np.array(largest is not False)}
-  return status_of(own)
+  return status_of(own, ceiling)

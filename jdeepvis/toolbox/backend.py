@@ -11,6 +11,7 @@ import numpy as np
 from jdeepvis.display.notebook import png
 from jdeepvis.display.presentation import as_shown
 from jdeepvis.display.unit_files import UnitFile, sprites_file, unit_files
+from jdeepvis.networks.classify import reading_of
 from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import centre, to_pixels
@@ -205,7 +206,7 @@ def _catalogue(engine: Engine, images: ImageList) -> Catalogue:
     images=len(images.names),
     recipes=tuple(named_recipes.RECIPES),
     has_graph=bool(network.layers),
-    has_classes=network.output is not None,
+    has_classes=reading_of(network) is not None,
   )
 
 

@@ -48,7 +48,7 @@ class Catalogue(NamedTuple):
     images: how many files the server offers.
     recipes: names of what pictures can be rendered by.
     has_graph: whether signals can be followed to layers in between.
-    has_classes: whether the network has classes.
+    has_classes: whether its classes have probabilities.
   """
 
   layers: tuple[Layer, ...]

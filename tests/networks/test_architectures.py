@@ -116,7 +116,7 @@ def test_table_equals_its_prototxt(make, name, shared_data, caffe_files):
   net = caffe_files.narrow(net, 4)
   weights = caffe_files.weights(net)
   blobs = arrays.read_blobs(weights)
-  layers, shape, output, shared = build_graph(reader.read_net(net))
+  layers, shape, output, shared, _ = build_graph(reader.read_net(net))
   theirs = params_from_blobs(layers, shape, blobs, "x", shared)
   layers, theirs = fold_pixels(layers, theirs, shape, reverse=True)
   table = make(width=1 / 4, classes=248).layers()
@@ -198,7 +198,7 @@ def _vgg16_prototxt():
 
 def test_vgg16_is_its_prototxt(caffe_files):
   net = caffe_files.net(_vgg16_prototxt())
-  layers, shape, output, _ = build_graph(reader.read_net(net))
+  layers, shape, output, *_ = build_graph(reader.read_net(net))
   known = ARCHITECTURES["vgg16"]
   assert (shape, output) == (known.input.shape, known.output)
   # The ReLUs alone have other names.

@@ -109,6 +109,40 @@ def test_a_list_names_files_beside_it_with_or_without_a_class(tmp_path):
   assert images.FAULTS[2] == "is missing"
 
 
+def test_every_format_of_pillow_is_taken_and_the_rest_counted(tmp_path):
+  pixels = picture(8, 8)
+  for suffix in ("bmp", "ppm", "tif", "png", "jpg", "JPG", "tga", "webp"):
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}")
+  Image.fromarray(pixels[..., 0]).save(tmp_path / "a.pgm")
+  for name in ("a.txt", "b.txt", "c.h5", "README", "d.pdf"):
+    (tmp_path / name).write_text("none")
+  found = images.list_images(tmp_path)
+  assert len(found.names) == 9
+  assert all(images.read_image(found, i, SPEC)[1] == 0 for i in range(9))
+  sentence = images.passed_over(found)
+  assert sentence.startswith("5 files") and "2 .txt" in sentence
+  for part in ("1 .h5", "1 .pdf", "1 without a suffix"):
+    assert part in sentence
+  assert images.passed_over(found._replace(passed_over={})) == ""
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_list_may_have_a_root(mark, tmp_path):
+  lists, photos = tmp_path / "lists", tmp_path / "photos"
+  lists.mkdir()
+  photos.mkdir()
+  Image.fromarray(picture(3, 3)).save(photos / "a.png")
+  names = lists / "val.txt"
+  names.write_bytes(mark + b"a.png 3\r\n/a.png 4\r\ngone.png 5\r\n")
+  with pytest.raises(JdeepvisError, match=r"None of the 3 images .*root="):
+    images.list_images(names)
+  found = images.list_images(names, photos)
+  assert found.names == ("a.png", "a.png", "gone.png")
+  assert [images.read_image(found, i, SPEC)[1] for i in range(3)] == [0, 0, 2]
+  with pytest.raises(JdeepvisError, match="a root is for a list"):
+    images.list_images(photos, lists)
+
+
 def test_nothing_to_read_is_one_sentence(tmp_path):
   with pytest.raises(JdeepvisError, match=r"no image in .*\.jpg, \.jpeg"):
     images.list_images(tmp_path)
@@ -145,6 +179,10 @@ def test_names_that_are_no_text_and_files_that_are_no_files(tmp_path):
 
 def test_a_list_may_name_what_no_system_can_open(tmp_path):
   names = tmp_path / "list.txt"
-  names.write_text(f"{'a' * 300}.png\nnul\0.png\n{names.name}/b.png\n")
+  Image.fromarray(picture(3, 3)).save(tmp_path / "there.png")
+  names.write_text(
+    f"{'a' * 300}.png\nnul\0.png\n{names.name}/b.png\nthere.png\n"
+  )
   found = images.list_images(names)
-  assert [images.read_image(found, i, SPEC)[1] for i in range(3)] == [2, 2, 2]
+  told = [images.read_image(found, i, SPEC)[1] for i in range(4)]
+  assert told == [2, 2, 2, 0]

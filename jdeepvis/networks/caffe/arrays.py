@@ -1,15 +1,38 @@
 """Caffe's arrays as they are: a net's weights, the images' mean."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from jdeepvis.networks.caffe import schema
+from jdeepvis.networks.caffe import schema, text
 from jdeepvis.types import JdeepvisError
 
 _MAX_AXES = 32
+# How NVIDIA's fork, and OpenCV's shrinkCaffeModel, keep numbers.
+_RAW = {0: "<f8", 1: "<f4", 2: "<f2"}
+_OTHERS = (
+  (
+    b"\x89HDF\r\n\x1a\n",
+    "an HDF5 file; load it in Caffe and save it again, "
+    "net.save('net.caffemodel')",
+  ),
+  (
+    b"version https://git-lfs",
+    "a Git LFS pointer, which stands for it; fetch it with git lfs pull",
+  ),
+  (
+    b"PK\x03\x04",
+    "a zip archive; unpack it, or, if PyTorch saved it, convert the model to "
+    "Caffe or JAX first",
+  ),
+  (b"\x1f\x8b", "compressed by gzip; unpack it with gunzip or tar"),
+  (b"\x93NUMPY", "an .npy file of NumPy"),
+  (b"Rar!", "a rar archive; unpack it and give the file in it"),
+  (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it and give the file in it"),
+)
 
 
 def read_blobs(path: Path | str) -> dict[str, list[np.ndarray]]:
@@ -25,8 +48,10 @@ def read_blobs(path: Path | str) -> dict[str, list[np.ndarray]]:
   net = schema.weights_class("NetParameter")()
   _decode(net, path, "a .caffemodel")
   blobs: dict[str, list[np.ndarray]] = {}
+  # The oldest form has a layer's name and arrays within another message.
+  oldest = [x.layer for x in net.layers if x.HasField("layer")]
   try:
-    for layer in (*net.layers, *net.layer):
+    for layer in (*oldest, *net.layers, *net.layer):
       if layer.blobs and layer.name not in blobs:
         blobs[layer.name] = [
           _array(blob, f"{path}: layer {layer.name!r}") for blob in layer.blobs
@@ -85,16 +110,21 @@ def read_bytes(path: Path | str, what: str) -> bytes:
   """A file's bytes; `what` it should be is for the message.
 
   Raises:
-    JdeepvisError: the file is missing or cannot be read.
+    JdeepvisError: the file is missing, cannot be read, or is something else
+      that people often have in its place.
   """
+  path = Path(path).expanduser()
   try:
-    return Path(path).read_bytes()
+    data = path.read_bytes()
   except FileNotFoundError:
     raise JdeepvisError(f"There is no {what} {str(path)!r}.") from None
   except (OSError, ValueError) as error:
     raise JdeepvisError(
       f"The {what} {str(path)!r} cannot be read: {brief(error)}."
     ) from error
+  if found := _what_else(data):
+    raise JdeepvisError(f"{str(path)!r} is no {what} but {found}.")
+  return data
 
 
 def brief(error) -> str:
@@ -103,7 +133,24 @@ def brief(error) -> str:
   return lines[0][:200].rstrip(".")
 
 
+def _what_else(data: bytes) -> str:
+  """What a file is by its first bytes, and what to do, or ""."""
+  for start, what in _OTHERS:
+    if data.startswith(start):
+      return what
+  head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+  if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+    return (
+      "a web page, as one gets where a download needs a click; download the "
+      "file itself, from its page's raw or download link"
+    )
+  if data[257:262] == b"ustar":
+    return "a tar archive; unpack it and give the file in it"
+  return ""
+
+
 def _mean_from_text(source: str) -> np.ndarray:
+  source = os.path.expanduser(source)
   if source.endswith(".npy"):
     try:
       # Mapped: a header that promises more than the file has fails at once.
@@ -131,20 +178,34 @@ def _mean_from_text(source: str) -> np.ndarray:
 
 
 def _decode(message, path: Path | str, what: str) -> None:
-  data = read_bytes(path, "file")
+  data = read_bytes(path, what.removeprefix("a "))
   try:
     message.ParseFromString(data)
   except DecodeError as error:
+    if text.is_net(data):
+      raise JdeepvisError(
+        f"{str(path)!r} is no {what.removeprefix('a ')} but the text of a "
+        "net's description; give the file with its weights."
+      ) from error
     raise JdeepvisError(
-      f"{str(path)!r} is damaged or not {what}: {brief(error)}."
+      f"{str(path)!r} is damaged or not {what}, so fetch it again: "
+      f"{brief(error)}."
     ) from error
 
 
 def _array(blob, where: str) -> np.ndarray:
-  double = not blob.data and bool(blob.double_data)
-  chunks = blob.double_data if double else blob.data
-  data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-  item = np.dtype("<f8" if double else "<f4")
+  if blob.HasField("raw_data"):
+    if blob.raw_data_type not in _RAW:
+      raise JdeepvisError(
+        f"{where} has numbers of the unknown kind {blob.raw_data_type}; save "
+        "the net again with store_blobs_in_old_format: true."
+      )
+    data, item = blob.raw_data, np.dtype(_RAW[blob.raw_data_type])
+  else:
+    double = not blob.data and bool(blob.double_data)
+    chunks = blob.double_data if double else blob.data
+    data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    item = np.dtype("<f8" if double else "<f4")
   if blob.HasField("shape"):
     shape = tuple(blob.shape.dim)
   else:
@@ -157,7 +218,7 @@ def _array(blob, where: str) -> np.ndarray:
   if len(data) != size * item.itemsize or len(shape) > _MAX_AXES:
     raise JdeepvisError(
       f"{where} has {len(data) // item.itemsize} values for the shape "
-      f"{brief(list(shape))}."
+      f"{brief(list(shape))}; the file is damaged, so fetch it again."
     )
   if any(extent < 1 for extent in shape):
     raise JdeepvisError(f"{where} has the impossible shape {list(shape)}.")

@@ -60,7 +60,10 @@ def _check_names(expected, blobs: Blobs, file: str) -> None:
     found = (
       f"; it has {_some(extra)} that the net does not have" if extra else ""
     )
-    raise JdeepvisError(f"{file} lacks weights of {_some(missing)}{found}.")
+    raise JdeepvisError(
+      f"{file} lacks weights of {_some(missing)}{found}; give those that were "
+      "trained with this description."
+    )
 
 
 def _some(names: Sequence[str]) -> str:
@@ -70,11 +73,12 @@ def _some(names: Sequence[str]) -> str:
 
 def _leaves(layer, inputs, leaves, arrays, file) -> dict[str, np.ndarray]:
   ours = LAYER_TYPES[layer.kind]
-  expected = (*leaves, *ours.caffe_only)
-  if len(arrays) != len(expected):
+  expected = ours.caffe_arrays or (tuple(leaves),)
+  if len(arrays) not in map(len, expected):
+    known = [f"{len(names)} ({', '.join(names)})" for names in expected]
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} has {len(arrays)} arrays; expected "
-      f"{len(expected)} ({', '.join(expected)})."
+      f"{' or '.join(known)}."
     )
 
   def checked(array, shape):

@@ -1,16 +1,17 @@
 """A net's description becomes a layer graph of ours."""
 
+import bisect
 from collections import defaultdict
 from typing import NamedTuple
 
-from jdeepvis.networks.caffe.reader import CaffeLayer, NetDescription
+from jdeepvis.networks.caffe import crops, cuts, scores, sizes, unpooling
+from jdeepvis.networks.caffe.caffe_layer import CaffeLayer
+from jdeepvis.networks.caffe.data_layers import InputBlob, two_lines
+from jdeepvis.networks.caffe.reader import NetDescription
 from jdeepvis.networks.graph import INPUT, infer_shapes
-from jdeepvis.networks.layer_table import check_layer
-from jdeepvis.networks.layer_types import LAYER_TYPES, is_relu, kind_of
+from jdeepvis.networks.layer_types import LAYER_TYPES, is_relu
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
-
-_SCORES = "scores"
 
 
 class CaffeGraph(NamedTuple):
@@ -19,122 +20,175 @@ class CaffeGraph(NamedTuple):
   Attributes:
     layers: in order of computation.
     shape: the input's height, width, channels.
-    output: the blob with the class scores before softmax, or None.
+    output: the blob with the class scores, or None.
     shared: shared weights: (layer, index among its weights) to the same of
       the layer that has them.
+    notes: a sentence for each thing left out.
   """
 
   layers: tuple[LayerInfo, ...]
   shape: tuple[int, int, int]
   output: str | None
   shared: dict[tuple[str, int], tuple[str, int]]
+  notes: tuple[str, ...] = ()
 
 
-def build_graph(net: NetDescription) -> CaffeGraph:
+def build_graph(
+  net: NetDescription, size: tuple[int, int] | None = None
+) -> CaffeGraph:
   """Turns a net's description into a layer graph.
 
   A blob that layers overwrite in place keeps all its values: the last under
   the blob's name, what went into its last activation as `name/pre`, any other
   as `name/layer`. An input by another name becomes `data`.
 
+  Layers of unknown types, second inputs, and all that depends on either are
+  left out.
+
+  Args:
+    net: the description.
+    size: height and width of the images, in place of the file's.
+
   Raises:
-    JdeepvisError: a layer is unknown or cannot run, a blob is read that
-      nothing writes, or the input is no image.
+    JdeepvisError: a layer cannot run as it is written, a blob is read that
+      nothing writes, no layer is left, or the input is no image.
   """
-  shape = _input_shape(net)
-  layers = _name_blobs(net)
-  owners = _owners(net)
-  layers = tuple(_share(layer, net, owners) for layer in layers)
-  try:
-    shapes = infer_shapes(layers, shape).blobs
-  except JdeepvisError as error:
-    raise JdeepvisError(f"{net.file}: {error}") from error
-  layers, output = _class_scores(layers, shapes)
-  return CaffeGraph(layers, shape, output, owners)
+  image = cuts.image_input(net)
+  shape = _input_shape(net, image, size)
+  kept, notes, *beyond = cuts.runnable(net, image)
+  layers = _name_blobs(net.file, image, kept)
+  owners = _owners(kept)
+  layers = unpooling.with_scales(
+    tuple(_share(layer, kept, owners) for layer in layers)
+  )
+  layers, uncertain = crops.with_offsets(layers, net.file)
+  layers, mixing = _without_mixing(layers, shape, net.file)
+  shapes = infer_shapes(layers, shape).blobs
+  layers, inexact = unpooling.exact(layers, shapes, net.file)
+  if not layers:
+    why = " ".join((*notes, *mixing, *inexact)) or "none computes anything."
+    raise JdeepvisError(f"{net.file} has no layer that can be run: {why}")
+  layers, output = scores.with_scores(layers, shapes, *beyond)
+  notes += (*uncertain, *mixing, *inexact)
+  notes += sizes.small_size(layers, shapes, net.file)
+  return CaffeGraph(layers, shape, output, owners, notes)
 
 
-def _read_layer(
-  layer: CaffeLayer,
-  inputs: tuple[str, ...],
-  outputs: tuple[str, ...],
-  file: str,
-) -> LayerInfo:
-  kind = kind_of(layer.type)
-  if kind is None:
-    raise JdeepvisError(
-      f"{file}: layer {layer.name!r} is a {layer.type!r}, a type that is not "
-      'known here; register it with layer_types.LAYER_TYPES["mine"] = '
-      f"LayerType(apply, weights, caffe={{{layer.type!r}: no_settings}})."
-    )
-  try:
-    found = {"kind": kind} | LAYER_TYPES[kind].caffe[layer.type](layer)
-    own = found.keys() & LayerInfo._fields
-    fields = {name: found.pop(name) for name in own}
-    options = tuple(sorted(found.items()))
-    info = LayerInfo(
-      layer.name, inputs=inputs, outputs=outputs, options=options, **fields
-    )
-    check_layer(info)
-  except (AttributeError, LookupError, ValueError) as error:
-    raise JdeepvisError(
-      f"{file}: layer {layer.name!r} ({layer.type}) cannot be run: "
-      f"{str(error).rstrip('.')}."
-    ) from error
-  return info
-
-
-def _input_shape(net: NetDescription) -> tuple[int, int, int]:
-  if len(net.inputs) != 1:
-    raise JdeepvisError(
-      f"{net.file} has {len(net.inputs)} inputs; a net for pictures has one: "
-      "give its deploy.prototxt."
-    )
-  ((name, shape),) = net.inputs
-  if len(shape) != 4 or any(extent < 1 for extent in shape):
+def _input_shape(
+  net: NetDescription, image: InputBlob, size: tuple[int, int] | None
+) -> tuple[int, int, int]:
+  name, shape = image.name, image.shape or (1, 3, 0, 0)
+  if len(shape) != 4:
     raise JdeepvisError(
       f"{net.file}: input {name!r} has shape {list(shape)}; a picture's is "
-      "[images, channels, height, width]."
+      "[images, channels, height, width], so give four numbers."
     )
-  _, channels, height, width = shape
-  if channels * height * width > 2**26 or max(shape) > 2**16:
+  channels, *sides = shape[1:]
+  height, width = size or sides
+  if min(height, width) < 1:
     raise JdeepvisError(
-      f"{net.file}: input {name!r} of {list(shape)} is too large."
+      f"{net.file} does not say how large its images are; give "
+      f"size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH, or write into it, in "
+      f"place of {image.source or 'its input'}, "
+      f"{two_lines(name, (1, channels, 0, 0))}."
+    )
+  if channels < 1:
+    raise JdeepvisError(
+      f"{net.file}: input {name!r} has shape {list(shape)}; write how many "
+      "channels its images have, 3 for colours."
+    )
+  sides = channels, height, width
+  if channels * height * width > 2**26 or max(sides) > 2**16:
+    raise JdeepvisError(
+      f"{net.file}: input {name!r} of {list(sides)} is too large; give a "
+      "smaller size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH."
     )
   return height, width, channels
 
 
-def _name_blobs(net: NetDescription) -> tuple[LayerInfo, ...]:
-  """Gives every value a name of its own, in place or not."""
-  values = _Values(net)
-  draft = []
-  for layer in net.layers:
-    inputs = tuple(values.read(layer, bottom) for bottom in layer.bottoms)
-    step = _read_layer(layer, layer.bottoms, layer.tops, net.file)
-    if step.kind == "identity" and layer.bottoms == layer.tops:
-      continue
-    outputs = tuple(
-      values.write(layer, top, LAYER_TYPES[step.kind].activation)
-      for top in layer.tops
+def _without_mixing(
+  layers: tuple[LayerInfo, ...], shape: tuple[int, int, int], file: str
+) -> tuple[tuple[LayerInfo, ...], tuple[str, ...]]:
+  """Leaves out reshapes that would mix images; other misfits are refused."""
+  notes = []
+  while True:
+    try:
+      infer_shapes(layers, shape)
+      return layers, tuple(notes)
+    except JdeepvisError as error:
+      bad = _first_misfit(layers, shape)
+      if bad.kind != "reshape":
+        reason = str(error).rstrip(".")
+        hint = ""
+        if "larger than the padded map" in reason:
+          hint = "; another size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH may fit"
+        raise JdeepvisError(f"{file}: {reason}{hint}.") from error
+    layers, names = cuts.without(layers, bad)
+    why = cuts.LeftOut(
+      f"layer {bad.name!r} (Reshape) cannot be run here and is left out",
+      ": it would mix images",
     )
-    draft.append(step._replace(inputs=inputs, outputs=outputs))
-  names = values.names()
+    notes.append(f"{file}: {why.sentence(names)}.")
+
+
+def _first_misfit(
+  layers: tuple[LayerInfo, ...], shape: tuple[int, int, int]
+) -> LayerInfo:
+  """The first layer that cannot read its blobs, by bisection."""
+
+  def fails(count: int) -> bool:
+    try:
+      infer_shapes(layers[:count], shape)
+    except JdeepvisError:
+      return True
+    return False
+
+  counts = range(1, len(layers) + 1)
+  return layers[bisect.bisect_left(counts, True, key=fails)]
+
+
+def _name_blobs(
+  file: str, image: InputBlob, kept: list[tuple[CaffeLayer, LayerInfo]]
+) -> tuple[LayerInfo, ...]:
+  """Gives every value a name of its own, in place or not."""
+  values = _Values(file, image.name)
+  read = {bottom for layer, _ in kept for bottom in layer.bottoms}
+  draft = []
+  for layer, info in kept:
+    ours = LAYER_TYPES[info.kind]
+    inputs = tuple(values.read(layer, bottom) for bottom in layer.bottoms)
+    if info.kind == "identity" and layer.bottoms == layer.tops:
+      continue
+    tops = layer.tops[:1] if ours.mask else layer.tops
+    outputs = tuple(values.write(layer, top, ours.activation) for top in tops)
+    draft.append(info._replace(inputs=inputs, outputs=outputs))
+    for top in layer.tops[1:] if ours.mask else ():
+      if top in read:
+        outputs = (values.write(layer, top, False),)
+        name = f"{layer.name}/mask"
+        draft.append(
+          info._replace(
+            name=name, kind=ours.mask, inputs=inputs, outputs=outputs
+          )
+        )
+  return _with_sides_of_concats(_named(draft, values.names()))
+
+
+def _named(draft, names) -> list[LayerInfo]:
   layers = []
   for layer in draft:
     inputs = tuple(names[value] for value in layer.inputs)
     outputs = tuple(names[value] for value in layer.outputs)
     before = f"{outputs[0]}/pre" if outputs else ""
-    alone = layer.outputs and layer.outputs[0][1] == 0
-    if (
-      alone
-      and LAYER_TYPES[layer.kind].activation
-      and before not in names.values()
-    ):
+    activation = LAYER_TYPES[layer.kind].activation
+    alone = activation and layer.outputs[0][1] == 0
+    if alone and before not in names.values():
       # Both sides of an activation have names, in place or not.
       pre = LayerInfo(before, "identity", inputs, (before,))
       layers.append(pre)
       inputs = (before,)
     layers.append(layer._replace(inputs=inputs, outputs=outputs))
-  return _with_sides_of_concats(layers)
+  return layers
 
 
 def _with_sides_of_concats(layers: list[LayerInfo]) -> tuple[LayerInfo, ...]:
@@ -157,30 +211,26 @@ def _with_sides_of_concats(layers: list[LayerInfo]) -> tuple[LayerInfo, ...]:
 class _Values:
   """The successive values of each blob, as (blob, number) until named."""
 
-  def __init__(self, net: NetDescription):
-    self._file = net.file
+  def __init__(self, file: str, image: str):
+    self._file, self._input = file, image
     # For each blob, who wrote each of its values and whether by activation.
     self._writers: dict[str, list[tuple[str, bool]]] = defaultdict(list)
-    ((self._input, _),) = net.inputs
     self._writers[self._input].append((INPUT, False))
 
   def read(self, layer: CaffeLayer, blob: str) -> tuple[str, int]:
-    if blob not in self._writers:
-      raise JdeepvisError(
-        f"{self._file}: layer {layer.name!r} reads the blob {blob!r}, which "
-        "no layer before it writes."
-      )
     return blob, len(self._writers[blob]) - 1
 
   def write(self, layer: CaffeLayer, blob: str, activation: bool):
     if blob in self._writers and blob not in layer.bottoms:
       raise JdeepvisError(
-        f"{self._file}: layer {layer.name!r} writes the blob {blob!r}, which "
-        "another layer writes already."
+        f"{self._file}, line {layer.line}: layer {layer.name!r} writes the "
+        f"blob {blob!r}, which another layer writes already; give its top "
+        "another name."
       )
     if layer.tops.count(blob) > 1:
       raise JdeepvisError(
-        f"{self._file}: layer {layer.name!r} writes the blob {blob!r} twice."
+        f"{self._file}, line {layer.line}: layer {layer.name!r} writes the "
+        f"blob {blob!r} twice; give one of its tops another name."
       )
     self._writers[blob].append((layer.name, activation))
     return blob, len(self._writers[blob]) - 1
@@ -191,7 +241,7 @@ class _Values:
     for blob, writers in self._writers.items():
       last = len(writers) - 1
       if (blob, last) not in names:
-        names[blob, last] = self._fresh(blob, taken)
+        names[blob, last] = scores.fresh(blob, taken)
     for blob, writers in self._writers.items():
       last = names[blob, len(writers) - 1]
       in_place = [i for i, (_, act) in enumerate(writers) if act and i > 0]
@@ -199,21 +249,14 @@ class _Values:
       for number, (writer, _) in enumerate(writers[:-1]):
         if (blob, number) not in names:
           side = "pre" if number == pre else writer
-          names[blob, number] = self._fresh(f"{last}/{side}", taken)
+          names[blob, number] = scores.fresh(f"{last}/{side}", taken)
     return names
 
-  @staticmethod
-  def _fresh(name: str, taken: set) -> str:
-    while name in taken:
-      name += "_"
-    taken.add(name)
-    return name
 
-
-def _owners(net: NetDescription) -> dict[tuple[str, int], tuple[str, int]]:
+def _owners(kept) -> dict[tuple[str, int], tuple[str, int]]:
   first: dict[str, tuple[str, int]] = {}
   owners = {}
-  for layer in net.layers:
+  for layer, _ in kept:
     for place, name in enumerate(layer.shared):
       if name in first:
         owners[layer.name, place] = first[name]
@@ -222,9 +265,9 @@ def _owners(net: NetDescription) -> dict[tuple[str, int], tuple[str, int]]:
   return owners
 
 
-def _share(layer: LayerInfo, net: NetDescription, owners) -> LayerInfo:
+def _share(layer: LayerInfo, kept, owners) -> LayerInfo:
   """Points a layer that shares all its weights at the one that has them."""
-  ours = next((x for x in net.layers if x.name == layer.name), None)
+  ours = next((x for x, _ in kept if x.name == layer.name), None)
   count = len(ours.shared) if ours else 0
   sources = {owners.get((layer.name, place)) for place in range(count)}
   has_bias = layer.option("bias", True)
@@ -234,42 +277,3 @@ def _share(layer: LayerInfo, net: NetDescription, owners) -> LayerInfo:
     return layer
   layers = {owner for owner, _ in sources}
   return layer if len(layers) > 1 else layer._replace(weights=layers.pop())
-
-
-def _class_scores(layers, shapes) -> tuple[tuple[LayerInfo, ...], str | None]:
-  """Finds the class scores; their average is taken before a ReLU, not after.
-
-  The average of a rectified map has no gradient for a class that is negative at
-  every position, so the average before the ReLU replaces it. A net without a
-  softmax ends in its scores, unless it ends in features.
-  """
-  softmax = [x for x in layers if LAYER_TYPES[x.kind].softmax]
-  writers = {name: layer for layer in layers for name in layer.outputs}
-  if not softmax:
-    last = layers[-1]
-    while LAYER_TYPES[last.kind].same_values and last.inputs[0] in writers:
-      last = writers[last.inputs[0]]
-    scores = layers[-1].outputs[0]
-    return layers, None if LAYER_TYPES[last.kind].features else scores
-  (scores,) = softmax[-1].inputs
-  pool = writers.get(scores)
-  while pool and LAYER_TYPES[pool.kind].same_values:
-    pool = writers.get(pool.inputs[0])
-  if not pool or not _is_global_average(pool, shapes):
-    return layers, scores
-  relu = writers.get(pool.inputs[0])
-  while relu and relu.kind == "identity":
-    relu = writers.get(relu.inputs[0])
-  if not relu or relu.kind != "relu":
-    return layers, scores
-  name = _Values._fresh(_SCORES, set(shapes))
-  mean = LayerInfo(name, "global_average", relu.inputs, (name,))
-  place = layers.index(pool)
-  return (*layers[:place], mean, *layers[place:]), name
-
-
-def _is_global_average(layer: LayerInfo, shapes) -> bool:
-  if layer.kind == "global_average":
-    return True
-  whole = layer.kernel == shapes[layer.inputs[0]][:2]
-  return layer.kind == "average_pooling" and whole and layer.pad == (0, 0)

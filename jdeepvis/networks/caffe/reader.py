@@ -1,64 +1,42 @@
 """A net's description, a .prototxt, as plain data."""
 
-import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from google.protobuf import text_format
-
-from jdeepvis.networks.caffe import schema
-from jdeepvis.networks.caffe.arrays import brief, read_bytes
+from jdeepvis.networks.caffe import schema, v0
+from jdeepvis.networks.caffe.arrays import read_bytes
+from jdeepvis.networks.caffe.caffe_layer import (
+  CaffeLayer,
+  nearest_field,
+  read_layer,
+  refusal,
+)
+from jdeepvis.networks.caffe.data_layers import (
+  InputBlob,
+  Transform,
+  declared_inputs,
+  input_blobs,
+  is_data,
+  named_once,
+  source_of_images,
+  transform_of,
+)
+from jdeepvis.networks.caffe.fields import Filled, fill
+from jdeepvis.networks.caffe.text import (
+  Field,
+  TextError,
+  decode,
+  is_net,
+  parse,
+)
 from jdeepvis.types import JdeepvisError
 
 _MAX_TEXT = 4_000_000
 _MAX_LAYERS = 5_000
 
-_NEW_NAMES = {
-  "ABSVAL": "AbsVal",
-  "ARGMAX": "ArgMax",
-  "BNLL": "BNLL",
-  "HDF5_DATA": "HDF5Data",
-  "HDF5_OUTPUT": "HDF5Output",
-  "LRN": "LRN",
-  "MVN": "MVN",
-  "RELU": "ReLU",
-  "SOFTMAX_LOSS": "SoftmaxWithLoss",
-  "TANH": "TanH",
-}
-
-_TRAINING = frozenset(
-  [
-    "Accuracy",
-    "Data",
-    "DummyData",
-    "HDF5Data",
-    "HDF5Output",
-    "ImageData",
-    "MemoryData",
-    "Silence",
-    "WindowData",
-  ]
-)
-
-
-class CaffeLayer(NamedTuple):
-  """One layer of a net's description.
-
-  Attributes:
-    name: its name, not empty, of its own.
-    type: what it does, in the new form's words (`Convolution`).
-    bottoms: the blobs it reads.
-    tops: the blobs it writes.
-    shared: for each of its weights the name it is shared by, or "".
-    message: the protobuf message with its settings (`convolution_param`, ...).
-  """
-
-  name: str
-  type: str
-  bottoms: tuple[str, ...]
-  tops: tuple[str, ...]
-  shared: tuple[str, ...]
-  message: Any
+_NO_OUTPUT = frozenset(["Accuracy", "HDF5Output", "Silence"])
+_LOSSES = ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss")
 
 
 class NetDescription(NamedTuple):
@@ -66,20 +44,25 @@ class NetDescription(NamedTuple):
 
   Attributes:
     file: the name of its file, for messages.
-    inputs: each input blob with its shape, batch first; the shape is empty
-      where the file has none.
+    inputs: the input blobs.
     layers: the layers that a trained net runs.
     notes: a sentence for each thing left out.
+    absent: blobs that are not there, each with the layer that would write it.
+    losses: layers that say how scores become probabilities.
+    transform: what the file says of the images' mean and scale, or None.
   """
 
   file: str
-  inputs: tuple[tuple[str, tuple[int, ...]], ...]
+  inputs: tuple[InputBlob, ...]
   layers: tuple[CaffeLayer, ...]
   notes: tuple[str, ...]
+  absent: Mapping[str, str]
+  losses: tuple[CaffeLayer, ...]
+  transform: Transform | None
 
 
 def read_net(path: Path | str) -> NetDescription:
-  """Reads a .prototxt, in the new (`layer`) or the old (`layers`) form.
+  """Reads a .prototxt, in the new (`layer`) or an old (`layers`) form.
 
   Layers of the training phase, data layers and losses are left out and noted.
 
@@ -87,16 +70,25 @@ def read_net(path: Path | str) -> NetDescription:
     JdeepvisError: the file is missing, or describes no net.
   """
   data = read_bytes(path, "net description")
-  try:
-    if len(data) > _MAX_TEXT:
-      raise ValueError(f"it has {len(data)} bytes, a description less")
-    return parse_net(data.decode("utf-8"), str(path))
-  except (ValueError, RecursionError) as error:
-    if isinstance(error, JdeepvisError):
-      raise
+  if len(data) > _MAX_TEXT:
     raise JdeepvisError(
-      f"{str(path)!r} is no .prototxt that describes a net: {brief(error)}."
-    ) from error
+      f"{str(path)!r} is no .prototxt that describes a net: it has "
+      f"{len(data)} bytes, a description less than {_MAX_TEXT}."
+    )
+  return parse_net(decode(data), str(path))
+
+
+def is_description(path: Path | str) -> bool:
+  """Whether a file, of any name, is the text of a net's description."""
+  path = Path(path)
+  if path.suffix == ".prototxt":
+    return True
+  try:
+    if not path.is_file() or path.stat().st_size > _MAX_TEXT:
+      return False
+    return is_net(path.read_bytes())
+  except OSError:
+    return False
 
 
 def parse_net(text: str, file: str) -> NetDescription:
@@ -105,124 +97,154 @@ def parse_net(text: str, file: str) -> NetDescription:
   Raises:
     JdeepvisError: the text describes no net.
   """
-  net, notes = _parse(text, file)
-  messages = net.layer or net.layers
-  if net.layer and net.layers:
+  try:
+    return _net(parse(text), file)
+  except TextError as error:
+    raise JdeepvisError(f"{file} cannot be read: {error}.") from error
+
+
+def _net(fields: Sequence[Field], file: str) -> NetDescription:
+  texts = [x for x in fields if x.name in ("layer", "layers")]
+  if not texts or len(texts) > _MAX_LAYERS:
     raise JdeepvisError(
-      f"{file} mixes `layer` and `layers`; a net is in one form."
+      f"{file} has {len(texts)} layers; give a net's deploy.prototxt, which "
+      f"has 1 to {_MAX_LAYERS}."
     )
-  if not messages or len(messages) > _MAX_LAYERS:
+  for field in texts:
+    if not isinstance(field.value, tuple):
+      raise TextError(field.line, f"{field.name} needs braces")
+  if any(v0.is_v0(x.value) for x in texts if x.name == "layers"):
+    fields = v0.upgraded(fields)
+    texts = [x for x in fields if x.name == "layer"]
+  if len({x.name for x in texts}) > 1:
     raise JdeepvisError(
-      f"{file} has {len(messages)} layers; a net has 1 to {_MAX_LAYERS}."
+      f"{file} mixes `layer` and `layers`; write all layers in one form."
     )
-  inputs, layers, taken = _declared_inputs(net, file), [], set()
-  for number, message in enumerate(messages):
-    layer = _normalise(message, number, taken, file)
-    reason = _why_left_out(layer, net.state)
-    if layer.type == "Input" and not reason:
-      inputs += _input_layer(layer, file)
-    elif reason:
-      notes.append(f"{file}: layer {layer.name!r} is left out, {reason}.")
-    else:
-      layers.append(layer)
+  net, idle = _net_message(fields, file)
+  return _Reading(file, net, idle).description(texts)
+
+
+def _net_message(fields, file: str):
+  net = schema.message_class("NetParameter")()
+  filled = fill(net, [x for x in fields if x.name not in ("layer", "layers")])
+  for unknown in filled.unknown:
+    raise JdeepvisError(
+      f"{file}, line {unknown.line}: the net has the field {unknown.path!r}, "
+      f"which is not known here{nearest_field(unknown)}; remove it, if the net "
+      "was trained without it."
+    )
+  return net, [(path, line, "the net") for path, line in filled.idle]
+
+
+class _Reading:
+  """The layers of one file, as they are sorted."""
+
+  def __init__(self, file: str, net, idle):
+    self.file, self.net = file, net
+    self.idle = idle
+    self.notes: list[str] = []
+    self.layers: list[CaffeLayer] = []
+    self.losses: list[CaffeLayer] = []
+    self.data: list[tuple[CaffeLayer, bool]] = []
+    self.absent: dict[str, str] = {}
+    self.transforms: list[Transform] = []
+    self.inputs: list[InputBlob] = []
+
+  def description(self, texts: Sequence[Field]) -> NetDescription:
+    taken: set[str] = set()
+    for number, text in enumerate(texts):
+      layer, filled = read_layer(text, number, taken)
       taken.add(layer.name)
-  return NetDescription(file, tuple(inputs), tuple(layers), tuple(notes))
-
-
-def _parse(text: str, file: str):
-  net, notes = schema.message_class("NetParameter")(), []
-  try:
-    text_format.Parse(text, net)
-    return net, notes
-  except text_format.ParseError as error:
-    first = error
-  except RecursionError:
-    raise JdeepvisError(f"{file} nests braces too deeply for a net.") from None
-  unknown = re.search(r'"[\w.]*?(\w+)" has no field named "(\w+)"', str(first))
-  # Unknown settings of data, loss and custom layers do not matter; within a
-  # layer that is run, one may change what it computes.
-  if not unknown or unknown[1] not in ("LayerParameter", "V1LayerParameter"):
-    raise JdeepvisError(f"{file} cannot be read: {brief(first)}.") from None
-  net.Clear()
-  try:
-    text_format.Parse(text, net, allow_unknown_field=True)
-  except (text_format.ParseError, RecursionError) as error:
-    raise JdeepvisError(f"{file} cannot be read: {brief(error)}.") from None
-  notes.append(
-    f"{file}: settings that only training or unknown layers have are left "
-    f"out, {unknown[2]} the first."
-  )
-  return net, notes
-
-
-def _declared_inputs(net, file: str) -> list:
-  names = list(net.input)
-  if net.input_shape:
-    shapes = [tuple(shape.dim) for shape in net.input_shape]
-  else:
-    dims = list(net.input_dim)
-    shapes = [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
-  shapes = shapes or [()] * len(names)
-  if len(shapes) != len(names):
-    raise JdeepvisError(
-      f"{file} has {len(names)} inputs but {len(shapes)} input shapes."
+      self._sort(layer, filled)
+    inputs = named_once(
+      [*declared_inputs(self.net, self.file), *self.inputs], self.file
     )
-  return list(zip(names, shapes, strict=True))
-
-
-def _input_layer(layer: CaffeLayer, file: str) -> list:
-  shapes = [tuple(shape.dim) for shape in layer.message.input_param.shape]
-  shapes = shapes * len(layer.tops) if len(shapes) == 1 else shapes
-  shapes = shapes or [()] * len(layer.tops)
-  if len(shapes) != len(layer.tops):
-    raise JdeepvisError(
-      f"{file}: layer {layer.name!r} has {len(layer.tops)} tops but "
-      f"{len(shapes)} shapes."
+    written = {top for layer in self.layers for top in layer.tops}
+    read = {bottom for layer in self.layers for bottom in layer.bottoms}
+    inputs = [x for x in inputs if x.shape or x.name not in written]
+    if not any(x.name in read for x in inputs):
+      wanted = read - written
+      found = source_of_images(self.data, wanted, self.file)
+      if found is not None:
+        inputs.append(found[0])
+        self.notes.append(found[1])
+    for name in written | {x.name for x in inputs}:
+      self.absent.pop(name, None)
+    return NetDescription(
+      self.file,
+      tuple(inputs),
+      tuple(self.layers),
+      tuple(self._idle_notes() + self.notes),
+      self.absent,
+      tuple(self.losses),
+      next(iter(self.transforms), None),
     )
-  return list(zip(layer.tops, shapes, strict=True))
 
-
-def _normalise(message, number: int, taken: set, file: str) -> CaffeLayer:
-  old = message.DESCRIPTOR.name == "V1LayerParameter"
-  if old and message.HasField("layer"):
-    raise JdeepvisError(
-      f"{file} is in the oldest form (`layers {{ layer {{ ... }} }}`); "
-      "upgrade it with Caffe's upgrade_net_proto_text."
+  def _sort(self, layer: CaffeLayer, filled: Filled) -> None:
+    training = _is_for_training(layer, self.net.state)
+    data = is_data(layer)
+    transform = transform_of(layer) if data or layer.type == "Input" else None
+    if transform and not training:
+      self.transforms.insert(0, transform)
+    elif transform:
+      self.transforms.append(transform)
+    if layer.type == "Input" and not training:
+      self.inputs += input_blobs(layer, self.file)
+      self._refuse_unknown(layer)
+      return
+    reason = ""
+    if training:
+      reason = "it is for training only"
+    elif data:
+      reason = "it reads images from elsewhere"
+    elif layer.type in _NO_OUTPUT or layer.type.endswith("Loss"):
+      reason = f"a trained net has no use for {layer.type}"
+    if not reason:
+      where = f"layer {layer.name!r}"
+      self.idle += [(path, line, where) for path, line in filled.idle]
+      self.layers.append(layer)
+      return
+    if data:
+      self.data.append((layer, training))
+    elif layer.type in _LOSSES and not training and layer.bottoms:
+      self.losses.append(layer)
+    said = ", ".join(filled.settings)
+    self.notes.append(
+      f"{self.file}: layer {layer.name!r} is left out, {reason}"
+      f"{f' ({said})' if said else ''}."
     )
-  kind = _new_name(_type_word(message)) if old else message.type
-  name = message.name or f"{kind.lower()}{number}"
-  while name in taken:
-    name += "_"
-  shared = tuple(message.param) if old else tuple(p.name for p in message.param)
-  return CaffeLayer(
-    name, kind, tuple(message.bottom), tuple(message.top), shared, message
-  )
+    for top in layer.tops:
+      self.absent.setdefault(top, layer.name)
+
+  def _refuse_unknown(self, layer: CaffeLayer) -> None:
+    for unknown in layer.unknown:
+      raise JdeepvisError(refusal(self.file, layer, unknown))
+
+  def _idle_notes(self) -> list[str]:
+    """One sentence for each field that changes nothing, however often."""
+    places: dict[str, list[tuple[int, str]]] = {}
+    for path, line, where in self.idle:
+      places.setdefault(path, []).append((line, where))
+    sentences = []
+    for path, found in places.items():
+      more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+      line, where = found[0]
+      sentences.append(
+        f"{self.file}: {path} of {where}, line {line}{more}, is passed over; "
+        "it changes nothing in a trained net."
+      )
+    return sentences
 
 
-def _type_word(message) -> str:
-  field = message.DESCRIPTOR.fields_by_name["type"]
-  return field.enum_type.values_by_number[message.type].name
-
-
-def _new_name(old: str) -> str:
-  if old in _NEW_NAMES:
-    return _NEW_NAMES[old]
-  return "".join(word.capitalize() for word in old.split("_"))
-
-
-def _why_left_out(layer: CaffeLayer, state) -> str:
+def _is_for_training(layer: CaffeLayer, state) -> bool:
   message, test = layer.message, 1
   included = [_admits(rule, state) for rule in message.include]
   if included and not any(included):
-    return "it is for training only"
+    return True
   if any(_admits(rule, state) for rule in message.exclude):
-    return "it is for training only"
+    return True
   phase = message.DESCRIPTOR.fields_by_name.get("phase")
-  if phase and message.HasField("phase") and message.phase != test:
-    return "it is for training only"
-  if layer.type in _TRAINING or layer.type.endswith("Loss"):
-    return f"a trained net has no use for {layer.type}"
-  return ""
+  return bool(phase) and message.HasField("phase") and message.phase != test
 
 
 def _admits(rule, state) -> bool:

@@ -3,7 +3,8 @@
 A field is written as `name=number type`, with `*` where it repeats and a
 default where it has one; `{A B C}` is an enum of its own with values 0, 1, 2.
 Only what a trained network's forward pass needs is here: the settings of data
-and loss layers are not.
+and loss layers are not. Fields from 1001 on are those of Caffe's forks, which
+number them each in its own way: in files of weights they are not read.
 """
 
 import functools
@@ -27,17 +28,27 @@ _ENGINE = "{DEFAULT CAFFE CUDNN}"
 _PHASE = "{TRAIN TEST}"
 
 # In the new form a layer's settings have numbers from 100 on, in the old one
-# from 9: name, message, new number, old number (0 where there is none).
+# from 9: name, message, new number, old number (0 where Caffe has none).
 _SETTINGS = """
   argmax ArgMax 103 23; batch_norm BatchNorm 139 0; bias Bias 141 0;
+  bn BN 1001 1003; clip Clip 148 0;
   concat Concat 104 9; convolution Convolution 106 10; crop Crop 144 0;
-  dropout Dropout 108 12; eltwise Eltwise 110 24; elu ELU 140 0;
+  dropout Dropout 108 12; dummy_data DummyData 109 26;
+  eltwise Eltwise 110 24; elu ELU 140 0;
   exp Exp 111 40; flatten Flatten 135 0; inner_product InnerProduct 117 17;
-  input Input 143 0; log Log 134 0; lrn LRN 118 18; mvn MVN 120 34;
+  input Input 143 0; interp Interp 1002 1004; log Log 134 0; lrn LRN 118 18;
+  memory_data MemoryData 119 22; mish Mish 1010 0; mvn MVN 120 34;
+  norm Normalize 1003 1005;
+  permute Permute 1004 1006;
   pooling Pooling 121 19; power Power 122 21; prelu PReLU 131 0;
-  relu ReLU 123 30; reshape Reshape 133 0; scale Scale 142 0;
-  sigmoid Sigmoid 124 38; slice Slice 126 31; softmax Softmax 125 39;
-  tanh TanH 127 37
+  reduction Reduction 136 0; relu ReLU 123 30; relu6 ReLU6 1005 0;
+  reshape Reshape 133 0; scale Scale 142 0;
+  shuffle_channel ShuffleChannel 1007 0; sigmoid Sigmoid 124 38;
+  slice Slice 126 31; softmax Softmax 125 39;
+  spatial_dropout SpatialDropout 1011 0; swish Swish 147 0;
+  tanh TanH 127 37; threshold Threshold 128 25; tile Tile 138 0;
+  transform Transformation 100 36; unpooling Unpooling 1008 0;
+  upsample Upsample 1009 0
 """
 
 _MESSAGES = {
@@ -68,7 +79,7 @@ _MESSAGES = {
     exclude=33 NetStateRule*; loss_weight=35 float*; param=1001 string*;
     blob_share_mode=1002 {{STRICT PERMISSIVE}}*
   """,
-  "V0LayerParameter": "name=1 string; type=2 string",
+  "V0LayerParameter": "name=1 string; type=2 string; blobs=50 BlobProto*",
   "BlobShape": "dim=1 int64*",
   "BlobProto": """
     num=1 int32; channels=2 int32; height=3 int32; width=4 int32;
@@ -82,11 +93,18 @@ _MESSAGES = {
   "ArgMaxParameter": "out_max_val=1 bool; top_k=2 uint32 1; axis=3 int32",
   "BatchNormParameter": """
     use_global_stats=1 bool; moving_average_fraction=2 float 0.999;
-    eps=3 float 1e-5
+    eps=3 float 1e-5; scale_bias=1001 bool
+  """,
+  "BNParameter": """
+    scale_filler=1 FillerParameter; shift_filler=2 FillerParameter;
+    bn_mode=3 {LEARN INFERENCE}; slope_filler=1001 FillerParameter;
+    bias_filler=1002 FillerParameter; momentum=1003 float;
+    eps=1004 float 1e-5; frozen=1005 bool
   """,
   "BiasParameter": """
     axis=1 int32 1; num_axes=2 int32 1; filler=3 FillerParameter
   """,
+  "ClipParameter": "min=1 float; max=2 float",
   "ConcatParameter": "concat_dim=1 uint32 1; axis=2 int32 1",
   "ConvolutionParameter": f"""
     num_output=1 uint32; bias_term=2 bool true; pad=3 uint32*;
@@ -94,10 +112,19 @@ _MESSAGES = {
     weight_filler=7 FillerParameter; bias_filler=8 FillerParameter;
     pad_h=9 uint32; pad_w=10 uint32; kernel_h=11 uint32; kernel_w=12 uint32;
     stride_h=13 uint32; stride_w=14 uint32; engine=15 {_ENGINE};
-    axis=16 int32 1; force_nd_im2col=17 bool; dilation=18 uint32*
+    axis=16 int32 1; force_nd_im2col=17 bool; dilation=18 uint32*;
+    hole=1001 uint32*; hole_h=1002 uint32; hole_w=1003 uint32;
+    dilation_h=1004 uint32; dilation_w=1005 uint32
   """,
   "CropParameter": "axis=1 int32 2; offset=2 uint32*",
-  "DropoutParameter": "dropout_ratio=1 float 0.5",
+  "DropoutParameter": """
+    dropout_ratio=1 float 0.5; scale_train=1001 bool true;
+    sample_weights_test=1002 bool
+  """,
+  "DummyDataParameter": """
+    data_filler=1 FillerParameter*; num=2 uint32*; channels=3 uint32*;
+    height=4 uint32*; width=5 uint32*; shape=6 BlobShape*
+  """,
   "EltwiseParameter": """
     operation=1 {PROD SUM MAX} SUM; coeff=2 float*;
     stable_prod_grad=3 bool true
@@ -111,24 +138,43 @@ _MESSAGES = {
     axis=5 int32 1; transpose=6 bool
   """,
   "InputParameter": "shape=1 BlobShape*",
+  "InterpParameter": """
+    height=1 int32; width=2 int32; zoom_factor=3 int32 1;
+    shrink_factor=4 int32 1; pad_beg=5 int32; pad_end=6 int32
+  """,
   "LogParameter": "base=1 float -1; scale=2 float 1; shift=3 float 0",
   "LRNParameter": f"""
     local_size=1 uint32 5; alpha=2 float 1; beta=3 float 0.75;
     norm_region=4 {{ACROSS_CHANNELS WITHIN_CHANNEL}}; k=5 float 1;
     engine=6 {_ENGINE}
   """,
+  "MemoryDataParameter": """
+    batch_size=1 uint32; channels=2 uint32; height=3 uint32; width=4 uint32
+  """,
+  "MishParameter": f"engine=2 {_ENGINE}",
+  "SpatialDropoutParameter": "dropout_ratio=1 float 0.5",
   "MVNParameter": """
     normalize_variance=1 bool true; across_channels=2 bool; eps=3 float 1e-9
   """,
+  "NormalizeParameter": """
+    across_spatial=1 bool true; scale_filler=2 FillerParameter;
+    channel_shared=3 bool true; eps=4 float 1e-10
+  """,
+  "PermuteParameter": "order=1 uint32*",
   "PoolingParameter": f"""
     pool=1 {{MAX AVE STOCHASTIC}}; kernel_size=2 uint32; stride=3 uint32 1;
     pad=4 uint32 0; kernel_h=5 uint32; kernel_w=6 uint32; stride_h=7 uint32;
     stride_w=8 uint32; pad_h=9 uint32; pad_w=10 uint32; engine=11 {_ENGINE};
-    global_pooling=12 bool; round_mode=13 {{CEIL FLOOR}}
+    global_pooling=12 bool; round_mode=13 {{CEIL FLOOR}};
+    ceil_mode=1001 bool true
   """,
   "PowerParameter": "power=1 float 1; scale=2 float 1; shift=3 float 0",
   "PReLUParameter": "filler=1 FillerParameter; channel_shared=2 bool",
+  "ReductionParameter": """
+    operation=1 {NONE SUM ASUM SUMSQ MEAN} SUM; axis=2 int32 0; coeff=3 float 1
+  """,
   "ReLUParameter": f"negative_slope=1 float 0; engine=2 {_ENGINE}",
+  "ReLU6Parameter": "negative_slope=1 float 0",
   "ReshapeParameter": """
     shape=1 BlobShape; axis=2 int32 0; num_axes=3 int32 -1
   """,
@@ -136,12 +182,30 @@ _MESSAGES = {
     axis=1 int32 1; num_axes=2 int32 1; filler=3 FillerParameter;
     bias_term=4 bool; bias_filler=5 FillerParameter
   """,
+  "ShuffleChannelParameter": "group=1 uint32 1",
   "SigmoidParameter": f"engine=1 {_ENGINE}",
   "SliceParameter": """
     slice_dim=1 uint32 1; slice_point=2 uint32*; axis=3 int32 1
   """,
   "SoftmaxParameter": f"engine=1 {_ENGINE}; axis=2 int32 1",
+  "SwishParameter": "beta=1 float 1",
   "TanHParameter": f"engine=1 {_ENGINE}",
+  "ThresholdParameter": "threshold=1 float 0",
+  "TileParameter": "axis=1 int32 1; tiles=2 int32",
+  "TransformationParameter": """
+    scale=1 float 1; mirror=2 bool; crop_size=3 uint32; mean_file=4 string;
+    mean_value=5 float*; force_color=6 bool; force_gray=7 bool;
+    crop_h=11 uint32; crop_w=12 uint32; bgr2rgb=18 bool
+  """,
+  "UnpoolingParameter": """
+    unpool=1 {MAX AVE TILE}; kernel_size=2 uint32; stride=3 uint32 1;
+    pad=4 uint32; kernel_h=5 uint32; kernel_w=6 uint32; stride_h=7 uint32;
+    stride_w=8 uint32; pad_h=9 uint32; pad_w=10 uint32; unpool_size=11 uint32
+  """,
+  "UpsampleParameter": """
+    scale=1 uint32; scale_h=2 uint32; scale_w=3 uint32; pad_out_h=4 bool;
+    pad_out_w=5 bool; upsample_h=6 uint32; upsample_w=7 uint32
+  """,
 }
 
 # What weights need. A packed field of floats is bytes on the wire: read as
@@ -149,15 +213,19 @@ _MESSAGES = {
 _WEIGHTS = {
   "NetParameter": "layers=2 V1LayerParameter*; layer=100 LayerParameter*",
   "LayerParameter": "name=1 string; blobs=7 BlobProto*",
-  "V1LayerParameter": "name=4 string; blobs=6 BlobProto*",
+  "V1LayerParameter": """
+    layer=1 V0LayerParameter; name=4 string; blobs=6 BlobProto*
+  """,
+  "V0LayerParameter": "name=1 string; blobs=50 BlobProto*",
   "BlobShape": _MESSAGES["BlobShape"],
   "BlobProto": """
     num=1 int32; channels=2 int32; height=3 int32; width=4 int32;
-    data=5 bytes*; shape=7 BlobShape; double_data=8 bytes*
+    data=5 bytes*; shape=7 BlobShape; double_data=8 bytes*;
+    raw_data_type=10 uint32; raw_data=12 bytes
   """,
 }
 
-_OWN = 2001
+_OWN = 4001
 """The first number of settings that stand with their layer type."""
 
 _FIELD = re.compile(r"(\w+)=(\d+) (\w+|\{[^}]*\})(\*?)(?: (\S+))?")
@@ -189,8 +257,9 @@ def _pool(own):
     name, message, new, old = setting.split()
     field = f"; {name}_param={{}} {message}Parameter"
     messages["LayerParameter"] += field.format(new)
-    if old != "0":
-      messages["V1LayerParameter"] += field.format(old)
+    # Forks in the old form have words of the new one.
+    old = old if old != "0" else 2000 + int(new)
+    messages["V1LayerParameter"] += field.format(old)
   return _build(messages)
 
 

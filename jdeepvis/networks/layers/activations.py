@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jdeepvis.networks.caffe_axes import with_axes_in_front
 from jdeepvis.networks.layers.layer_type import (
+  CannotRunError,
   LayerType,
   no_settings,
   settings,
@@ -36,6 +37,41 @@ def _elu(layer, weights, inputs, relu):
   (x,) = inputs
   below = layer.option("alpha", 1.0) * jnp.expm1(jnp.minimum(x, 0))
   return jnp.where(x > 0, x, below)
+
+
+def _clip_relu(layer, weights, inputs, relu):
+  return jnp.minimum(relu(inputs[0]), layer.option("most", 6.0))
+
+
+def _read_relu6(layer):
+  if layer.message.relu6_param.negative_slope:
+    raise CannotRunError("it has a negative slope")
+  return {"most": 6.0}
+
+
+def _clip(layer, weights, inputs, relu):
+  return jnp.clip(inputs[0], layer.option("least"), layer.option("most"))
+
+
+def _read_clip(layer):
+  found = layer.message.clip_param
+  if not (found.HasField("min") and found.HasField("max")):
+    raise ValueError("it needs min and max")
+  return {"least": found.min, "most": found.max}
+
+
+def _swish(layer, weights, inputs, relu):
+  (x,) = inputs
+  return x * jax.nn.sigmoid(layer.option("beta", 1.0) * x)
+
+
+def _mish(x):
+  return x * jnp.tanh(jax.nn.softplus(x))
+
+
+def _threshold(layer, weights, inputs, relu):
+  (x,) = inputs
+  return (x > layer.option("threshold", 0.0)).astype(x.dtype)
 
 
 def _power(layer, weights, inputs, relu):
@@ -83,19 +119,27 @@ def _of(function):
 _AFFINE = {"scale": "scale", "shift": "shift"}
 
 _activation = functools.partial(LayerType, reach="position", activation=True)
-_rectifier = functools.partial(_activation, features=True)
 
 TYPES = {
-  "relu": _rectifier(
+  "relu": _activation(
     _relu, caffe={"ReLU": settings("relu_param", slope="negative_slope")}
   ),
-  "prelu": _rectifier(
+  "prelu": _activation(
     _prelu,
     _prelu_weights,
     caffe={"PReLU": settings("prelu_param", shared="channel_shared")},
   ),
-  "elu": _rectifier(_elu, caffe={"ELU": settings("elu_param", alpha="alpha")}),
-  "sigmoid": _activation(_of(jax.nn.sigmoid), caffe={"Sigmoid": no_settings}),
+  "elu": _activation(_elu, caffe={"ELU": settings("elu_param", alpha="alpha")}),
+  "clip_relu": _activation(_clip_relu, caffe={"ReLU6": _read_relu6}),
+  "sigmoid": _activation(
+    _of(jax.nn.sigmoid),
+    probabilities="sigmoid",
+    caffe={"Sigmoid": no_settings},
+  ),
+  "swish": _activation(
+    _swish, caffe={"Swish": settings("swish_param", beta="beta")}
+  ),
+  "mish": _activation(_of(_mish), caffe={"Mish": no_settings}),
   "tanh": _activation(_of(jnp.tanh), caffe={"TanH": no_settings}),
   "abs": _activation(_of(jnp.abs), caffe={"AbsVal": no_settings}),
   "bnll": _activation(_of(jax.nn.softplus), caffe={"BNLL": no_settings}),
@@ -104,4 +148,10 @@ TYPES = {
   ),
   "exp": _activation(_exp, caffe={"Exp": _with_base("exp_param")}),
   "log": _activation(_log, caffe={"Log": _with_base("log_param")}),
+  "clip": LayerType(_clip, reach="position", caffe={"Clip": _read_clip}),
+  "threshold": LayerType(
+    _threshold,
+    reach="position",
+    caffe={"Threshold": settings("threshold_param", threshold="threshold")},
+  ),
 }

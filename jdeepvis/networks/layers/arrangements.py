@@ -13,13 +13,18 @@ from jdeepvis.networks.caffe_axes import (
   to_caffe,
 )
 from jdeepvis.networks.layers.layer_type import (
+  CannotRunError,
   LayerType,
   along,
   by_options,
   padding,
+  require_images_apart,
   settings,
 )
 from jdeepvis.types import JdeepvisError
+
+UNSAID, FOUND = "unsaid", "found"
+"""What the option `origin` of a Crop says of its offset, see `caffe.crops`."""
 
 
 def _concat(layer, weights, inputs, relu):
@@ -57,6 +62,11 @@ def _flatten(x, axis=1, end=-1):
   x = to_caffe(x)
   axis, end = positive_axis(axis, x.ndim), positive_axis(end, x.ndim)
   return from_caffe(x.reshape(*x.shape[:axis], -1, *x.shape[end + 1 :]))
+
+
+def _read_flatten(layer):
+  require_images_apart(layer.message.flatten_param.axis)
+  return settings("flatten_param", axis="axis", end="end_axis")(layer)
 
 
 def _reshape(x, dims, axis=0, count=-1):
@@ -106,6 +116,15 @@ def _crop(x, reference, axis=2, offsets=()):
   return from_caffe(lax.slice(x, starts, ends))
 
 
+def _read_crop(layer):
+  options = settings("crop_param", axis="axis", offsets="offset")(layer)
+  if options.get("offsets"):
+    return options
+  # Only forks have a Crop in the old form.
+  old = layer.message.DESCRIPTOR.name == "V1LayerParameter"
+  return options | {"origin": FOUND if old else UNSAID}
+
+
 def _argmax(x, *, top=1, values=False, axis=None):
   """The places of the `top` largest, of equals the last, as floats.
 
@@ -123,6 +142,15 @@ def _argmax(x, *, top=1, values=False, axis=None):
   return from_caffe(jnp.moveaxis(largest if values else places, -1, axis))
 
 
+def _read_argmax(layer):
+  read = settings(
+    "argmax_param", top="top_k", values="out_max_val", axis="axis"
+  )
+  options = read(layer)
+  require_images_apart(options.get("axis", 1))
+  return options
+
+
 def _top(x, count):
   values, places = lax.top_k(x[..., ::-1], count)
   return values, (x.shape[-1] - 1 - places).astype(x.dtype)
@@ -132,6 +160,70 @@ def _trim(layer, weights, inputs, relu):
   (x,) = inputs
   edges = ((0, 0, 0), *((*edge, 0) for edge in padding(layer, x.shape[1:3])))
   return lax.pad(x, jnp.zeros((), x.dtype), (*edges, (0, 0, 0)))
+
+
+def _shuffle_channels(x, count=1):
+  parts = x.reshape(*x.shape[:-1], count, -1)
+  return jnp.swapaxes(parts, -1, -2).reshape(x.shape)
+
+
+def _permute(x, order):
+  x = to_caffe(x)
+  if any(axis >= x.ndim for axis in order[: x.ndim]) or len(order) < x.ndim:
+    raise ValueError(f"it has {x.ndim} axes, which are not those of {order}")
+  return from_caffe(x.transpose(order[: x.ndim]))
+
+
+def _read_permute(layer):
+  order = list(layer.message.permute_param.order)
+  if len(set(order)) != len(order) or any(axis > 31 for axis in order):
+    raise ValueError(f"its order {order} is none of axes; name each once")
+  # What it does not name follows in its own order.
+  order += [axis for axis in range(max([3, *order]) + 1) if axis not in order]
+  if order[0] != 0:
+    raise CannotRunError(
+      "it moves the axis of the images, which stay apart here"
+    )
+  return {"order": tuple(order)}
+
+
+def _tile(x, axis=1, count=1):
+  x = to_caffe(x)
+  counts = [1] * x.ndim
+  counts[positive_axis(axis, x.ndim)] = count
+  return from_caffe(jnp.tile(x, counts))
+
+
+def _read_tile(layer):
+  found = layer.message.tile_param
+  if found.axis == 0:
+    raise CannotRunError("it makes more images of one")
+  if found.tiles < 1:
+    raise ValueError("its tiles are not above 0")
+  return {"axis": found.axis, "count": found.tiles}
+
+
+def _reduction(x, operation="sum", axis=1, factor=1.0):
+  x = to_caffe(x)
+  axes = tuple(range(positive_axis(axis, x.ndim), x.ndim))
+  if operation == "sum_abs":
+    x = jnp.abs(x)
+  elif operation == "sum_squares":
+    x = x * x
+  reduced = x.mean(axes) if operation == "mean" else x.sum(axes)
+  reduced = from_caffe(reduced * factor)
+  # A number an image is a vector of one here.
+  return reduced[:, None] if reduced.ndim == 1 else reduced
+
+
+def _read_reduction(layer):
+  found = layer.message.reduction_param
+  require_images_apart(found.axis)
+  names = {1: "sum", 2: "sum_abs", 3: "sum_squares", 4: "mean"}
+  if found.operation not in names:
+    raise ValueError("its operation is none of SUM, ASUM, SUMSQ, MEAN")
+  operation = names[found.operation]
+  return {"operation": operation, "axis": found.axis, "factor": found.coeff}
 
 
 _linear = functools.partial(LayerType, linear=True)
@@ -152,7 +244,7 @@ TYPES = {
   "flatten": _linear(
     by_options(_flatten),
     same_values=True,
-    caffe={"Flatten": settings("flatten_param", axis="axis", end="end_axis")},
+    caffe={"Flatten": _read_flatten},
   ),
   "reshape": _linear(
     by_options(_reshape),
@@ -162,15 +254,18 @@ TYPES = {
   "crop": _linear(
     by_options(_crop),
     inputs=(2, 2),
-    caffe={"Crop": settings("crop_param", axis="axis", offsets="offset")},
+    caffe={"Crop": _read_crop},
   ),
-  "argmax": LayerType(
-    by_options(_argmax),
-    caffe={
-      "ArgMax": settings(
-        "argmax_param", top="top_k", values="out_max_val", axis="axis"
-      )
-    },
+  "argmax": LayerType(by_options(_argmax), caffe={"ArgMax": _read_argmax}),
+  "shuffle_channels": _linear(
+    by_options(_shuffle_channels),
+    reach="position",
+    caffe={"ShuffleChannel": settings("shuffle_channel_param", count="group")},
+  ),
+  "permute": _linear(by_options(_permute), caffe={"Permute": _read_permute}),
+  "tile": _linear(by_options(_tile), caffe={"Tile": _read_tile}),
+  "reduction": LayerType(
+    by_options(_reduction), caffe={"Reduction": _read_reduction}
   ),
   "trim": _linear(_trim, reach="window"),
 }

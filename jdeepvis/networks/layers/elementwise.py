@@ -6,11 +6,44 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks import caffe_axes
-from jdeepvis.networks.layers.layer_type import LayerType, no_settings
+from jdeepvis.networks.layers.layer_type import (
+  LayerType,
+  no_settings,
+)
 
 
 def _identity(layer, weights, inputs, relu):
   return inputs * len(layer.outputs)
+
+
+def _read_dropout(layer):
+  found = layer.message.dropout_param
+  if found.sample_weights_test:
+    raise ValueError(
+      "with sample_weights_test it draws anew for each image; remove that line "
+      "to see the mean network"
+    )
+  if found.scale_train:
+    return {}
+  # The forks that do not scale in training scale what is trained.
+  return {"kind": "factor", "factor": 1 - found.dropout_ratio}
+
+
+def _factor(layer, weights, inputs, relu):
+  return inputs[0] * layer.option("factor", 1.0)
+
+
+def _axpy(layer, weights, inputs, relu):
+  a, x, y = inputs
+  return a.reshape(a.shape[0], *(1,) * (x.ndim - 2), a.shape[-1]) * x + y
+
+
+def _read_axpy(layer):
+  if len(layer.bottoms) != 3:
+    raise ValueError(
+      "it needs three bottoms: a scale, what is scaled and what is added"
+    )
+  return {}
 
 
 def _pixels(layer, weights, inputs, relu):
@@ -154,14 +187,29 @@ TYPES = {
     several_outputs=True,
     same_values=True,
     linear=True,
-    caffe={"Dropout": no_settings, "Split": no_settings},
+    caffe={
+      "Dropout": _read_dropout,
+      "SpatialDropout": no_settings,
+      "Split": no_settings,
+    },
+  ),
+  "factor": _at_position(_factor, linear=True),
+  "axpy": _at_position(
+    _axpy, inputs=(3, 3), weighs=True, caffe={"Axpy": _read_axpy}
   ),
   "pixels": _at_position(_pixels, linear=True),
   "eltwise": _at_position(
-    _eltwise, inputs=(2, None), caffe={"Eltwise": _read_eltwise}
+    _eltwise,
+    inputs=(2, None),
+    weighs=True,
+    caffe={"Eltwise": _read_eltwise},
   ),
   "scale": _spanning(
-    _scale, _scale_weights, reach="position", caffe={"Scale": _read_scale}
+    _scale,
+    _scale_weights,
+    reach="position",
+    weighs=True,
+    caffe={"Scale": _read_scale},
   ),
   "bias": _spanning(
     _bias,
@@ -172,7 +220,10 @@ TYPES = {
   ),
   # The same along other axes than the channels.
   "scale_axes": _spanning(
-    _scale, _scale_weights, weights_from_caffe=_spanned_from_caffe
+    _scale,
+    _scale_weights,
+    weighs=True,
+    weights_from_caffe=_spanned_from_caffe,
   ),
   "bias_axes": _spanning(
     _bias,

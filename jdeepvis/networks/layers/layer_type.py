@@ -18,7 +18,12 @@ MAX_EXTENT = 4096
 _KNOWN = {
   "reach": ("position", "window", "map"),
   "product": (None, "output", "input"),
+  "probabilities": (None, "softmax", "sigmoid"),
 }
+
+
+class CannotRunError(ValueError):
+  """A layer that is as it should be, but does what is not possible here."""
 
 
 def no_settings(layer) -> dict[str, Any]:
@@ -37,8 +42,21 @@ def settings(message: str, **names: str) -> Callable[[Any], dict[str, Any]]:
   return read
 
 
+def require_images_apart(axis: int) -> None:
+  """Refuses an axis that joins or parts images.
+
+  Raises:
+    CannotRunError: the axis is that of the images.
+  """
+  if axis == 0:
+    raise CannotRunError(
+      "its axis 0 is that of the images, which stay apart here"
+    )
+
+
 def along(kind: str, axis: int) -> dict[str, Any]:
   """A layer along Caffe's `axis`, by a type of its own where not channels."""
+  require_images_apart(axis)
   return {} if axis == 1 else {"kind": f"{kind}_axis", "axis": axis}
 
 
@@ -75,29 +93,34 @@ class LayerType:
     activation: whether it is the function after a layer: both its sides get
       names, `conv1/pre` and `conv1`.
     same_values: whether it hands its input's values on.
-    features: whether a net that ends in it ends in features, not in scores.
-    softmax: whether it makes probabilities of scores.
+    probabilities: how it makes probabilities of class scores: by `softmax`,
+      by `sigmoid`, or not.
+    weighs: whether it weighs its inputs, with weights or with one another:
+      what it reads is attention or a gate rather than probabilities.
     linear: whether it is linear in its input but for a constant, for any
       options.
     pooling: whether it sums up the windows of a map, channel by channel.
     product: where its weights `kernel`, `[..., inputs, outputs]`, are
       multiplied: at each position of its `output`, of its `input`, or None.
+    mask: the type that makes its second blob, where Caffe has one.
     passed: the type that gives the same values and passes signals back
       unchanged, if there is one.
     caffe: for each of Caffe's names of it `read(layer)`, which gives the
       options of a `CaffeLayer`, and with them any field of `LayerInfo`: its
-      `kernel`, or its `kind` where it becomes another type.
+      `kernel`, or its `kind` where it becomes another type. It raises
+      `CannotRunError` where that does what is not possible here.
     settings: the name of Caffe's message for it and its fields, written as in
       `caffe.schema`, where they are not there:
       `("swish_param", "beta=1 float 1")`.
-    caffe_only: what Caffe's arrays are that follow the leaves.
+    caffe_arrays: the names of Caffe's arrays, once for each number that there
+      may be of them; empty where they are the leaves.
     weights_from_caffe: `(layer, shapes, leaves, arrays, checked)` gives the
       leaves of Caffe's arrays; `shapes` are those of the inputs, `leaves` those
       of the weights, and `checked(array, shape)` is the array in that shape, or
       refuses it.
 
   Raises:
-    JdeepvisError: there is no such reach or product.
+    JdeepvisError: there is no such reach, product or probabilities.
   """
 
   apply: Callable
@@ -109,17 +132,18 @@ class LayerType:
   several_outputs: bool = False
   activation: bool = False
   same_values: bool = False
-  features: bool = False
-  softmax: bool = False
+  probabilities: str | None = None
+  weighs: bool = False
   linear: bool = False
   pooling: bool = False
   product: str | None = None
+  mask: str | None = None
   passed: str | None = None
   caffe: Mapping[str, Callable[[Any], dict[str, Any]]] = dataclasses.field(
     default_factory=dict, compare=False
   )
   settings: tuple[str, str] | None = None
-  caffe_only: tuple[str, ...] = ()
+  caffe_arrays: tuple[tuple[str, ...], ...] = ()
   weights_from_caffe: Callable[..., dict[str, np.ndarray]] = same_axes
 
   def __post_init__(self):

@@ -105,7 +105,9 @@ def _read_batch_norm(layer):
     raise ValueError(
       "with use_global_stats: false it depends on the batch; set it to true"
     )
-  return settings("batch_norm_param", eps="eps")(layer)
+  # NVIDIA's fork has BVLC's Scale in the same layer.
+  kind = {"kind": "bn"} if found.scale_bias else {}
+  return kind | settings("batch_norm_param", eps="eps")(layer)
 
 
 def _batch_norm_from_caffe(layer, shapes, leaves, arrays, checked):
@@ -113,6 +115,73 @@ def _batch_norm_from_caffe(layer, shapes, leaves, arrays, checked):
   factor = np.float32(1 / count if count else 0)
   sums = same_axes(layer, shapes, leaves, arrays[:2], checked)
   return {name: factor * total for name, total in sums.items()}
+
+
+def _bn(layer, weights, inputs, relu):
+  """BN of SegNet and ENet, and of PSPNet: a scale and a shift."""
+  (x,) = inputs
+  scale, bias = (
+    caffe_axes.with_axes_in_front(weights[name], x.ndim)
+    for name in ("scale", "bias")
+  )
+  return x * scale + bias
+
+
+def _bn_weights(layer, shapes):
+  return {"scale": shapes[0][-1:], "bias": shapes[0][-1:]}
+
+
+def _read_bn(layer):
+  found = layer.message.bn_param
+  segnet = any(map(found.HasField, ("bn_mode", "scale_filler", "shift_filler")))
+  if segnet and found.bn_mode == 0:
+    raise ValueError(
+      "with bn_mode: LEARN, which is the default, it depends on the batch; "
+      "write bn_mode: INFERENCE if its weights were made for that"
+    )
+  return {"eps": found.eps}
+
+
+def _bn_from_caffe(layer, shapes, leaves, arrays, checked):
+  """A scale and a shift, with the statistics in them where there are any."""
+  found = []
+  for place, array in enumerate(arrays):
+    counts = len(arrays) == 5 and place == 2
+    expected = (1,) if counts else leaves["scale"]
+    found.append(checked(array.reshape(-1), expected))
+  if len(found) == 2:
+    return dict(zip(("scale", "bias"), found, strict=True))
+  if len(found) == 4:
+    scale, bias, mean, variance = map(np.float64, found)
+  else:
+    mean, variance, count, scale, bias = map(np.float64, found)
+    factor = 1 / count if count else 0
+    mean, variance = mean * factor, variance * factor
+  with np.errstate(all="ignore"):
+    scale = scale / np.sqrt(variance + layer.option("eps", 1e-5))
+    bias = bias - mean * scale
+  return {"scale": np.float32(scale), "bias": np.float32(bias)}
+
+
+def _normalize(layer, weights, inputs, relu):
+  """Over the root of the sum of squares, of channels or of the whole map."""
+  (x,) = inputs
+  axes = tuple(range(1, x.ndim)) if layer.kind == "normalize_map" else -1
+  square = jnp.sum(x * x, axes, keepdims=True) + layer.option("eps", 1e-10)
+  scale = caffe_axes.with_axes_in_front(weights["scale"], x.ndim)
+  return x / jnp.sqrt(square) * scale
+
+
+def _normalize_weights(layer, shapes):
+  shared = layer.option("shared", True)
+  return {"scale": (1,) if shared else (shapes[0][-1],)}
+
+
+def _read_normalize(layer):
+  found = layer.message.norm_param
+  kind = "normalize_map" if found.across_spatial else "normalize"
+  shared = {} if found.channel_shared else {"shared": False}
+  return {"kind": kind, "eps": found.eps} | shared
 
 
 def _softmax(layer, weights, inputs, relu):
@@ -124,14 +193,14 @@ def _read_softmax(layer):
   return along("softmax", layer.message.softmax_param.axis)
 
 
+_STATISTICS = ("mean", "variance", "their count")
+
 _lrn = by_options(_lrn_across)
 
 _at_position = functools.partial(LayerType, reach="position")
 
 TYPES = {
-  "lrn": _at_position(
-    _lrn, features=True, passed="lrn_passed", caffe={"LRN": _read_lrn}
-  ),
+  "lrn": _at_position(_lrn, passed="lrn_passed", caffe={"LRN": _read_lrn}),
   "lrn_passed": _at_position(_lrn_passed),
   "lrn_within": LayerType(_lrn_within, reach="window"),
   "mvn": LayerType(
@@ -150,11 +219,29 @@ TYPES = {
     _batch_norm_weights,
     linear=True,
     caffe={"BatchNorm": _read_batch_norm},
-    caffe_only=("their count",),
+    caffe_arrays=(_STATISTICS,),
     weights_from_caffe=_batch_norm_from_caffe,
   ),
-  "softmax": _at_position(
-    _softmax, softmax=True, caffe={"Softmax": _read_softmax}
+  "bn": _at_position(
+    _bn,
+    _bn_weights,
+    linear=True,
+    weighs=True,
+    caffe={"BN": _read_bn},
+    # SegNet's and ENet's, PSPNet's, NVIDIA's.
+    caffe_arrays=(
+      ("scale", "shift"),
+      ("slope", "bias", "mean", "variance"),
+      (*_STATISTICS, "scale", "bias"),
+    ),
+    weights_from_caffe=_bn_from_caffe,
   ),
-  "softmax_axis": LayerType(_softmax, softmax=True),
+  "normalize": _at_position(
+    _normalize, _normalize_weights, caffe={"Normalize": _read_normalize}
+  ),
+  "normalize_map": LayerType(_normalize, _normalize_weights),
+  "softmax": _at_position(
+    _softmax, probabilities="softmax", caffe={"Softmax": _read_softmax}
+  ),
+  "softmax_axis": LayerType(_softmax),
 }

@@ -11,7 +11,11 @@ import numpy as np
 from jax import lax
 
 from jdeepvis.networks.cpu import no_fusion
-from jdeepvis.networks.layers.layer_type import LayerType, padding
+from jdeepvis.networks.layers.layer_type import (
+  CannotRunError,
+  LayerType,
+  padding,
+)
 from jdeepvis.networks.layers.products import two_extents
 from jdeepvis.networks.ops import Map, Padding, Pair
 
@@ -148,6 +152,21 @@ def _max_pooling(layer, weights, inputs, relu):
   return max_pool(x, *_windows(layer, x))
 
 
+def _max_pooling_mask(layer, weights, inputs, relu):
+  """Where in its map each window's first maximum is, counted by rows."""
+  (x,) = inputs
+  kernel, stride, ((top, _), (left, _)) = windows = _windows(layer, x)
+  best, *others = _window_values(lax.stop_gradient(x), *windows)
+  place = jnp.zeros(best.shape, jnp.int32)
+  for number, value in enumerate(others, start=1):
+    place = jnp.where(value > best, number, place)
+    best = jnp.maximum(value, best)
+  rows, columns = np.indices((1, *place.shape[1:3], 1), np.int32)[1:3]
+  down = rows * stride[0] - top + place // kernel[1]
+  right = columns * stride[1] - left + place % kernel[1]
+  return (down * x.shape[2] + right).astype(x.dtype)
+
+
 def _average_pooling(layer, weights, inputs, relu):
   """The mean of each window, over the positions that Caffe counts.
 
@@ -194,8 +213,15 @@ def _read_pooling(layer):
   name = ("max", "average", "stochastic")[found.pool]
   if found.global_pooling:
     if name == "stochastic":
-      raise ValueError("global pooling is for maximum and average")
+      raise CannotRunError("global pooling is for maximum and average")
     return {"kind": f"global_{name}"}
+  down = found.round_mode == 1
+  if found.HasField("ceil_mode"):
+    if found.HasField("round_mode") and found.ceil_mode == down:
+      raise ValueError(
+        "its ceil_mode and its round_mode differ; leave one of them out"
+      )
+    down = not found.ceil_mode
   size = [found.kernel_size] if found.HasField("kernel_size") else []
   window = {
     "kind": f"{name}_pooling",
@@ -203,15 +229,16 @@ def _read_pooling(layer):
     "stride": two_extents(found, "stride", [found.stride], 1),
     "pad": two_extents(found, "pad", [found.pad], 0),
   }
-  return window | ({"ceil": False} if found.round_mode else {})
+  return window | ({"ceil": False} if down else {})
 
 
 _pooling = functools.partial(LayerType, reach="window", pooling=True)
 
 TYPES = {
   "max_pooling": _pooling(
-    _max_pooling, features=True, caffe={"Pooling": _read_pooling}
+    _max_pooling, mask="max_pooling_mask", caffe={"Pooling": _read_pooling}
   ),
+  "max_pooling_mask": LayerType(_max_pooling_mask),
   "average_pooling": _pooling(_average_pooling, linear=True),
   "stochastic_pooling": _pooling(_stochastic_pooling),
   "global_average": LayerType(_global_average, linear=True),

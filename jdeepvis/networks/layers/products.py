@@ -9,8 +9,10 @@ from jax import lax
 
 from jdeepvis.networks import caffe_axes
 from jdeepvis.networks.layers.layer_type import (
+  CannotRunError,
   LayerType,
   padding,
+  require_images_apart,
   settings,
 )
 from jdeepvis.networks.network import LayerInfo
@@ -81,14 +83,35 @@ def _deconvolution_weights(layer, shapes):
 def _read_convolution(layer):
   found = layer.message.convolution_param
   if found.axis != 1:
-    raise ValueError("its axis is not 1")
+    raise CannotRunError("its axis is not 1")
   return _features(found) | {
     "groups": found.group,
     "kernel": two_extents(found, "kernel", found.kernel_size, None),
     "stride": two_extents(found, "stride", found.stride, 1),
     "pad": two_extents(found, "pad", found.pad, 0),
-    "dilation": _two(found.dilation, 1),
+    "dilation": _dilation(found),
   }
+
+
+def _read_depthwise(layer):
+  found = layer.message.convolution_param
+  # Each channel by itself: some files say it by group, others by the type.
+  groups = found.group if found.group > 1 else found.num_output
+  return _read_convolution(layer) | {"groups": groups}
+
+
+def _dilation(message) -> Pair:
+  """BVLC's `dilation`, DeepLab's `hole`, and either's two sides."""
+  said = []
+  for name in ("dilation", "hole"):
+    both, one = getattr(message, name), message.HasField
+    if both or one(f"{name}_h") or one(f"{name}_w"):
+      height, width = two_extents(message, name, both, 1)
+      # 0 is a side that is not said.
+      said.append((max(height, 1), max(width, 1)))
+  if len(set(said)) > 1:
+    raise ValueError("its dilation and its hole differ; leave one of them out")
+  return said[0] if said else (1, 1)
 
 
 def _convolution_from_caffe(layer, shapes, leaves, arrays, checked):
@@ -121,7 +144,9 @@ def _inner_product_weights(layer, shapes):
 
 def _read_inner_product(layer):
   read = settings("inner_product_param", axis="axis", transpose="transpose")
-  features = _features(layer.message.inner_product_param)
+  found = layer.message.inner_product_param
+  features = _features(found)
+  require_images_apart(found.axis)
   return features | read(layer)
 
 
@@ -185,7 +210,7 @@ def _two(values, default) -> Pair:
   return values * 2 if len(values) == 1 else values
 
 
-_product = functools.partial(LayerType, linear=True)
+_product = functools.partial(LayerType, linear=True, weighs=True)
 
 TYPES = {
   "convolution": _product(
@@ -193,7 +218,12 @@ TYPES = {
     _convolution_weights,
     reach="window",
     product="output",
-    caffe={"Convolution": _read_convolution},
+    caffe={
+      "Convolution": _read_convolution,
+      "ConvolutionDepthwise": _read_depthwise,
+      "DepthwiseConv": _read_depthwise,
+      "DepthwiseConvolution": _read_depthwise,
+    },
     weights_from_caffe=_convolution_from_caffe,
   ),
   "deconvolution": _product(

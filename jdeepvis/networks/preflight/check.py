@@ -6,12 +6,16 @@ import jax
 import numpy as np
 from scipy import special
 
+from jdeepvis.networks.classify import reading_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import fit
 from jdeepvis.networks.preflight import input_range, values
 from jdeepvis.networks.preflight.finding import OK, WRONG, Finding
 from jdeepvis.networks.preflight.summary import BATCH, summarise
+from jdeepvis.networks.readings import SIGMOID, SOFTMAX
 from jdeepvis.types import JdeepvisError, Pictures
+
+_READINGS = {SOFTMAX: special.softmax, SIGMOID: special.expit}
 
 
 def check(network: Network, photos: Pictures) -> list[Finding]:
@@ -34,7 +38,8 @@ def check(network: Network, photos: Pictures) -> list[Finding]:
   only warn.
 
   What does not apply is left out: what asks for classes where
-  `network.output` is None; what compares class scores where values are not
+  `network.output` is None, what asks for exclusive ones where it has one score
+  or a sigmoid follows; what compares class scores where values are not
   finite, not the same twice or dead; mean and channel order where the scale is
   not ok.
 
@@ -85,6 +90,10 @@ def _findings(network: Network, pixels: np.ndarray) -> Iterator[Finding]:
     yield _labels(network, seen.scores)
   if seen.scores is None or any(found.verdict == WRONG for found in sound):
     yield input_range.mean(network.input, None, {})
+  elif reading_of(network) == SIGMOID or seen.scores.shape[-1] < 2:
+    # What is asked of the input's range is asked of exclusive classes.
+    yield input_range.mean(network.input, None, {})
+    yield _top_five(network, seen.scores[0])
   elif _are_probabilities(seen.scores):
     yield Finding(
       "class scores",
@@ -133,14 +142,18 @@ def _labels(network: Network, scores: np.ndarray) -> Finding:
 
 
 def _top_five(network: Network, scores: np.ndarray) -> Finding:
-  probabilities = special.softmax(scores)
+  said = reading_of(network)
+  if said is None:
+    values, form = scores, ".3g"
+  else:
+    values, form = _READINGS[said](scores), ".0%"
   units = np.argsort(-scores, kind="stable")[:5].tolist()
   names = list(map(str, range(len(scores))))
   if len(network.labels) == len(scores):
     names = [f"{unit} {label}" for unit, label in enumerate(network.labels)]
-  figures = {names[unit]: float(probabilities[unit]) for unit in units}
+  figures = {names[unit]: float(values[unit]) for unit in units}
   classes = "; ".join(
-    f"{name.split(',')[0]} {value:.0%}" for name, value in figures.items()
+    f"{name.split(',')[0]} {value:{form}}" for name, value in figures.items()
   )
   return Finding("top five", OK, f"The first photograph: {classes}.", figures)
 

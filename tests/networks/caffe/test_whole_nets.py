@@ -1,10 +1,8 @@
 """Whole nets with random weights; OpenCV reads the same files on its own."""
 
-import cv2
-import numpy as np
+import caffe_oracle
 import pytest
 
-from jdeepvis.networks import convert
 from jdeepvis.networks.caffe.reader import read_net
 
 
@@ -165,29 +163,7 @@ def test_published_nets(name, old, shared_data, caffe_files):
 
 
 def _compare(net, weights, amplitude=120) -> int:
-  """Every blob of the net to 1e-4 of its scale; says how many."""
-  network, _ = convert.read_caffe(net, weights)
-  random = np.random.default_rng(1)
-  images = amplitude * np.float32(
-    random.uniform(-1, 1, (1, *network.input.shape))
-  )
-  ours = network(images)
-  bgr = images[..., ::-1] if images.shape[-1] == 3 else images
-  rival = cv2.dnn.readNetFromCaffe(str(net), str(weights))
-  rival.enableFusion(False)
-  rival.setInput(np.ascontiguousarray(np.moveaxis(bgr, -1, 1)))
-  known = set(rival.getLayerNames())
-  layers = [x for x in network.layers if x.name in known]
-  theirs = rival.forward([layer.name for layer in layers])
-  largest = 0.0
-  for layer, expected in zip(layers, theirs, strict=True):
-    found = np.asarray(ours[layer.outputs[0]])
-    found = np.moveaxis(found, -1, 1) if found.ndim > 2 else found
-    assert found.size == expected.size, layer
-    scale = np.abs(expected).max()
-    difference = np.abs(found.reshape(expected.shape) - expected).max()
-    assert difference <= 1e-4 * scale, (layer, difference, scale)
-    largest = max(largest, difference / scale)
+  compared, largest = caffe_oracle.compare(net, weights, amplitude=amplitude)
   # What the table in docs/caffe.md says: pytest -rP shows it.
-  print(f"{net.stem}: {len(layers)} blobs, largest {largest:.1e} of scale")
-  return len(layers)
+  print(f"{net.stem}: {compared} blobs, largest {largest:.1e} of scale")
+  return compared

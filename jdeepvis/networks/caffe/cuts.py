@@ -1,0 +1,224 @@
+"""What of a net can be run here: the rest is left out and said."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jdeepvis.networks.caffe.caffe_layer import CaffeLayer, refusal
+from jdeepvis.networks.caffe.data_layers import InputBlob
+from jdeepvis.networks.caffe.reader import NetDescription
+from jdeepvis.networks.layer_table import check_layer
+from jdeepvis.networks.layer_types import BUILT_IN, LAYER_TYPES, kind_of
+from jdeepvis.networks.layers.layer_type import CannotRunError
+from jdeepvis.networks.names import nearest
+from jdeepvis.networks.network import LayerInfo
+from jdeepvis.types import JdeepvisError
+
+_SAID = 8
+
+
+class Runnable(NamedTuple):
+  """What of a net can be run.
+
+  Attributes:
+    kept: the layers, each as ours with Caffe's own names of its blobs.
+    notes: a sentence for each thing left out.
+    read: blobs of them that layers left out read.
+    weighed: those of `read` that a layer with weights depends on.
+  """
+
+  kept: list[tuple[CaffeLayer, LayerInfo]]
+  notes: tuple[str, ...]
+  read: frozenset[str]
+  weighed: frozenset[str]
+
+
+def image_input(net: NetDescription) -> InputBlob:
+  """The input that holds the images; others are left out.
+
+  Raises:
+    JdeepvisError: there is none.
+  """
+  read = {bottom for layer in net.layers for bottom in layer.bottoms}
+  inputs = [x for x in net.inputs if x.name in read] or list(net.inputs)
+  if not inputs:
+    raise JdeepvisError(
+      f"{net.file} has 0 inputs; give the net's deploy.prototxt, or write at "
+      'its top the two lines input: "data" and input_shape { dim: 1 dim: 3 '
+      "dim: HEIGHT dim: WIDTH }."
+    )
+
+  def likeness(one):
+    # Boxes, sizes of images and maps of labels are inputs too.
+    colours = len(one.shape) == 4 and one.shape[1] == 3
+    return len(one.shape) in (0, 4), _cells(one), colours, one.name == "data"
+
+  return max(inputs, key=likeness)
+
+
+def runnable(net: NetDescription, image: InputBlob) -> Runnable:
+  """The layers that can be run, and a sentence for each that cannot.
+
+  Raises:
+    JdeepvisError: a layer is not written as it must be, reads what nothing
+      writes, or nothing is left.
+  """
+  others = [x.name for x in net.inputs if x.name != image.name]
+  missing = dict(net.absent) | dict.fromkeys(others, "")
+  known, kept, cut, causes = {image.name}, [], [], {}
+  for layer in net.layers:
+    cause = ""
+    for bottom in layer.bottoms:
+      if bottom in missing:
+        cause = cause or missing[bottom] or f"input {bottom}"
+      elif bottom not in known:
+        close = nearest(bottom, known)
+        raise JdeepvisError(
+          f"{net.file}, line {layer.line}: layer {layer.name!r} reads the blob "
+          f"{bottom!r}, which no layer before it writes; {close}."
+        )
+    info = None
+    if not cause:
+      info, reason = _layer_info(layer, net.file)
+      if reason:
+        cause = layer.name
+        causes[cause] = reason, []
+    if info is not None:
+      kept.append((layer, info))
+      known.update(layer.tops)
+      for top in layer.tops:
+        missing.pop(top, None)
+      continue
+    cut.append(layer)
+    if cause != layer.name:
+      why = _why_missing(cause, others)
+      causes.setdefault(cause, (why, []))[1].append(layer.name)
+    missing |= dict.fromkeys(layer.tops, cause)
+    known -= set(layer.tops)
+  # A loss says how scores become probabilities, and computes them.
+  for loss in net.losses[-1:]:
+    kind = "Sigmoid" if loss.type.startswith("Sigmoid") else "Softmax"
+    top = f"{loss.name}/probability"
+    layer = loss._replace(type=kind, bottoms=loss.bottoms[:1], tops=(top,))
+    info = layer.bottoms[0] in known and _layer_info(layer, net.file)[0]
+    if info:
+      kept.append((layer, info))
+  notes = tuple(
+    f"{net.file}: {why.sentence(names)}." for why, names in causes.values()
+  )
+  if not kept:
+    raise JdeepvisError(
+      f"{net.file} has no layer that can be run: "
+      f"{notes[0].removeprefix(f'{net.file}: ') if notes else 'it has none.'}"
+    )
+  read = {bottom for layer in cut for bottom in layer.bottoms}
+  weighed: set[str] = set()
+  for layer in reversed(cut):
+    kind = kind_of(layer.type)
+    weighs = kind is not None and LAYER_TYPES[kind].weighs
+    if weighs or weighed & set(layer.tops):
+      weighed |= set(layer.bottoms)
+  return Runnable(kept, notes, frozenset(read), frozenset(weighed))
+
+
+def _layer_info(
+  layer: CaffeLayer, file: str
+) -> "tuple[LayerInfo | None, LeftOut | None]":
+  """A layer as ours, or why it cannot be run.
+
+  Raises:
+    JdeepvisError: the layer is not written as it must be.
+  """
+  kind = kind_of(layer.type)
+  if kind is None:
+    return None, _unknown_type(layer)
+  ours = LAYER_TYPES[kind]
+  reader = ours.caffe[layer.type]
+  # A reader of one's own sees all fields of a message that is not declared.
+  if (layer.type, reader) in BUILT_IN or ours.settings:
+    for unknown in layer.unknown:
+      raise JdeepvisError(refusal(file, layer, unknown))
+  try:
+    found = {"kind": kind} | reader(layer)
+    fields = {x: found.pop(x) for x in found.keys() & LayerInfo._fields}
+    options = tuple(sorted(found.items()))
+    info = LayerInfo(
+      layer.name,
+      inputs=layer.bottoms,
+      outputs=layer.tops,
+      options=options,
+      **fields,
+    )
+    known = LAYER_TYPES.get(info.kind)
+    outputs = layer.tops[:1] if known and known.mask else layer.tops
+    check_layer(info._replace(outputs=outputs))
+  except CannotRunError as error:
+    return None, LeftOut(
+      f"layer {layer.name!r} ({layer.type}) cannot be run here and is left out",
+      f": {error}",
+    )
+  except (AttributeError, LookupError, TypeError, ValueError) as error:
+    raise JdeepvisError(
+      f"{file}, line {layer.line}: layer {layer.name!r} ({layer.type}) cannot "
+      f"be run: {str(error).rstrip('.')}."
+    ) from error
+  return info, None
+
+
+class LeftOut(NamedTuple):
+  """Why a layer is left out: before and behind those that depend on it."""
+
+  before: str
+  behind: str = ""
+
+  def sentence(self, names: Sequence[str]) -> str:
+    if not names:
+      return self.before + self.behind
+    more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
+    listed = f"layer{'s' * (len(names) > 1)} {', '.join(names[:_SAID])}{more}"
+    return f"{self.before} with what depends on it, {listed}{self.behind}"
+
+
+def _unknown_type(layer: CaffeLayer) -> LeftOut:
+  types = [name for ours in LAYER_TYPES.values() for name in ours.caffe]
+  close = nearest(layer.type, types)
+  hint = f" ({close})" if close.startswith("nearest") else ""
+  return LeftOut(
+    f"layer {layer.name!r} is a {layer.type!r}, a type that is not known here"
+    f"{hint}, and is left out",
+    '; to run it, register it with layer_types.LAYER_TYPES["mine"] = '
+    f"LayerType(apply, weights, caffe={{{layer.type!r}: no_settings}})",
+  )
+
+
+def _why_missing(cause: str, others: Sequence[str]) -> LeftOut:
+  second = cause.removeprefix("input ")
+  if second != cause and second in others:
+    return LeftOut(
+      f"the second input {second!r} is left out",
+      "; a network here is given images alone",
+    )
+  return LeftOut(f"layer {cause!r} is left out")
+
+
+def without(
+  layers: tuple[LayerInfo, ...], bad: LayerInfo
+) -> tuple[tuple[LayerInfo, ...], list[str]]:
+  """The layers without one and all that depend on it, and their names."""
+  gone, kept, names = set(bad.outputs), [], []
+  for layer in layers:
+    if layer == bad:
+      continue
+    if gone & set(layer.inputs):
+      gone |= set(layer.outputs)
+      # Both sides of an activation are one layer in the file.
+      names += [] if layer.name.endswith("/pre") else [layer.name]
+    else:
+      kept.append(layer)
+  return tuple(kept), names
+
+
+def _cells(one: InputBlob) -> int:
+  """Places in an input's map; one whose size is not said may be large."""
+  if len(one.shape) != 4:
+    return 0
+  return 2**40 if 0 in one.shape[2:] else one.shape[2] * one.shape[3]

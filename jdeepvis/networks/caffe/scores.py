@@ -1,0 +1,88 @@
+"""Which blob of a net holds its class scores, and what it says of them."""
+
+from collections.abc import Mapping
+
+from jdeepvis.networks.caffe_axes import own_axis
+from jdeepvis.networks.layer_types import LAYER_TYPES
+from jdeepvis.networks.layers.layer_type import Shape
+from jdeepvis.networks.network import LayerInfo
+from jdeepvis.networks.readings import SOFTMAX, reading
+from jdeepvis.types import JdeepvisError
+
+_SCORES = "scores"
+
+
+def with_scores(
+  layers: tuple[LayerInfo, ...],
+  shapes: Mapping[str, Shape],
+  read: frozenset[str] = frozenset(),
+  weighed: frozenset[str] = frozenset(),
+) -> tuple[tuple[LayerInfo, ...], str | None]:
+  """Finds the class scores; their average is taken before a ReLU, not after.
+
+  They are what a softmax or a last sigmoid reads. The average of a rectified
+  map has no gradient for a class that is negative at every position, so the
+  average before the ReLU replaces it, whether or not a softmax follows. A net
+  without either ends in its scores where its last layer is linear in its
+  weights, or such an average; else there are none.
+
+  Args:
+    layers: a layer graph, in order of computation.
+    shapes: of its blobs.
+    read: blobs that layers which were left out read.
+    weighed: those of them that a layer with weights depends on.
+  """
+  layers = tuple(_over_channels(layer, shapes) for layer in layers)
+  writers = {name: layer for layer in layers for name in layer.outputs}
+  said = reading(layers, weighed)
+  scores = said.inputs[0] if said else layers[-1].outputs[0]
+  same = [kind for kind, ours in LAYER_TYPES.items() if ours.same_values]
+  last = _source(scores, writers, same)
+  if last is None:
+    return layers, scores if said else None
+  average = _is_global_average(last, shapes)
+  product = LAYER_TYPES[last.kind].product is not None
+  if not said and (scores in read or not (average or product)):
+    return layers, None
+  relu = average and _source(last.inputs[0], writers, ("identity",))
+  if not relu or relu.kind != "relu":
+    return layers, scores
+  name = fresh(_SCORES, set(shapes))
+  mean = LayerInfo(name, "global_average", relu.inputs, (name,))
+  place = layers.index(last)
+  return (*layers[:place], mean, *layers[place:]), name
+
+
+def fresh(name: str, taken: set) -> str:
+  """A name that is not taken yet, and is now."""
+  while name in taken:
+    name += "_"
+  taken.add(name)
+  return name
+
+
+def _source(blob: str, writers, same) -> LayerInfo | None:
+  """The layer that computes a blob, behind those that only hand it on."""
+  layer = writers.get(blob)
+  while layer and layer.kind in same:
+    layer = writers.get(layer.inputs[0])
+  return layer
+
+
+def _over_channels(layer: LayerInfo, shapes) -> LayerInfo:
+  """A softmax whose axis, however counted, is the channels' as a plain one."""
+  if layer.kind != "softmax_axis":
+    return layer
+  ndim = len(shapes[layer.inputs[0]]) + 1
+  try:
+    channels = own_axis(layer.option("axis"), ndim) == ndim - 1
+  except JdeepvisError:
+    return layer
+  return layer._replace(kind=SOFTMAX, options=()) if channels else layer
+
+
+def _is_global_average(layer: LayerInfo, shapes) -> bool:
+  if layer.kind == "global_average":
+    return True
+  whole = layer.kernel == shapes[layer.inputs[0]][:2]
+  return layer.kind == "average_pooling" and whole and layer.pad == (0, 0)
