@@ -171,7 +171,7 @@ def _fool(
 def _facts(network: Network, request: Request, history) -> dict[str, Any]:
   score = history["score"]
   fooled = history["probability"][-1] >= _CONFIDENCE.value
-  failure = status_of(history)
+  failure = status_of(history, ceiling=0.0)  # Of log p.
   return {
     "layer": request.layer,
     "unit": request.unit,
