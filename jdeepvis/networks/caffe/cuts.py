@@ -1,6 +1,7 @@
 """What of a net can be run here: the rest is left out and said."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer, refusal
@@ -105,8 +106,10 @@ def runnable(net: NetDescription, image: InputBlob) -> Runnable:
     layer = loss._replace(type=kind, bottoms=loss.bottoms[:1], tops=(top,))
     if layer.bottoms[0] in known and (step := _step(layer, net.file)[0]):
       kept.append((layer, step))
+  reasons = _without_repeats(why for why, _ in causes.values())
   notes = tuple(
-    f"{net.file}: {why.sentence(names)}." for why, names in causes.values()
+    f"{net.file}: {why.sentence(names)}."
+    for why, (_, names) in zip(reasons, causes.values(), strict=True)
   )
   if not kept:
     raise JdeepvisError(
@@ -177,8 +180,8 @@ class LeftOut(NamedTuple):
 
 
 def _unknown_type(layer: CaffeLayer) -> LeftOut:
-  close = nearest(layer.type, READERS)
-  hint = f" ({close})" if close.startswith("nearest") else ""
+  close = difflib.get_close_matches(layer.type, READERS, n=1, cutoff=0.75)
+  hint = f" (nearest: {close[0]})" if close else ""
   return LeftOut(
     f"layer {layer.name!r} is a {layer.type!r}, a type that is not known here"
     f"{hint}, and is left out",
@@ -186,6 +189,14 @@ def _unknown_type(layer: CaffeLayer) -> LeftOut:
     'Step("mine") and layer_types.LAYER_TYPES["mine"] = '
     "LayerType(apply, weights)",
   )
+
+
+def _without_repeats(reasons: Iterable[LeftOut]) -> Iterator[LeftOut]:
+  """The advice once, however many layers it is for."""
+  told = set()
+  for reason in reasons:
+    yield reason._replace(behind="") if reason.behind in told else reason
+    told.add(reason.behind)
 
 
 def _why_missing(cause: str, others: Sequence[str]) -> LeftOut:
