@@ -177,7 +177,7 @@ def _fool(
 def _status(history: Mapping[str, np.ndarray]) -> str:
   if history["probability"][-1] >= _CONFIDENCE.value:
     return "ok"
-  failure = status_of(history)
+  failure = status_of(history, ceiling=0.0)  # Of log p.
   return "unconvinced" if failure == "ok" else failure
 
 

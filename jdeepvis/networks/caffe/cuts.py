@@ -1,6 +1,7 @@
 """What of a net can be run here: the rest is left out and said."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer, refusal
@@ -102,8 +103,10 @@ def runnable(net: NetDescription, image: InputBlob) -> Runnable:
     info = layer.bottoms[0] in known and _layer_info(layer, net.file)[0]
     if info:
       kept.append((layer, info))
+  reasons = _without_repeats(why for why, _ in causes.values())
   notes = tuple(
-    f"{net.file}: {why.sentence(names)}." for why, names in causes.values()
+    f"{net.file}: {why.sentence(names)}."
+    for why, (_, names) in zip(reasons, causes.values(), strict=True)
   )
   if not kept:
     raise JdeepvisError(
@@ -180,14 +183,22 @@ class LeftOut(NamedTuple):
 
 def _unknown_type(layer: CaffeLayer) -> LeftOut:
   types = [name for ours in LAYER_TYPES.values() for name in ours.caffe]
-  close = nearest(layer.type, types)
-  hint = f" ({close})" if close.startswith("nearest") else ""
+  close = difflib.get_close_matches(layer.type, types, n=1, cutoff=0.75)
+  hint = f" (nearest: {close[0]})" if close else ""
   return LeftOut(
     f"layer {layer.name!r} is a {layer.type!r}, a type that is not known here"
     f"{hint}, and is left out",
     '; to run it, register it with layer_types.LAYER_TYPES["mine"] = '
     f"LayerType(apply, weights, caffe={{{layer.type!r}: no_settings}})",
   )
+
+
+def _without_repeats(reasons: Iterable[LeftOut]) -> Iterator[LeftOut]:
+  """The advice once, however many layers it is for."""
+  told = set()
+  for reason in reasons:
+    yield reason._replace(behind="") if reason.behind in told else reason
+    told.add(reason.behind)
 
 
 def _why_missing(cause: str, others: Sequence[str]) -> LeftOut:

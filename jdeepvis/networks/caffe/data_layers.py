@@ -113,6 +113,48 @@ def named_once(inputs: Iterable[InputBlob], file: str) -> list[InputBlob]:
   return list(found.values())
 
 
+def image_shape(
+  file: str, image: InputBlob, size: tuple[int, int] | None = None
+) -> tuple[int, int, int]:
+  """Height, width and channels of a net's images.
+
+  Args:
+    file: the file's name.
+    image: the input that holds them.
+    size: height and width, in place of the file's.
+
+  Raises:
+    JdeepvisError: they are not said, no picture's, or too many.
+  """
+  name, shape = image.name, image.shape or (1, 3, 0, 0)
+  if len(shape) != 4:
+    raise JdeepvisError(
+      f"{file}: input {name!r} has shape {list(shape)}; a picture's is "
+      "[images, channels, height, width], so give four numbers."
+    )
+  channels, *sides = shape[1:]
+  height, width = size or sides
+  if min(height, width) < 1:
+    raise JdeepvisError(
+      f"{file} does not say how large its images are; give "
+      f"size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH, or write into it, in "
+      f"place of {image.source or 'its input'}, "
+      f"{two_lines(name, (1, channels, 0, 0))}."
+    )
+  if channels < 1:
+    raise JdeepvisError(
+      f"{file}: input {name!r} has shape {list(shape)}; write how many "
+      "channels its images have, 3 for colours."
+    )
+  sides = channels, height, width
+  if channels * height * width > 2**26 or max(sides) > 2**16:
+    raise JdeepvisError(
+      f"{file}: input {name!r} of {list(sides)} is too large; give a "
+      "smaller size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH."
+    )
+  return height, width, channels
+
+
 def is_data(layer) -> bool:
   """Whether a layer is a source of images, of whatever type."""
   return not layer.bottoms and bool(layer.tops) and layer.type not in _NO_DATA

@@ -24,7 +24,6 @@ _IDLE = frozenset(
   [
     "engine",
     "debug",
-    "fuse",
     "multinode",
     "reshape_every_iter",
     "cudnn_convolution_algo_seeker",

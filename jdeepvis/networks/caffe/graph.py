@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 from jdeepvis.networks.caffe import crops, cuts, scores, sizes, unpooling
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer
-from jdeepvis.networks.caffe.data_layers import InputBlob, two_lines
+from jdeepvis.networks.caffe.data_layers import InputBlob, image_shape
 from jdeepvis.networks.caffe.reader import NetDescription
 from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.layer_types import LAYER_TYPES, is_relu
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
+
+# Each costs a walk of the graph, and a description may be meant to hurt.
+_MOST_MIXING = 20
 
 
 class CaffeGraph(NamedTuple):
@@ -54,7 +57,7 @@ def build_graph(
       nothing writes, no layer is left, or the input is no image.
   """
   image = cuts.image_input(net)
-  shape = _input_shape(net, image, size)
+  shape = image_shape(net.file, image, size)
   kept, notes, *beyond = cuts.runnable(net, image)
   layers = _name_blobs(net.file, image, kept)
   owners = _owners(kept)
@@ -74,38 +77,6 @@ def build_graph(
   return CaffeGraph(layers, shape, output, owners, notes)
 
 
-def _input_shape(
-  net: NetDescription, image: InputBlob, size: tuple[int, int] | None
-) -> tuple[int, int, int]:
-  name, shape = image.name, image.shape or (1, 3, 0, 0)
-  if len(shape) != 4:
-    raise JdeepvisError(
-      f"{net.file}: input {name!r} has shape {list(shape)}; a picture's is "
-      "[images, channels, height, width], so give four numbers."
-    )
-  channels, *sides = shape[1:]
-  height, width = size or sides
-  if min(height, width) < 1:
-    raise JdeepvisError(
-      f"{net.file} does not say how large its images are; give "
-      f"size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH, or write into it, in "
-      f"place of {image.source or 'its input'}, "
-      f"{two_lines(name, (1, channels, 0, 0))}."
-    )
-  if channels < 1:
-    raise JdeepvisError(
-      f"{net.file}: input {name!r} has shape {list(shape)}; write how many "
-      "channels its images have, 3 for colours."
-    )
-  sides = channels, height, width
-  if channels * height * width > 2**26 or max(sides) > 2**16:
-    raise JdeepvisError(
-      f"{net.file}: input {name!r} of {list(sides)} is too large; give a "
-      "smaller size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH."
-    )
-  return height, width, channels
-
-
 def _without_mixing(
   layers: tuple[LayerInfo, ...], shape: tuple[int, int, int], file: str
 ) -> tuple[tuple[LayerInfo, ...], tuple[str, ...]]:
@@ -117,7 +88,7 @@ def _without_mixing(
       return layers, tuple(notes)
     except JdeepvisError as error:
       bad = _first_misfit(layers, shape)
-      if bad.kind != "reshape":
+      if bad.kind != "reshape" or len(notes) == _MOST_MIXING:
         reason = str(error).rstrip(".")
         hint = ""
         if "larger than the padded map" in reason:

@@ -24,7 +24,8 @@ def with_scores(
   map has no gradient for a class that is negative at every position, so the
   average before the ReLU replaces it, whether or not a softmax follows. A net
   without either ends in its scores where its last layer is linear in its
-  weights, or such an average; else there are none.
+  weights, perhaps cropped, resized or added up as segmentation does, or such an
+  average; else there are none.
 
   Args:
     layers: a layer graph, in order of computation.
@@ -41,8 +42,9 @@ def with_scores(
   if last is None:
     return layers, scores if said else None
   average = _is_global_average(last, shapes)
-  product = LAYER_TYPES[last.kind].product is not None
-  if not said and (scores in read or not (average or product)):
+  if not said and (
+    scores in read or not (average or scores in _linear_blobs(layers))
+  ):
     return layers, None
   relu = average and _source(last.inputs[0], writers, ("identity",))
   if not relu or relu.kind != "relu":
@@ -67,6 +69,19 @@ def _source(blob: str, writers, same) -> LayerInfo | None:
   while layer and layer.kind in same:
     layer = writers.get(layer.inputs[0])
   return layer
+
+
+def _linear_blobs(layers: tuple[LayerInfo, ...]) -> set[str]:
+  """What ends in weights that nothing bends: cropped, resized, added up too."""
+  linear: set[str] = set()
+  for layer in layers:
+    ours = LAYER_TYPES[layer.kind]
+    on = ours.same_values or ours.resizes
+    added = layer.kind == "eltwise" and layer.option("operation") == "sum"
+    read = set(layer.inputs if added else layer.inputs[:1])
+    if ours.product or ((on or added) and read <= linear):
+      linear |= set(layer.outputs)
+  return linear
 
 
 def _over_channels(layer: LayerInfo, shapes) -> LayerInfo:

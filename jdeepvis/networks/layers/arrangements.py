@@ -254,6 +254,7 @@ TYPES = {
   "crop": _linear(
     by_options(_crop),
     inputs=(2, 2),
+    resizes=True,
     caffe={"Crop": _read_crop},
   ),
   "argmax": LayerType(by_options(_argmax), caffe={"ArgMax": _read_argmax}),

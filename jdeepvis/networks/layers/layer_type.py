@@ -93,6 +93,8 @@ class LayerType:
     activation: whether it is the function after a layer: both its sides get
       names, `conv1/pre` and `conv1`.
     same_values: whether it hands its input's values on.
+    resizes: whether it hands a map on as a smaller or a larger one, cut or
+      interpolated.
     probabilities: how it makes probabilities of class scores: by `softmax`,
       by `sigmoid`, or not.
     weighs: whether it weighs its inputs, with weights or with one another:
@@ -132,6 +134,7 @@ class LayerType:
   several_outputs: bool = False
   activation: bool = False
   same_values: bool = False
+  resizes: bool = False
   probabilities: str | None = None
   weighs: bool = False
   linear: bool = False

@@ -155,7 +155,7 @@ def _read_unpooling(layer):
 _linear = functools.partial(LayerType, linear=True)
 
 TYPES = {
-  "interp": _linear(_interp, caffe={"Interp": _read_interp}),
+  "interp": _linear(_interp, resizes=True, caffe={"Interp": _read_interp}),
   "upsample_nearest": _linear(_upsample_nearest),
   "unpool": LayerType(
     _unpool,

@@ -60,6 +60,15 @@ def test_what_depends_on_what_cannot_be_run_is_left_out(tail):
   assert "layers after, last" in note and note.endswith(".")
 
 
+def test_the_advice_is_given_once_and_a_near_type_named():
+  tail = "".join(_layer("PriorBox", f"prior{i}", "box") for i in range(3))
+  notes = _graph(_HEAD + _BODY + tail).notes
+  assert ["LAYER_TYPES" in note for note in notes] == [True, False, False]
+  assert all("'PriorBox', a type" in note for note in notes)
+  tail = _layer("Convolutions", "c", "box")
+  assert "(nearest: Convolution)" in _graph(_HEAD + _BODY + tail).notes[0]
+
+
 def test_a_branch_beside_it_is_kept():
   tail = _layer("Wonder", "w", "pool1") + _layer("ReLU", "r", "w")
   head = _layer("Softmax", "prob", "box")

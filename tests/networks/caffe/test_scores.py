@@ -94,6 +94,23 @@ def test_scores_are_taken_before_a_rectifier(more, tail, tmp_path):
       "fc",
       "softmax",
     ),
+    (
+      _layer("Interp", "up", "cccp2", "interp_param { zoom_factor: 2 }"),
+      "up",
+      None,
+    ),
+    (
+      'layer { name: "x" type: "Eltwise" bottom: "cccp2" bottom: "cccp2" '
+      'top: "x" }',
+      "x",
+      None,
+    ),
+    (
+      'layer { name: "x" type: "Eltwise" bottom: "conv1" bottom: "conv1" '
+      'top: "x" }',
+      None,
+      None,
+    ),
     # A gate within the net, and attention, are no reading of its end.
     (
       _layer("Sigmoid", "gate", "cccp2")
