@@ -16,7 +16,6 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from jdeepvis.display.folder import PictureFolder, only_run
-from jdeepvis.display.progress import show_progress
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.download import cache_folder
 from jdeepvis.networks.names import nearest
@@ -181,21 +180,6 @@ def picture_folder(
     folder = open_folder(flags.FLAGS.out, settings, recipes or {})
     yield folder
     folder.finish(**page)
-
-
-def make_missing(
-  folder: PictureFolder, jobs: Sequence[Any], make: Callable[[Any], None]
-) -> None:
-  """Makes the pictures that a folder lacks, one by one, behind a bar.
-
-  Args:
-    folder: where they go.
-    jobs: all that shall be in it; `file` of each says where.
-    make: adds a job's picture to the folder.
-  """
-  for job in show_progress(jobs, total=len(jobs), unit="picture"):
-    if job.file not in folder:
-      make(job)
 
 
 def network_settings(network: Network) -> dict[str, str]:
