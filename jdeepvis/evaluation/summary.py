@@ -25,12 +25,13 @@ def table(
     by: the facts that those of a group share; a row begins with them.
     columns: what else a row has, functions of a group.
   """
+  groups: dict[tuple, list] = {}
+  for one in records:
+    groups.setdefault(tuple(one[fact] for fact in by), []).append(one)
   return [
-    {
-      **dict(zip(by, shared, strict=True)),
-      **{name: column(group) for name, column in columns.items()},
-    }
-    for shared, group in _groups(records, lambda one: tuple(map(one.get, by)))
+    dict(zip(by, shared, strict=True))
+    | {name: column(group) for name, column in columns.items()}
+    for shared, group in groups.items()
   ]
 
 
@@ -70,41 +71,30 @@ def per_strength(pictures: Records, metrics: Sequence[str]) -> Rows:
     Rows of `strength`, `value`, `pictures`, `failures` and for each metric
     `_mean` and `_std` (the sample's; None for fewer than two numbers).
   """
-  names = dict.fromkeys(name for one in pictures for name in one["strengths"])
-  return [
-    {"strength": name, "value": value, **_statistics(group, metrics)}
-    for name in names
-    for value, group in sorted(
-      _groups(pictures, lambda one, name=name: one["strengths"].get(name))
-    )
+  names = list(dict.fromkeys(x for one in pictures for x in one["strengths"]))
+  records = [
+    {**one, "strength": name, "value": value}
+    for one in pictures
+    for name, value in one["strengths"].items()
   ]
+  records.sort(key=lambda one: (names.index(one["strength"]), one["value"]))
+  return table(records, ["strength", "value"], _columns(metrics))
 
 
 def per_combination(pictures: Records, metrics: Sequence[str]) -> Rows:
   """The same for each combination: rows begin with `recipe`."""
-  return [
-    {"recipe": name, **_statistics(group, metrics)}
-    for name, group in _groups(pictures, lambda one: one["recipe"])
-  ]
+  return table(pictures, ["recipe"], _columns(metrics))
 
 
-def _groups(
-  pictures: Records, key: Callable
-) -> list[tuple[Any, list[Mapping[str, Any]]]]:
-  """Pictures by their key, those without one left out."""
-  groups: dict[Any, list] = {}
-  for one in pictures:
-    groups.setdefault(key(one), []).append(one)
-  groups.pop(None, None)
-  return list(groups.items())
-
-
-def _statistics(group: Records, metrics: Sequence[str]) -> dict[str, Any]:
-  row = {"pictures": len(group), "failures": len(group) - succeeded(group)}
+def _columns(metrics: Sequence[str]) -> dict[str, Callable[[Records], Any]]:
+  columns: dict[str, Callable[[Records], Any]] = {
+    "pictures": len,
+    "failures": lambda group: len(group) - succeeded(group),
+  }
   for metric in metrics:
-    row[f"{metric}_mean"] = over(metric)(group)
-    row[f"{metric}_std"] = over(metric, _deviation)(group)
-  return row
+    columns[f"{metric}_mean"] = over(metric)
+    columns[f"{metric}_std"] = over(metric, _deviation)
+  return columns
 
 
 def _deviation(values: Sequence[float]) -> float | None:
