@@ -59,6 +59,11 @@ def succeeded(group: Records) -> int:
   return sum(one["status"] == "ok" for one in group)
 
 
+def failed(group: Records) -> int:
+  """A column of `table`: how many are not."""
+  return len(group) - succeeded(group)
+
+
 def per_strength(pictures: Records, metrics: Sequence[str]) -> Rows:
   """Mean and standard deviation of each metric for each strength's value.
 
@@ -87,10 +92,7 @@ def per_combination(pictures: Records, metrics: Sequence[str]) -> Rows:
 
 
 def _columns(metrics: Sequence[str]) -> dict[str, Callable[[Records], Any]]:
-  columns: dict[str, Callable[[Records], Any]] = {
-    "pictures": len,
-    "failures": lambda group: len(group) - succeeded(group),
-  }
+  columns = {"pictures": len, "failures": failed}
   for metric in metrics:
     columns[f"{metric}_mean"] = over(metric)
     columns[f"{metric}_std"] = over(metric, _deviation)
