@@ -44,8 +44,11 @@ _LAYER = flags.DEFINE_string(
   "A layer by its Caffe name; else the class probabilities.",
 )
 _UNITS = photographs.define_units()
-_POSITION = flags.DEFINE_list(
-  "position", None, "Row,column of the neuron in its map; else all of it."
+_POSITION = flags.DEFINE(
+  script.Pair("ROW,COLUMN"),
+  "position",
+  None,
+  "Row,column of the neuron in its map; else all of it.",
 )
 _SIZE = flags.DEFINE_integer(
   "size", 48, "Side of the square, pixels.", lower_bound=1
@@ -61,11 +64,7 @@ def main() -> None:
   jobs = dict(_jobs(network))
   with script.picture_folder(
     network,
-    {
-      "position": script.as_position(_POSITION.value),
-      "size": _SIZE.value,
-      "stride": _STRIDE.value,
-    },
+    {flag.name: flag.value for flag in (_POSITION, _SIZE, _STRIDE)},
     title=f"What {_NET.value} looks at",
     captioned=(("label", "unit"), "value", "largest_loss"),
     legend="A photograph and where covering it takes from the unit's value "
@@ -83,7 +82,7 @@ def _jobs(network: Network) -> Iterator[tuple[str, tuple]]:
     layer = probabilities or class_scores(network)
   # Probabilities go by the names of the class scores.
   named = network.output if layer == probabilities else layer
-  position = script.as_position(_POSITION.value)
+  position = _POSITION.value
   if position is not None:
     locate(layer, network.shapes[layer], position)
   for name, photo in photographs.read(_PHOTOS.value).items():

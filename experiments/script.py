@@ -7,6 +7,7 @@ its `main` to `run`.
 import contextlib
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -35,6 +36,26 @@ _RENAMED_VALUES = {("canvas", "feature"): "field"}
 
 class _Folder(flags.ArgumentParser):
   """Of an --out without which nothing is begun."""
+
+
+class Pair(flags.ArgumentParser):
+  """Of a flag with two numbers, `ROW,COLUMN` or the like, or one of words."""
+
+  def __init__(self, form: str, *words: str, positive: bool = False):
+    """Says what the numbers are, and whether they must be above 0."""
+    self._form, self._words, self._positive = form, words, positive
+
+  def parse(self, argument: Any) -> str | tuple[int, int]:
+    """The word, or the two numbers."""
+    if not isinstance(argument, str) or argument in self._words:
+      return argument
+    match = re.fullmatch(r"(-?\d+),(-?\d+)", argument)
+    pair = match and (int(match[1]), int(match[2]))
+    if not pair or (self._positive and min(pair) < 1):
+      words = ", ".join(self._words)
+      told = f"neither {words} nor" if words else "not"
+      raise ValueError(f"{told} {self._form}")
+    return pair
 
 
 # How each is defined, its default, and its help.
@@ -188,23 +209,6 @@ def network_settings(network: Network) -> dict[str, str]:
     "net": flags.FLAGS.net,
     "weights_sha256": weights_sha256(network.params),
   }
-
-
-def as_position(entries: Sequence[str] | None) -> tuple[int, int] | None:
-  """A --position flag's two numbers.
-
-  Raises:
-    JdeepvisError: they are not two.
-  """
-  if entries is None:
-    return None
-  try:
-    row, column = map(int, entries)
-  except ValueError:
-    raise JdeepvisError(
-      f"--position={','.join(entries)} is not ROW,COLUMN."
-    ) from None
-  return row, column
 
 
 def as_typed(value: Any) -> str | None:

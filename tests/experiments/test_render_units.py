@@ -82,7 +82,7 @@ WRONG = [
   (["--net=caffenot"], ["'caffenot'", "squeezenet1.1"]),
   (["--net=missing.safetensors"], ["no weight file 'missing.safetensors'"]),
   (["--initial=missing.jpg"], ["=missing.jpg is", "noise, uniform, mean"]),
-  (["--position=1"], ["--position=1 is not ROW,COLUMN"]),
+  (["--position=1"], ["--position=1: not ROW,COLUMN"]),
   (["--position=a,b"], ["--position=a,b"]),
   (["--position=1,2,3"], ["--position=1,2,3"]),
   (["--layer=conv1", "--units=1", "--position=113,0"], ["(113, 0)", "conv1"]),
@@ -527,5 +527,6 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
   for name in (*files, *views, "montage.png", "conv1/unit_0002/montage.png"):
     Image.open(out / name).load()
   page = (out / "index.html").read_text()
-  assert all(file in page for file in files)
+  for record in manifest["records"]:
+    assert record.get("preview", record["file"]) in page
   assert "8 pictures" in capsys.readouterr().out
