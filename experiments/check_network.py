@@ -36,22 +36,9 @@ _PHOTOS = flags.DEFINE_string(
   "A folder of photographs, however deep, or a list of them; else four free "
   "ones.",
 )
-_WEIGHTS = flags.DEFINE_string(
-  "weights", None, "The .caffemodel of a .prototxt."
-)
-_MEAN = flags.DEFINE_string(
-  "mean",
-  None,
-  "What a .prototxt's net has subtracted: a file, or blue,green,red.",
-)
+_WEIGHTS, _MEAN, _SCALE, _BGR = script.define("weights", "mean", "scale", "bgr")
 _LABELS = flags.DEFINE_string(
   "labels", None, "Class names of a .prototxt's net, one a line."
-)
-_SCALE = flags.DEFINE_float(
-  "scale", 1.0, "What a .prototxt's net has centred pixels multiplied by."
-)
-_BGR = flags.DEFINE_bool(
-  "bgr", True, "A .prototxt's net was trained on blue, green, red."
 )
 
 _MOST = 100  # photographs; more add little, and take their time

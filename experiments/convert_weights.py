@@ -69,12 +69,7 @@ _LABELS = flags.DEFINE_string(
   "Class names, one a line; by default those of ILSVRC 2012 for a network "
   "known by name, none for a description.",
 )
-_SCALE = flags.DEFINE_float(
-  "scale", 1.0, "What a described net has centred pixels multiplied by."
-)
-_BGR = flags.DEFINE_bool(
-  "bgr", True, "A described net for colours takes blue, green, red."
-)
+_SCALE, _BGR = script.define("scale", "bgr")
 _HALF = flags.DEFINE_bool(
   "half", False, "Keep the weights in 16 bits, in half the space."
 )

@@ -86,6 +86,27 @@ _COMMON = {
     None,
     "The folder to write to.",
   ),
+  "weights": (
+    flags.DEFINE_string,
+    None,
+    "The .caffemodel of a --net that is a .prototxt.",
+  ),
+  "mean": (
+    flags.DEFINE_string,
+    None,
+    "What a .prototxt's net has subtracted: a file, or blue,green,red.",
+  ),
+  "scale": (
+    flags.DEFINE_float,
+    1.0,
+    "What a .prototxt's net has centred pixels multiplied by.",
+  ),
+  "bgr": (
+    flags.DEFINE_bool,
+    True,
+    "A .prototxt's net for colours takes blue, green, red.",
+  ),
+  "plots": (flags.DEFINE_bool, True, "Draw plots, which needs matplotlib."),
   "config": (
     config_flags.DEFINE_config_file,
     None,
@@ -98,7 +119,7 @@ def define(*names: str) -> list[flags.FlagHolder]:
   """Defines flags that several scripts have; `run` demands --out.
 
   Args:
-    names: of `net`, `photos`, `layer`, `units`, `seeds`, `out` and `config`.
+    names: of those in `_COMMON`, which has their defaults and help.
   """
   found = [(name, *_COMMON[name]) for name in names]
   return [kind(name, default, text) for name, kind, default, text in found]

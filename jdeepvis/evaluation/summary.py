@@ -99,5 +99,5 @@ def _columns(metrics: Sequence[str]) -> dict[str, Callable[[Records], Any]]:
   return columns
 
 
-def _deviation(values: Sequence[float]) -> float | None:
+def _deviation(values: Sequence[float | int]) -> float | None:
   return np.std(values, ddof=1) if len(values) > 1 else None
