@@ -60,13 +60,14 @@ def write_gallery(
 def _shown(
   root: Path, record: Mapping[str, Any], captioned: Captioned
 ) -> dict[str, Any]:
-  file = record.get("preview", record["file"])
+  preview = record.get("preview", record["file"])
   facts = {name: record[name] for name in record if name not in _OWN}
   return {
-    "file": file,
+    "file": record["file"],
+    "preview": preview,
     "title": record["title"],
     "status": record["status"],
     "caption": caption(facts, captioned),
-    "aspect": aspect(root / file),
+    "aspect": aspect(root / preview),
     "facts": dict(flat(facts)),
   }

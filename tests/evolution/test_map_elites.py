@@ -222,10 +222,14 @@ def test_the_network_is_asked_for_what_it_says_itself():
 def test_weights_are_no_constants():
   network = small_networks.classifier()
   encoding = Direct(network.input.shape)
-  arguments = (jax.random.key(0), empty_archive(encoding, 9))
+  archive = empty_archive(encoding, 9)
   settings = {"generations": 4, "offspring": 4, "per_device": 1}
   lowered = evolve.lower(
-    class_probabilities(network), encoding, *arguments, **settings
+    jax.random.key(0),
+    class_probabilities(network),
+    encoding,
+    archive,
+    **settings,
   )
   assert len(lowered.as_text()) < 1_000_000
 

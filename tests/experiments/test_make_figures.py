@@ -106,7 +106,7 @@ def test_a_sheet_says_what_failed(monkeypatch, tmp_path):
   failed = [one["recipe"] for one in records(out) if one["status"] != "ok"]
   assert failed  # one step makes no class
   lines = told[0].splitlines()
-  assert lines[:2] == ["scores 3 thing 3, or so", "simonyan, none"]
+  assert lines[:2] == ["3 thing 3", "simonyan, none"]
   assert lines[2].startswith(f"{len(failed)} of 18 failed: ")
 
 

@@ -520,11 +520,11 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
     for recipe in ("default", "none")
     for seed in (0, 1)
   }
-  views = {
+  previews = {
     record["preview"] for record in manifest["records"] if "preview" in record
   }
-  assert views
-  for name in (*files, *views, "montage.png", "conv1/unit_0002/montage.png"):
+  assert previews
+  for name in (*files, *previews, "montage.png", "conv1/unit_0002/montage.png"):
     Image.open(out / name).load()
   page = (out / "index.html").read_text()
   for record in manifest["records"]:

@@ -16,14 +16,13 @@ for (const {facts} of records) {
 const varied = [...known.keys()].filter(
   (name) => distinct(known.get(name)).length > 1);
 const numbers = varied.filter((name) => known.get(name).every(isNumber));
-// Numbers that are chosen one by one, as seeds are, and all that is text.
+// Text, and numbers that are chosen one by one as seeds are; few values first.
 const choices = varied.filter((name) => {
   const values = known.get(name), different = distinct(values);
-  const few = different.length <= 12;
-  const repeats = different.length < values.length;
-  return numbers.includes(name) ?
-    few && repeats && values.every(Number.isInteger) : few || repeats;
-});
+  return different.length < values.length && (!numbers.includes(name) ||
+    different.length <= 12 && values.every(Number.isInteger));
+}).sort((a, b) =>
+  distinct(known.get(a)).length - distinct(known.get(b)).length);
 
 const {compare} = new Intl.Collator('en', {numeric: true});
 const layers = distinct(known.get('layer') ?? []);
@@ -35,6 +34,7 @@ summarize();
 begin({
   opens: 'picture',
   fields: fields(),
+  more: more(),
   key: ({file}) => file,
   name: ({title, caption}) => [title, caption].filter(Boolean).join(' · '),
   node: (record) => figures.get(record).firstChild,
@@ -52,9 +52,9 @@ begin({
     return groups(items).map(section);
   },
   fill(record) {
-    const {file, status, facts} = record;
+    const {file, preview, status, facts} = record;
     const large = element('div', {},
-      element('img', {alt: record.title, src: address(file)}));
+      element('img', {alt: record.title, src: address(preview)}));
     dialog.classList.toggle('failed', failed(record));
     dialog.classList.toggle('wide', isStrip(record));
     return [large, element('dl', {}, ...terms({
@@ -77,11 +77,26 @@ function summarize() {
 }
 
 function fields() {
-  const statuses = distinct(records.map(({status}) => status));
-  const failures = statuses.filter((status) => status !== 'ok');
-  const all = ['', 'all'];
-  const options = (values) => [...values].sort(compare).map((value) =>
-    [String(value), typeof value === 'boolean' ? spell(value) : value]);
+  const failures = distinct(records.filter(failed).map(({status}) => status));
+  return [
+    search('Find'),
+    ...choices.slice(0, 3).map(chosen),
+    ...failures.length ? [choice('Status', 'status', ['', 'all'], ['ok'],
+      ['failed'], ...failures.map((status) => [status, words(status)]))] : [],
+    choice('Sort by', 'sort', ['', 'title'],
+      ...numbers.flatMap((name) => ['highest', 'lowest'].map(
+        (end) => [`${end} ${name}`, `${end} ${words(name)}`]))),
+    sizes(records.length > 24 ? 144 : 224),
+  ];
+}
+
+function chosen(name) {
+  const options = distinct(known.get(name)).sort(compare).map((value) =>
+    [value, typeof value === 'boolean' ? spell(value) : value]);
+  return choice(words(name), name, ['', 'all'], ...options);
+}
+
+function more() {
   const bound = (end, name, value) => element('input', {
     type: 'number', step: 'any', name: `${end} ${name}`,
     title: `${end} ${words(name)}`, placeholder: spell(value),
@@ -90,19 +105,10 @@ function fields() {
     element('legend', {}, words(name)),
     bound('least', name, Math.min(...known.get(name))),
     bound('most', name, Math.max(...known.get(name)))));
-  return [
-    search('Find'),
-    ...choices.map((name) =>
-      choice(words(name), name, all, ...options(distinct(known.get(name))))),
-    ...failures.length ? [choice('status', 'status', all, ['ok'], ['failed'],
-      ...failures.map((status) => [status, words(status)]))] : [],
-    choice('Sort by', 'sort', ['', 'title'],
-      ...numbers.flatMap((name) => ['highest', 'lowest'].map(
-        (end) => [`${end} ${name}`, `${end} ${words(name)}`]))),
-    sizes(records.length > 24 ? 144 : 224),
-    ...ranges.length ? [element('details', {},
-      element('summary', {}, 'Ranges'), element('div', {}, ...ranges))] : [],
-  ];
+  const parts = [...choices.slice(3).map(chosen), ...ranges];
+  return parts.length ? [element('details', {},
+    element('summary', {}, 'More filters'),
+    element('div', {}, ...parts))] : [];
 }
 
 function matcher(view) {
@@ -151,9 +157,9 @@ function section(group) {
 }
 
 function figure(record) {
-  const {title, caption, file, status} = record;
+  const {title, caption, preview, status} = record;
   const button = element('button', {onclick: () => enlarge(record)},
-    element('img', {loading: 'lazy', alt: title, src: address(file)}));
+    element('img', {loading: 'lazy', alt: title, src: address(preview)}));
   const text = element('figcaption', {}, caption,
     element('div', {className: 'metric muted'}));
   if (failed(record)) {

@@ -9,10 +9,11 @@ let defaults = null;
 let shown = [];  // What is in view, in reading order.
 let current = null;  // The key of what the dialog shows.
 
-// `fields` go into the form. `find(view)` gives what the form asks for and of
-// how many, or nothing yet; `draw(items, view)` their nodes and `node(item)`
-// one's button. `key` and `name` tell an item to the address and to people;
-// `fill(item)` gives what the dialog has of it. `opens` is the address's word.
+// `fields` go into the form, and `more` behind them. `find(view)` gives what
+// the form asks for and of how many, or nothing yet; `draw(items, view)` their
+// nodes and `node(item)` one's button. `key` and `name` tell an item to the
+// address and to people; `fill(item)` gives what the dialog has of it. `opens`
+// is the address's word for it.
 function begin(own) {
   page = own;
   document.title = $('h1').textContent = data.title;
@@ -20,6 +21,7 @@ function begin(own) {
   $('#legend').hidden = !data.legend;
   $('#settings').append(...terms(data.settings));
   $('output').before(...page.fields);
+  form.append(...page.more ?? []);
   defaults = new FormData(form);
   window.onhashchange = restore;
   form.oninput = () => { current = null; update(); render(); };
@@ -102,17 +104,20 @@ function matches(find, name, ...texts) {
 
 // Of options as pairs of value and text the first is the default.
 function choice(label, name, ...options) {
-  return element('label', {}, label, element('select', {name},
+  return labelled(label, element('select', {name},
     ...options.map(([value, text]) => new Option(text ?? value, value))));
 }
 
+function labelled(label, control) {
+  return element('label', {}, element('span', {}, label), control);
+}
+
 function search(label) {
-  return element('label', {}, label,
-    element('input', {type: 'search', name: 'find'}));
+  return labelled(label, element('input', {type: 'search', name: 'find'}));
 }
 
 function sizes(size) {
-  return element('label', {}, 'Size', element('input', {
+  return labelled('Size', element('input', {
     type: 'range', name: 'size', min: 64, max: 400, step: 8, defaultValue: size,
   }));
 }
