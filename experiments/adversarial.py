@@ -77,7 +77,7 @@ def main() -> None:
   jobs = dict(_jobs(network))
   with script.picture_folder(
     network,
-    {"size": _SIZE.value, "steps": _STEPS.value, "seed": _SEED.value},
+    {flag.name: flag.value for flag in (_SIZE, _STEPS, _SEED)},
     title=f"What changes the mind of {_NET.value}",
     captioned=("method", ("label_now", "class_now"), "largest"),
     legend="A photograph, what it is changed to, and the difference, "

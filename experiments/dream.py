@@ -57,20 +57,22 @@ _GUIDE = flags.DEFINE_string("guide", None, "A picture to dream of.")
 _SIDE = flags.DEFINE_integer(
   "side", None, "Longest side, pixels; else the photograph's.", lower_bound=1
 )
-_OCTAVES = flags.DEFINE_integer(
-  "octaves", dream.NOTEBOOK.octaves, "Sizes.", lower_bound=1
-)
-_RATIO = flags.DEFINE_float(
-  "ratio", dream.NOTEBOOK.ratio, "Of one size to the next.", lower_bound=1
-)
-_STEPS = flags.DEFINE_integer(
-  "steps", dream.NOTEBOOK.steps, "Steps at each size.", lower_bound=1
-)
-_RATE = flags.DEFINE_float(
-  "rate", dream.NOTEBOOK.rate, "Mean change in a step, grey levels."
-)
-_JITTER = flags.DEFINE_integer(
-  "jitter", dream.NOTEBOOK.jitter, "Largest roll, pixels.", lower_bound=0
+_PLAN = (
+  flags.DEFINE_integer(
+    "octaves", dream.NOTEBOOK.octaves, "Sizes.", lower_bound=1
+  ),
+  flags.DEFINE_float(
+    "ratio", dream.NOTEBOOK.ratio, "Of one size to the next.", lower_bound=1
+  ),
+  flags.DEFINE_integer(
+    "steps", dream.NOTEBOOK.steps, "Steps at each size.", lower_bound=1
+  ),
+  flags.DEFINE_float(
+    "rate", dream.NOTEBOOK.rate, "Mean change in a step, grey levels."
+  ),
+  flags.DEFINE_integer(
+    "jitter", dream.NOTEBOOK.jitter, "Largest roll, pixels.", lower_bound=0
+  ),
 )
 _TILE = flags.DEFINE_integer(
   "tile", None, "Longest side seen at once; else the input's.", lower_bound=1
@@ -92,11 +94,7 @@ def main() -> None:
   network = load_network(_NET.value)
   guide = read_picture(_GUIDE.value) if _GUIDE.value else None
   plan = dream.Plan(
-    octaves=_OCTAVES.value,
-    ratio=_RATIO.value,
-    steps=_STEPS.value,
-    rate=_RATE.value,
-    jitter=_JITTER.value,
+    **{flag.name: flag.value for flag in _PLAN},
     tile=_TILE.value or min(network.input.shape[:2]),
   )
   jobs = dict(_jobs(network))
