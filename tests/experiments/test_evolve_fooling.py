@@ -85,7 +85,7 @@ def test_cells_are_what_their_records_say(script, tmp_path, capsys):
   reached = [record["confidence"] for record in told]
   assert medians[-1] == pytest.approx(np.median(reached))
   page = (tmp_path / "index.html").read_text()
-  assert page.count('"file": "') == 9 and "lazy" in page
+  assert all(record["file"] in page for record in told) and "lazy" in page
   for name in ("montage.png", "history.png"):
     assert (tmp_path / name).stat().st_size > 1000
 

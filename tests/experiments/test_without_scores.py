@@ -75,7 +75,7 @@ def test_hidden_units_are_as_of_any_network(
   run(name, *given, *more, f"--out={out}")
   assert (out / "index.html").exists()
   told = records(out)
-  assert told and all(record.get("probability") is None for record in told)
+  assert told and all(one.get("probability") is None for one in told)
 
 
 def test_top_patches_and_all_layers_to_scale(run, photos, tmp_path):
