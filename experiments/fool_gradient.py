@@ -1,7 +1,7 @@
 r"""Makes pictures that fool a network, and counts the steps that takes.
 
   python -m experiments.fool_gradient --units=flamingo,junco --out=out/fooled
-  python -m experiments.fool_gradient --units=all --start=noise,mean \
+  python -m experiments.fool_gradient --units=all --initial=noise,mean \
     --out=out/fooled
 
 From noise and from the mean colour it maximises each class's log-probability
@@ -44,7 +44,7 @@ from jdeepvis.types import JdeepvisError
 _NET, _UNITS = script.define("net", "units")
 script.define("out", "config")
 _INITIAL = flags.DEFINE_list(
-  "start",
+  "initial",
   "noise,mean",
   f"Initial images: one or several of {', '.join(INITIALS)}.",
 )

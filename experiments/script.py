@@ -30,7 +30,7 @@ from jdeepvis.types import JdeepvisError
 flags.disclaim_key_flags()
 
 # What version 0.1 called flags and their values; good for one version more.
-_RENAMED = {"init": "initial"}
+_RENAMED = {"init": "initial", "start": "initial"}
 _RENAMED_VALUES = {("canvas", "feature"): "field"}
 
 
