@@ -15,7 +15,7 @@ def get_config() -> ConfigDict:
     {
       "net": "squeezenet1.1",
       "units": "all",
-      "start": "noise,mean",
+      "initial": "noise,mean",
       "out": "out/fooling",
     }
   )

@@ -17,25 +17,26 @@ by how much: the root of the mean squared change and the largest, in grey
 levels, of those that did. A run that was stopped goes on where it was.
 """
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Iterator
 
 import numpy as np
 from absl import flags
 
 from experiments import photographs, report, script
-from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.display.presentation import headroom, stretch
-from jdeepvis.display.records import Record
+from jdeepvis.evaluation import summary
+from jdeepvis.evaluation.summary import over
 from jdeepvis.networks import classify
+from jdeepvis.networks.names import label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs import pictures
 from jdeepvis.synthesis import adversarial
-from jdeepvis.types import JdeepvisError, Pixels
+from jdeepvis.types import Image, JdeepvisError
 
 _METHODS = ("fgsm", "iterated", "lbfgs")
 
@@ -56,32 +57,14 @@ _STEPS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer("seed", 0, "Draws the classes to reach.")
 
 
-class _Job(NamedTuple):
-  """One photograph by one method, from a class or towards another."""
-
-  layer: str
-  photo: str
-  method: str
-  targeted: bool
-  image: np.ndarray
-  first: int
-  target: int
-
-  @property
-  def name(self) -> str:
-    return f"{self.method} {'' if self.targeted else 'un'}targeted"
-
-  @property
-  def unit(self) -> int:
-    return self.target if self.targeted else self.first
-
-  @property
-  def recipe(self) -> str:
-    return f"{self.photo}, {self.name}"
-
-  @property
-  def file(self) -> str:
-    return picture_file(self.layer, self.unit, self.recipe, _SEED.value)
+# Sizes are those of the changes that succeeded.
+_COLUMNS = {
+  "photographs": len,
+  "success": lambda group: summary.succeeded(group) / len(group),
+  "mean_rms": over("rms", ok=True),
+  "mean_largest": over("largest", ok=True),
+  "seconds_each": over("seconds"),
+}
 
 
 def main() -> None:
@@ -91,21 +74,23 @@ def main() -> None:
       f"There is no method {min(unknown)!r}; use {', '.join(_METHODS)}."
     )
   network = load_network(_NET.value)
-  jobs = list(_jobs(network, photographs.read(_PHOTOS.value)))
+  jobs = dict(_jobs(network))
   with script.picture_folder(
     network,
-    {"size": _SIZE.value, "steps": _STEPS.value, "seed": _SEED.value},
+    {flag.name: flag.value for flag in (_SIZE, _STEPS, _SEED)},
     title=f"What changes the mind of {_NET.value}",
     captioned=("method", ("label_now", "class_now"), "largest"),
     legend="A photograph, what it is changed to, and the difference, "
     "stretched in contrast.",
   ) as folder:
-    script.make_missing(folder, jobs, lambda job: _attack(folder, network, job))
-  report.write_table(folder, "attacks.csv", _table(folder.manifest["records"]))
+    pictures.make_missing(folder, jobs, functools.partial(_attack, network))
+  rows = summary.table(folder.manifest["records"], ["method"], _COLUMNS)
+  report.write_table(folder, "attacks.csv", rows)
 
 
-def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
-  for number, (name, photo) in enumerate(photos.items()):
+def _jobs(network: Network) -> Iterator[tuple[str, tuple]]:
+  read = photographs.read(_PHOTOS.value)
+  for number, (name, photo) in enumerate(read.items()):
     image = preprocess(photo, network.input)
     found = classify.probabilities(network, image[None])[0]
     first = int(found.argmax())
@@ -113,80 +98,64 @@ def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
     target = (first + int(away.integers(1, len(found)))) % len(found)
     for method in _CHOSEN.value:
       for targeted in (True,) if method == "lbfgs" else (False, True):
-        yield _Job(network.output, name, method, targeted, image, first, target)
+        unit = target if targeted else first
+        attack = f"{method} {'' if targeted else 'un'}targeted"
+        called = f"{name}, {attack}"
+        file = picture_file(network.output, unit, called, _SEED.value)
+        yield file, (name, image, attack, first, unit)
 
 
-def _changed(network: Network, job: _Job) -> np.ndarray:
-  if job.method == "lbfgs":
-    return adversarial.smallest_change(network, job.image, job.unit)[0]
-  steps = _STEPS.value if job.method == "iterated" else 1
+def _changed(network: Network, image: Image, attack: str, unit: int) -> Image:
+  method, way = attack.split()
+  if method == "lbfgs":
+    return adversarial.smallest_change(network, image, unit)[0]
+  many = method == "iterated"
   return adversarial.gradient_sign(
     network,
-    job.image,
-    job.unit,
+    image,
+    unit,
     size=_SIZE.value,
-    steps=steps,
-    step=1.0 if job.method == "iterated" else _SIZE.value,
-    targeted=job.targeted,
+    steps=_STEPS.value if many else 1,
+    step=1.0 if many else _SIZE.value,
+    targeted=way == "targeted",
   )
 
 
-def _attack(folder: PictureFolder, network: Network, job: _Job) -> None:
-  began = time.perf_counter()
-  changed = np.asarray(_changed(network, job))
-  shown = [to_pixels(one, network.input) for one in (job.image, changed)]
+def _attack(
+  network: Network, name: str, image: Image, attack: str, first: int, unit: int
+) -> pictures.Made:
+  changed = np.asarray(_changed(network, image, attack, unit))
+  shown = [to_pixels(one, network.input) for one in (image, changed)]
   plain = np.stack(shown).astype(np.float32) - network.input.mean
   found = np.asarray(classify.probabilities(network, plain))
   now = int(found[1].argmax())
-  succeeded = now == job.target if job.targeted else now != job.first
+  succeeded = now != first if attack.endswith("untargeted") else now == unit
   change = plain[1] - plain[0]
-  labels = network.labels or dict.fromkeys((job.first, job.unit, now))
+  label = functools.partial(label_of, network, network.output)
   facts = {
-    "photograph": job.photo,
-    "method": job.name,
-    "layer": job.layer,
-    "unit": job.unit,
-    "label": labels[job.unit],
-    "class_before": job.first,
-    "label_before": labels[job.first],
+    "photograph": name,
+    "method": attack,
+    "layer": network.output,
+    "unit": unit,
+    "label": label(unit),
+    "class_before": first,
+    "label_before": label(first),
     "class_now": now,
-    "label_now": labels[now],
-    "probability_before": float(found[0, job.unit]),
-    "probability": float(found[1, job.unit]),
+    "label_now": label(now),
+    "probability_before": float(found[0, unit]),
+    "probability": float(found[1, unit]),
     "rms": float(np.sqrt(np.mean(change**2))),
     "largest": float(np.abs(change).max()),
     "seed": _SEED.value,
-    "seconds": round(time.perf_counter() - began, 3),
   }
-  status = "ok" if succeeded else "unchanged"
-  record = Record(job.file, job.photo, status, facts)
-  difference = stretch(change, headroom(change))
-  history = {"change": change}
-  folder.add([record], [beside(*shown, difference)], [changed], [history])
-
-
-def _table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-  """A row for each method; sizes are those of the changes that succeeded."""
-  rows = []
-  for name in dict.fromkeys(record["method"] for record in records):
-    group = [record for record in records if record["method"] == name]
-    good = [record for record in group if record["status"] == "ok"]
-    rows.append(
-      {
-        "method": name,
-        "photographs": len(group),
-        "success": len(good) / len(group),
-        "mean_rms": _mean(good, "rms"),
-        "mean_largest": _mean(good, "largest"),
-        "seconds_each": _mean(group, "seconds"),
-      }
-    )
-  return rows
-
-
-def _mean(records: Sequence[Mapping[str, Any]], name: str) -> float | None:
-  values = [record[name] for record in records]
-  return float(np.mean(values)) if values else None
+  return pictures.Made(
+    name,
+    facts,
+    beside(*shown, stretch(change, headroom(change))),
+    changed,
+    {"change": change},
+    "ok" if succeeded else "unchanged",
+  )
 
 
 if __name__ == "__main__":

@@ -36,25 +36,11 @@ _PHOTOS = flags.DEFINE_string(
   "A folder of photographs, however deep, or a list of them; else four free "
   "ones.",
 )
-_WEIGHTS = flags.DEFINE_string(
-  "weights", None, "The .caffemodel of a .prototxt."
-)
-_MEAN = flags.DEFINE_string(
-  "mean",
-  None,
-  "What a .prototxt's net has subtracted: a file, or blue,green,red.",
+_WEIGHTS, _MEAN, _SCALE, _BGR, _SIZE = script.define(
+  "weights", "mean", "scale", "bgr", "size"
 )
 _LABELS = flags.DEFINE_string(
   "labels", None, "Class names of a .prototxt's net, one a line."
-)
-_SCALE = flags.DEFINE_float(
-  "scale", 1.0, "What a .prototxt's net has centred pixels multiplied by."
-)
-_BGR = flags.DEFINE_bool(
-  "bgr", True, "A .prototxt's net was trained on blue, green, red."
-)
-_SIZE = flags.DEFINE_list(
-  "size", None, "HEIGHT,WIDTH of the images, in place of a .prototxt's."
 )
 
 _MOST = 100  # photographs; more add little, and take their time
@@ -69,7 +55,7 @@ def main() -> None:
     labels=_LABELS.value,
     scale=_SCALE.value,
     bgr=_BGR.value,
-    size=script.as_size(_SIZE.value),
+    size=_SIZE.value,
   )
   images = list_images(_PHOTOS.value or third_party() / "photos")
   if _PHOTOS.value and (others := passed_over(images)):

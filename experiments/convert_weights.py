@@ -70,15 +70,7 @@ _LABELS = flags.DEFINE_string(
   "Class names, one a line; by default those of ILSVRC 2012 for a network "
   "known by name, none for a description.",
 )
-_SCALE = flags.DEFINE_float(
-  "scale", 1.0, "What a described net has centred pixels multiplied by."
-)
-_BGR = flags.DEFINE_bool(
-  "bgr", True, "A described net for colours takes blue, green, red."
-)
-_SIZE = flags.DEFINE_list(
-  "size", None, "HEIGHT,WIDTH of a described net's images, if not the file's."
-)
+_SCALE, _BGR, _SIZE = script.define("scale", "bgr", "size")
 _HALF = flags.DEFINE_bool(
   "half", False, "Keep the weights in 16 bits, in half the space."
 )
@@ -130,7 +122,7 @@ def main() -> None:
       mean=_MEAN.value,
       scale=_SCALE.value,
       bgr=_BGR.value,
-      size=script.as_size(_SIZE.value),
+      size=_SIZE.value,
     )
     print(*notes, sep="\n", end="\n" * bool(notes))
   network = network.replace(labels=labels)

@@ -18,24 +18,24 @@ shows the pictures, manifest.json has their scores. A run that was stopped goes
 on from the last octave; more layers, units, photographs or frames are added.
 """
 
-import time
-from collections.abc import Iterator, Mapping
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from absl import flags
 
 from experiments import photographs, report, script
 from jdeepvis.display.files import write_animation
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.display.records import Record, unit_title
-from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.display.records import unit_title
+from jdeepvis.networks.names import find_layer, find_units, label_of
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
 from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs import pictures
 from jdeepvis.runs.dreams import resume_dream
 from jdeepvis.synthesis import dream, objectives
 from jdeepvis.synthesis.initial import initial_image
@@ -57,20 +57,22 @@ _GUIDE = flags.DEFINE_string("guide", None, "A picture to dream of.")
 _SIDE = flags.DEFINE_integer(
   "side", None, "Longest side, pixels; else the photograph's.", lower_bound=1
 )
-_OCTAVES = flags.DEFINE_integer(
-  "octaves", dream.NOTEBOOK.octaves, "Sizes.", lower_bound=1
-)
-_RATIO = flags.DEFINE_float(
-  "ratio", dream.NOTEBOOK.ratio, "Of one size to the next.", lower_bound=1
-)
-_STEPS = flags.DEFINE_integer(
-  "steps", dream.NOTEBOOK.steps, "Steps at each size.", lower_bound=1
-)
-_RATE = flags.DEFINE_float(
-  "rate", dream.NOTEBOOK.rate, "Mean change in a step, grey levels."
-)
-_JITTER = flags.DEFINE_integer(
-  "jitter", dream.NOTEBOOK.jitter, "Largest roll, pixels.", lower_bound=0
+_PLAN = (
+  flags.DEFINE_integer(
+    "octaves", dream.NOTEBOOK.octaves, "Sizes.", lower_bound=1
+  ),
+  flags.DEFINE_float(
+    "ratio", dream.NOTEBOOK.ratio, "Of one size to the next.", lower_bound=1
+  ),
+  flags.DEFINE_integer(
+    "steps", dream.NOTEBOOK.steps, "Steps at each size.", lower_bound=1
+  ),
+  flags.DEFINE_float(
+    "rate", dream.NOTEBOOK.rate, "Mean change in a step, grey levels."
+  ),
+  flags.DEFINE_integer(
+    "jitter", dream.NOTEBOOK.jitter, "Largest roll, pixels.", lower_bound=0
+  ),
 )
 _TILE = flags.DEFINE_integer(
   "tile", None, "Longest side seen at once; else the input's.", lower_bound=1
@@ -85,149 +87,136 @@ _CLOSER = flags.DEFINE_float(
 )
 
 
-class _Job(NamedTuple):
-  """One frame of a dream."""
-
-  layer: str
-  unit: int | None
-  photo: str
-  frame: int
-
-  @property
-  def recipe(self) -> str:
-    of = f" of {Path(_GUIDE.value).stem}" if _GUIDE.value else ""
-    return f"{self.photo}{', whole layer' * (self.unit is None)}{of}"
-
-  @property
-  def file(self) -> str:
-    return picture_file(self.layer, self.unit or 0, self.recipe, self.frame)
-
-
 def main() -> None:
   """Flags to photographs and layers, those to dreams and zooms."""
   if _GUIDE.value and _UNITS.value:
     raise JdeepvisError("A --guide is for whole layers; leave --units out.")
   network = load_network(_NET.value)
-  photos = photographs.read(_PHOTOS.value) if _PHOTOS.value else {"noise": None}
   guide = read_picture(_GUIDE.value) if _GUIDE.value else None
   plan = dream.Plan(
-    octaves=_OCTAVES.value,
-    ratio=_RATIO.value,
-    steps=_STEPS.value,
-    rate=_RATE.value,
-    jitter=_JITTER.value,
+    **{flag.name: flag.value for flag in _PLAN},
     tile=_TILE.value or min(network.input.shape[:2]),
   )
-  jobs = list(_jobs(network, photos))
-  asked = {(job.layer, _size(network, photos[job.photo])): job for job in jobs}
-  for (_, size), job in asked.items():
+  jobs = dict(_jobs(network))
+  asked = {
+    (layer, _spec(network, photo).shape): unit
+    for layer, unit, _, photo, *_ in jobs.values()
+  }
+  for (layer, shape), unit in asked.items():
     # What is too small is refused before a folder is made.
-    shape = network.input.of_size(size).shape
-    dream.check(_score(network, job, guide), shape, plan)
+    dream.check(_score(network, guide, layer, unit), shape, plan)
   with script.picture_folder(
     network,
     {**plan._asdict(), "side": _SIDE.value, "closer": _CLOSER.value},
     title=f"What {_NET.value} dreams",
     captioned=("photograph", "guide", "frame", "score"),
   ) as folder:
-    script.make_missing(
-      folder,
-      jobs,
-      lambda job: _dream(folder, network, plan, guide, job, photos[job.photo]),
-    )
+    make = functools.partial(_dream, network, folder, plan, guide)
+    pictures.make_missing(folder, jobs, make)
   report.print_results(folder)
   if _FRAMES.value > 1:
-    for path in _write_zooms(folder, jobs):
+    for path in _write_zooms(folder.path, list(jobs)):
       print(f"  {path}")
 
 
-def _jobs(network: Network, photos: Mapping[str, Any]) -> Iterator[_Job]:
+def _jobs(network: Network) -> Iterator[tuple[str, tuple]]:
+  photos = photographs.read(_PHOTOS.value) if _PHOTOS.value else {"noise": None}
+  whole = f", whole layer{f' of {_guide()}' if _GUIDE.value else ''}"
   for name in _LAYERS.value:
-    layer = find_layer(network, name)
-    units = (None,)
+    layer, units = find_layer(network, name), (None,)
     if _UNITS.value:
       units = find_units(network, layer, _UNITS.value)
-    for unit in units:
-      for photo in photos:
-        for frame in range(_FRAMES.value):
-          yield _Job(layer, unit, photo, frame)
+    for unit, (photo, pixels) in itertools.product(units, photos.items()):
+      called, last = photo if unit is not None else f"{photo}{whole}", None
+      for frame in range(_FRAMES.value):
+        file = picture_file(layer, unit or 0, called, frame)
+        yield file, (layer, unit, photo, pixels, frame, file, last)
+        last = file
+
+
+def _guide() -> str | None:
+  return Path(_GUIDE.value).stem if _GUIDE.value else None
 
 
 def _dream(
-  folder: PictureFolder,
   network: Network,
+  folder: PictureFolder,
   plan: dream.Plan,
   guide: Pixels | None,
-  job: _Job,
+  layer: str,
+  unit: int | None,
+  name: str,
   photo: Pixels | None,
-) -> None:
-  began = time.perf_counter()
-  spec = network.input.of_size(_size(network, photo))
+  frame: int,
+  file: str,
+  last: str | None,
+) -> pictures.Made:
+  spec = _spec(network, photo)
   made = resume_dream(
     folder.unfinished,
-    job.file,
-    _score(network, job, guide),
-    _first(folder, job, photo, spec),
+    file,
+    _score(network, guide, layer, unit),
+    _first(photo, last and folder.path / last, spec),
     spec,
     plan=plan,
-    key=jax.random.key(job.frame),
+    key=jax.random.key(frame),
   )
-  image, history = jax.tree.map(np.asarray, (made.image, made.history))
-  label = None
-  if network.labels and job.unit is not None and job.layer == network.output:
-    label = network.labels[job.unit]
+  image, history = jax.device_get((made.image, made.history))
+  label = label_of(network, layer, unit)
   facts = {
-    "photograph": job.photo,
-    "guide": Path(_GUIDE.value).stem if _GUIDE.value else None,
-    "layer": job.layer,
-    "unit": job.unit,
+    "photograph": name,
+    "guide": _guide(),
+    "layer": layer,
+    "unit": unit,
     "label": label,
-    "frame": job.frame,
+    "frame": frame,
     "score_start": float(history["score"][0]),
     "score": float(history["score"][-1]),
-    "seconds": round(time.perf_counter() - began, 3),
   }
-  title = unit_title(job.layer, job.unit, label)
-  record = Record(job.file, title, status_of(history), facts)
-  folder.add([record], [to_pixels(image, spec)], [image], [history])
+  return pictures.Made(
+    unit_title(layer, unit, label),
+    facts,
+    to_pixels(image, spec),
+    image,
+    history,
+    status_of(history),
+  )
 
 
-def _size(network: Network, photo: Pixels | None) -> tuple[int, int]:
-  height, width = network.input.shape[:2] if photo is None else photo.shape[:2]
-  if not _SIDE.value:
-    return height, width
-  factor = _SIDE.value / max(height, width)
-  return max(1, round(height * factor)), max(1, round(width * factor))
+def _spec(network: Network, photo: Pixels | None) -> InputSpec:
+  """The input, as large as the photograph, or as --side says."""
+  shape = network.input.shape if photo is None else photo.shape
+  height, width = shape[:2]
+  factor = (_SIDE.value or max(height, width)) / max(height, width)
+  return network.input.of_size(
+    (max(1, round(height * factor)), max(1, round(width * factor)))
+  )
 
 
-def _first(
-  folder: PictureFolder, job: _Job, photo: Pixels | None, spec: InputSpec
-) -> Image:
-  if job.frame:
-    last = folder.path / job._replace(frame=job.frame - 1).file
-    image = preprocess(read_picture(last), spec)
-    return dream.closer(image, _CLOSER.value)
+def _first(photo: Pixels | None, last: Path | None, spec: InputSpec) -> Image:
+  if last:
+    return dream.closer(preprocess(read_picture(last), spec), _CLOSER.value)
   if photo is None:
     return initial_image(jax.random.key(0), spec)
   return preprocess(photo, spec)
 
 
-def _score(network: Network, job: _Job, guide: Pixels | None) -> Score:
-  if job.unit is not None:
-    return bind(network, objectives.channel(job.layer, job.unit))
+def _score(
+  network: Network, guide: Pixels | None, layer: str, unit: int | None
+) -> Score:
+  if unit is not None:
+    return bind(network, objectives.channel(layer, unit))
   if guide is None:
-    return bind(network, objectives.layer_mean_square(job.layer))
-  image = preprocess(guide, network.input.of_size(_size(network, guide)))
-  return bind(network, dream.match_guide(network, job.layer, image))
+    return bind(network, objectives.layer_mean_square(layer))
+  image = preprocess(guide, _spec(network, guide))
+  return bind(network, dream.match_guide(network, layer, image))
 
 
-def _write_zooms(folder: PictureFolder, jobs: list[_Job]) -> Iterator[Path]:
-  for first in range(0, len(jobs), _FRAMES.value):
-    files = [
-      folder.path / job.file for job in jobs[first : first + _FRAMES.value]
-    ]
-    path = files[0].with_name("zoom.webp")
-    write_animation(path, map(read_picture, files))
+def _write_zooms(root: Path, files: Sequence[str]) -> Iterator[Path]:
+  for first in range(0, len(files), _FRAMES.value):
+    frames = [root / file for file in files[first : first + _FRAMES.value]]
+    path = frames[0].with_name("zoom.webp")
+    write_animation(path, map(read_picture, frames))
     yield path
 
 

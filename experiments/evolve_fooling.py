@@ -44,7 +44,7 @@ from jdeepvis.runs import evolution
 from jdeepvis.runs.versions import versions
 from jdeepvis.types import JdeepvisError
 
-_NET, _OUT = script.define("net", "out")
+_NET, _OUT, _PLOTS = script.define("net", "out", "plots")
 script.define("config")
 _ENCODING = flags.DEFINE_enum(
   "encoding", "cppn", ["direct", "cppn"], "What a genome is."
@@ -60,7 +60,6 @@ _CELL = flags.DEFINE_string("cell", None, "One class, to be drawn anew.")
 _RENDER_SIZE = flags.DEFINE_integer(
   "render_size", None, "At so many pixels a side.", lower_bound=1
 )
-_PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
 
 PAPER = {"direct": (20_000, 200), "cppn": (5_000, 400)}
 """The paper's generations, and children in each."""

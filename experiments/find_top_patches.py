@@ -14,7 +14,7 @@ own --process, 0 to N-1. Open OUT/index.html to look at what was found.
 import collections
 import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
@@ -85,9 +85,30 @@ def main() -> None:
   leads = jax.process_index() == 0
   with only_run(_OUT.value) if leads else contextlib.nullcontext():
     tree = _open(network, listing, layers, views) if leads else None
-    found = _scan(tree, network, listing, layers)
+    # The result's last bits depend on it: chosen once for a tree.
+    batch = tree.settle("images per device", scan.per_device) if tree else 0
+    found = scans.scan_images(
+      Path(_OUT.value) / ".scan",
+      network,
+      layers,
+      listing,
+      k=_K.value,
+      bottom=_BOTTOM.value,
+      per_device=int(multihost_utils.broadcast_one_to_all(batch)),
+      workers=_WORKERS.value,
+    )
     if tree:
-      _write(tree, network, listing, layers, views, found)
+      made = patches.write_patches(
+        tree,
+        network,
+        layers,
+        found.survey,
+        listing,
+        rules=views,
+        batch=scan.per_device(),
+      )
+      units = sum(network.shapes[layer][-1] for layer in layers)
+      _write(tree, listing, found, units, made)
 
 
 def _connect() -> None:
@@ -118,41 +139,24 @@ def _open(
     versions=versions(),
   )
   tree.settle("images", lambda: str(listing.root))
-  tree.pin("images_sha256", listing.sha256)
-  tree.pin("k", _K.value)
-  tree.pin("bottom", _BOTTOM.value)
-  tree.pin("layers", layers)
-  tree.pin("views", views)
+  pinned = {
+    "images_sha256": listing.sha256,
+    "k": _K.value,
+    "bottom": _BOTTOM.value,
+    "layers": layers,
+    "views": views,
+  }
+  for name, value in pinned.items():
+    tree.pin(name, value)
   return tree
-
-
-def _scan(
-  tree: UnitTree | None,
-  network: Network,
-  listing: images.ImageList,
-  layers: Sequence[str],
-) -> scan.Found:
-  # The result's last bits depend on it: chosen once for a tree.
-  batch = tree.settle("images per device", scan.per_device) if tree else 0
-  return scans.scan_images(
-    Path(_OUT.value) / ".scan",
-    network,
-    layers,
-    listing,
-    k=_K.value,
-    bottom=_BOTTOM.value,
-    per_device=int(multihost_utils.broadcast_one_to_all(batch)),
-    workers=_WORKERS.value,
-  )
 
 
 def _write(
   tree: UnitTree,
-  network: Network,
   listing: images.ImageList,
-  layers: Sequence[str],
-  views: Sequence[str],
   found: scan.Found,
+  units: int,
+  made: Iterable[patches.Written],
 ) -> None:
   skipped = [
     f"{images.spell(name)}: {images.FAULTS[fault]}"
@@ -161,25 +165,10 @@ def _write(
   ]
   text = "".join(f"{line}\n" for line in skipped)
   (tree.path / "skipped.txt").write_text(text, encoding="utf-8")
-  shapes = network.shapes
-  units = sum(shapes[layer][-1] for layer in layers)
-  changed = 0
-  for made in show_progress(
-    patches.write_patches(
-      tree,
-      network,
-      layers,
-      found.survey,
-      listing,
-      rules=views,
-      batch=scan.per_device(),
-    ),
-    lambda made: made.units,
-    total=units,
-    unit="unit",
-    title="Patches",
-  ):
-    changed += made.recomputed
+  bar = show_progress(
+    made, lambda one: one.units, total=units, unit="unit", title="Patches"
+  )
+  changed = sum(one.recomputed for one in bar)
   write_page(tree, title=f"Units of {_NET.value}")
   reasons = collections.Counter(images.FAULTS[x] for x in found.faults if x)
   for reason, count in reasons.items():

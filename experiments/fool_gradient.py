@@ -1,7 +1,7 @@
 r"""Makes pictures that fool a network, and counts the steps that takes.
 
   python -m experiments.fool_gradient --units=flamingo,junco --out=out/fooled
-  python -m experiments.fool_gradient --units=all --start=noise,mean \
+  python -m experiments.fool_gradient --units=all --initial=noise,mean \
     --out=out/fooled
 
 From noise and from the mean colour it maximises each class's log-probability
@@ -16,8 +16,7 @@ there within --limit evaluations has the status `unconvinced`.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -27,8 +26,9 @@ from experiments import report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.progress import show_progress
 from jdeepvis.display.records import Record, unit_title
+from jdeepvis.evaluation.summary import over, succeeded, table
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import class_scores, find_units
+from jdeepvis.networks.names import class_scores, find_units, label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import load_network
@@ -36,6 +36,7 @@ from jdeepvis.runs.renders import file_of
 from jdeepvis.synthesis import fooling, named_recipes
 from jdeepvis.synthesis.batches import batch_size
 from jdeepvis.synthesis.initial import INITIALS, initial_image
+from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import JdeepvisError
@@ -43,7 +44,7 @@ from jdeepvis.types import JdeepvisError
 _NET, _UNITS = script.define("net", "units")
 script.define("out", "config")
 _INITIAL = flags.DEFINE_list(
-  "start",
+  "initial",
   "noise,mean",
   f"Initial images: one or several of {', '.join(INITIALS)}.",
 )
@@ -64,15 +65,31 @@ _LIMIT = flags.DEFINE_integer(
 )
 
 
+# Steps are those of the pictures that fool.
+_COLUMNS = {
+  "classes": len,
+  "fooled": succeeded,
+  "median_steps": over("steps", np.median, ok=True),
+  "most_steps": over("steps", max, ok=True),
+  "mean_confidence": over("confidence"),
+  "seconds_each": over("seconds"),
+}
+
+
 def main() -> None:
   """Flags to requests, requests to pictures and a table of their steps."""
   network = load_network(_NET.value)
-  groups = _requests(network)
-  total = sum(map(len, groups.values()))
+  recipes = {name: named_recipes.recipe(name) for name in _RECIPE.value}
+  wanted = {
+    (initial, name): _requests(network, initial, name, recipe)
+    for initial in _INITIAL.value
+    for name, recipe in recipes.items()
+  }
+  total = sum(map(len, wanted.values()))
   with script.picture_folder(
     network,
     {"confidence": _CONFIDENCE.value, "limit": _LIMIT.value},
-    recipes={name: named_recipes.recipe(name) for name in _RECIPE.value},
+    recipes=recipes,
     title=f"What fools {_NET.value}",
     captioned=("recipe", "initial", "steps", "confidence"),
   ) as folder:
@@ -80,53 +97,43 @@ def main() -> None:
       "pictures at once",
       lambda: batch_size(network, network.output, total),
     )
-    batches = list(_batches(folder, groups, size))
-    left = sum(len(batch) for _, batch in batches)
-    for initial, batch in show_progress(
-      batches,
-      lambda one: len(one[1]),
+    left = []
+    for job, requests in wanted.items():
+      rest = [one for one in requests if file_of(one) not in folder]
+      left += [(*job, rest[i : i + size]) for i in range(0, len(rest), size)]
+    for job in show_progress(
+      left,
+      lambda job: len(job[-1]),
       total=total,
-      done=total - left,
+      done=total - sum(len(batch) for *_, batch in left),
       unit="picture",
     ):
-      _fool(folder, network, initial, batch, size)
-  report.write_table(folder, "steps.csv", _table(folder.manifest["records"]))
+      _fool(folder, network, size, *job)
+  rows = table(folder.manifest["records"], ["recipe", "initial"], _COLUMNS)
+  report.write_table(folder, "steps.csv", rows)
 
 
-def _requests(network: Network) -> dict[tuple[str, str], list[Request]]:
+def _requests(
+  network: Network, initial: str, name: str, recipe: Recipe
+) -> list[Request]:
+  if initial not in INITIALS:
+    raise JdeepvisError(
+      f"There is no initial image {initial!r}; use {', '.join(INITIALS)}."
+    )
   layer = class_scores(network)
-  units = find_units(network, layer, _UNITS.value)
-  groups = {}
-  for initial in _INITIAL.value:
-    if initial not in INITIALS:
-      raise JdeepvisError(
-        f"There is no initial image {initial!r}; use {', '.join(INITIALS)}."
-      )
-    for name in _RECIPE.value:
-      called, recipe = f"{name} from {initial}", named_recipes.recipe(name)
-      groups[name, initial] = [
-        Request(layer, unit, 0, called, recipe) for unit in units
-      ]
-  return groups
-
-
-def _batches(
-  folder: PictureFolder,
-  groups: dict[tuple[str, str], list[Request]],
-  size: int,
-) -> Iterator[tuple[str, list[Request]]]:
-  for (_, initial), requests in groups.items():
-    missing = [one for one in requests if file_of(one) not in folder]
-    for first in range(0, len(missing), size):
-      yield initial, missing[first : first + size]
+  return [
+    Request(layer, unit, 0, f"{name} from {initial}", recipe)
+    for unit in find_units(network, layer, _UNITS.value)
+  ]
 
 
 def _fool(
   folder: PictureFolder,
   network: Network,
-  initial: str,
-  requests: Sequence[Request],
   size: int,
+  initial: str,
+  recipe: str,
+  requests: Sequence[Request],
 ) -> None:
   began = time.perf_counter()
   # A batch is always whole: one program, and the same bits for a picture.
@@ -154,13 +161,13 @@ def _fool(
     looks = int(made.steps[i]) + 1
     history = {name: rows[i, :looks] for name, rows in made.history.items()}
     histories.append(history)
-    label = network.labels[request.unit] if network.labels else None
+    label = label_of(network, request.layer, request.unit)
     facts = {
       "layer": request.layer,
       "unit": request.unit,
       "label": label,
       "seed": request.seed,
-      "recipe": request.recipe_name.removesuffix(f" from {initial}"),
+      "recipe": recipe,
       "initial": initial,
       "steps": looks - 1,
       "confidence": float(made.confidence[i]),
@@ -179,29 +186,6 @@ def _status(history: Mapping[str, np.ndarray]) -> str:
     return "ok"
   failure = status_of(history, ceiling=0.0)  # Of log p.
   return "unconvinced" if failure == "ok" else failure
-
-
-def _table(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-  """A row for each recipe and initial image; steps are of those that fool."""
-  rows = []
-  names = ("recipe", "initial")
-  groups: dict[tuple, list] = {}
-  for record in records:
-    groups.setdefault(tuple(record[x] for x in names), []).append(record)
-  for made, group in groups.items():
-    steps = [one["steps"] for one in group if one["status"] == "ok"]
-    rows.append(
-      {
-        **dict(zip(names, made, strict=True)),
-        "classes": len(group),
-        "fooled": len(steps),
-        "median_steps": float(np.median(steps)) if steps else None,
-        "most_steps": max(steps, default=None),
-        "mean_confidence": float(np.mean([one["confidence"] for one in group])),
-        "seconds_each": float(np.mean([one["seconds"] for one in group])),
-      }
-    )
-  return rows
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ different photographs, those of --reference or else of --photos. A run that was
 stopped goes on where it was; more layers, photographs or seeds are added.
 """
 
-import time
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
@@ -28,12 +27,13 @@ from absl import flags
 from experiments import photographs, report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.display.records import Record
 from jdeepvis.evaluation import statistics
+from jdeepvis.evaluation.summary import over, table
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs import pictures
 from jdeepvis.synthesis import inversion
 from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import Pixels
@@ -57,18 +57,12 @@ _STEPS = flags.DEFINE_integer(
 )
 
 
-class _Job(NamedTuple):
-  """One picture: a layer's code of a photograph, the part that counts."""
-
-  layer: str
-  place: int
-  photo: str
-  seed: int
-  mask: np.ndarray
-
-  @property
-  def file(self) -> str:
-    return picture_file(self.layer, self.place, self.photo, self.seed)
+_COLUMNS = {
+  "pictures": len,
+  "error": over("error"),
+  "error_by_distance": over("error_by_distance"),
+  "seconds_each": over("seconds"),
+}
 
 
 def main() -> None:
@@ -76,39 +70,33 @@ def main() -> None:
   network = load_network(_NET.value)
   photos = photographs.read(_PHOTOS.value)
   reference = photographs.read(_REFERENCE.value) if _REFERENCE.value else photos
-
-  def make(job: _Job) -> None:
-    distance = folder.settle(
-      f"mean distance, {job.layer}",
-      lambda: _distance(network, job.layer, reference),
-    )
-    _invert(folder, network, job, photos[job.photo], distance)
-
-  jobs = _jobs(network, photos)
+  jobs = dict(_jobs(network, photos))
   with script.picture_folder(
     network,
     {"units": _UNITS.value, "side": _SIDE.value, "steps": _STEPS.value},
     title=f"What layers of {_NET.value} know",
     captioned=("photograph", "seed", "error"),
   ) as folder:
-    script.make_missing(folder, jobs, make)
-  report.write_table(folder, "errors.csv", _table(folder.manifest["records"]))
+    make = functools.partial(_invert, network, folder, reference)
+    pictures.make_missing(folder, jobs, make)
+  # Shallow to deep.
+  records = sorted(folder.manifest["records"], key=lambda one: one["depth"])
+  report.write_table(folder, "errors.csv", table(records, ["layer"], _COLUMNS))
 
 
-def _jobs(network: Network, photos: Mapping[str, Pixels]) -> list[_Job]:
-  shapes = network.shapes
-  jobs = []
-  for name in _LAYERS.value:
-    layer = find_layer(network, name)
+def _jobs(
+  network: Network, photos: Mapping[str, Pixels]
+) -> Iterator[tuple[str, tuple]]:
+  layers = {find_layer(network, name) for name in _LAYERS.value}
+  for layer in sorted(layers, key=network.order.index):
     units = find_units(network, layer, _UNITS.value)
-    mask = inversion.code_mask(shapes[layer], units=units, side=_SIDE.value)
-    place = network.order.index(layer)
-    jobs += [
-      _Job(layer, place, photo, seed, mask)
-      for photo in photos
-      for seed in range(_SEEDS.value)
-    ]
-  return sorted(jobs, key=lambda job: job.place)
+    shape = network.shapes[layer]
+    mask = inversion.code_mask(shape, units=units, side=_SIDE.value)
+    depth = network.order.index(layer)
+    for name, photo in photos.items():
+      for seed in range(_SEEDS.value):
+        file = picture_file(layer, depth, name, seed)
+        yield file, (layer, mask, name, photo, seed)
 
 
 def _distance(
@@ -124,58 +112,41 @@ def _distance(
 
 
 def _invert(
-  folder: PictureFolder,
   network: Network,
-  job: _Job,
+  folder: PictureFolder,
+  reference: Mapping[str, Pixels],
+  layer: str,
+  mask: np.ndarray,
+  name: str,
   photo: Pixels,
-  distance: float | None,
-) -> None:
-  began = time.perf_counter()
-  code = inversion.code_of(network, job.layer, preprocess(photo, network.input))
+  seed: int,
+) -> pictures.Made:
+  distance = folder.settle(
+    f"mean distance, {layer}", lambda: _distance(network, layer, reference)
+  )
+  code = inversion.code_of(network, layer, preprocess(photo, network.input))
   state, history = inversion.invert(
     network,
-    job.layer,
+    layer,
     code,
-    key=jax.random.key(job.seed),
-    mask=job.mask,
+    key=jax.random.key(seed),
+    mask=mask,
     steps=_STEPS.value,
   )
-  image = np.asarray(state.last.image)
-  history = jax.tree.map(np.asarray, history)
-  error = float(history["error"][-1])
-  size = float(np.linalg.norm(code * job.mask))
-  by_distance = None
-  if distance and job.mask.all():
-    by_distance = error * size / distance
+  image, history = jax.device_get((state.last.image, history))
+  error, by_distance = float(history["error"][-1]), None
+  if distance and mask.all():
+    by_distance = error * float(np.linalg.norm(code)) / distance
   facts = {
-    "photograph": job.photo,
-    "layer": job.layer,
-    "depth": job.place,
-    "seed": job.seed,
+    "photograph": name,
+    "layer": layer,
+    "depth": network.order.index(layer),
+    "seed": seed,
     "error": error,
     "error_by_distance": by_distance,
-    "seconds": round(time.perf_counter() - began, 3),
   }
-  record = Record(job.file, job.layer, status_of(history), facts)
-  folder.add([record], [to_pixels(image, network.input)], [image], [history])
-
-
-def _table(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-  """A row for each layer, shallow to deep."""
-  rows = []
-  for depth in sorted({record["depth"] for record in records}):
-    group = [record for record in records if record["depth"] == depth]
-    ours = [one["error_by_distance"] for one in group]
-    rows.append(
-      {
-        "layer": group[0]["layer"],
-        "pictures": len(group),
-        "error": float(np.mean([one["error"] for one in group])),
-        "error_by_distance": (None if None in ours else float(np.mean(ours))),
-        "seconds_each": float(np.mean([one["seconds"] for one in group])),
-      }
-    )
-  return rows
+  pixels = to_pixels(image, network.input)
+  return pictures.Made(layer, facts, pixels, image, history, status_of(history))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,8 @@ many photographs keep their class if all outside is covered, or all inside. A
 run that was stopped goes on where it was.
 """
 
-import time
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Iterator
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,17 +24,17 @@ import numpy as np
 from experiments import photographs, report, script
 from jdeepvis.display.files import write_json
 from jdeepvis.display.filters import blurred_norm
-from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, fade, outline
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.display.records import Record
+from jdeepvis.evaluation.summary import over, table
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import class_scores
+from jdeepvis.networks.names import class_scores, label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import in_picture, preprocess, to_pixels
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import backprop
 from jdeepvis.probing.localisation import localise
+from jdeepvis.runs import pictures
 from jdeepvis.types import Pixels
 
 _NET, _PHOTOS = script.define("net", "photos")
@@ -43,23 +42,19 @@ script.define("out", "config")
 _UNITS = photographs.define_units()
 
 
-class _Job(NamedTuple):
-  """One box: a class's, in a photograph."""
-
-  layer: str
-  unit: int
-  name: str
-
-  @property
-  def file(self) -> str:
-    return picture_file(self.layer, self.unit, self.name, 0)
+_COLUMNS = {
+  "photographs": len,
+  "share_of_image": over("share"),
+  "named_inside": over("named_inside"),
+  "named_outside": over("named_outside"),
+  "seconds_each": over("seconds"),
+}
 
 
 def main() -> None:
   """Flags to photographs and classes, those to boxes and a table."""
   network = load_network(_NET.value)
-  photos = photographs.read(_PHOTOS.value)
-  jobs = list(_jobs(network, photos))
+  jobs = dict(_jobs(network))
   with script.picture_folder(
     network,
     {},
@@ -68,31 +63,26 @@ def main() -> None:
     legend="A photograph with the box, what the class's score depends on, and "
     "the object.",
   ) as folder:
-    script.make_missing(
-      folder,
-      jobs,
-      lambda job: _localise(folder, network, photos[job.name], job),
-    )
+    pictures.make_missing(folder, jobs, functools.partial(_localise, network))
   records = folder.manifest["records"]
   names = ("photograph", "unit", "label", "box")
   boxes = [{name: record[name] for name in names} for record in records]
   write_json(folder.path / "boxes.json", boxes)
-  report.write_table(folder, "boxes.csv", [_summary(records)])
+  report.write_table(folder, "boxes.csv", table(records, (), _COLUMNS))
 
 
-def _jobs(network: Network, photos: Mapping[str, Pixels]) -> Iterator[_Job]:
+def _jobs(network: Network) -> Iterator[tuple[str, tuple]]:
   layer = class_scores(network)
-  for name, photo in photos.items():
+  for name, photo in photographs.read(_PHOTOS.value).items():
     for unit in photographs.units_or_first(network, layer, photo, _UNITS.value):
-      yield _Job(layer, unit, name)
+      yield picture_file(layer, unit, name, 0), (unit, name, photo)
 
 
 def _localise(
-  folder: PictureFolder, network: Network, photo: Pixels, job: _Job
-) -> None:
-  began = time.perf_counter()
+  network: Network, unit: int, name: str, photo: Pixels
+) -> pictures.Made:
   image = preprocess(photo, network.input)
-  classes = jnp.array([job.unit])
+  classes = jnp.array([unit])
   saliency = np.asarray(backprop.saliency(network, image[None], classes)[0])
   shown = to_pixels(image, network.input)
   box, mask = localise(shown, saliency)
@@ -100,43 +90,28 @@ def _localise(
   inside[box.slices] = True
   covered = np.stack([image, image * inside, image * ~inside])
   found = np.asarray(classify.probabilities(network, covered))
-  probability, only, without = map(float, found[:, job.unit])
+  probability, only, without = map(float, found[:, unit])
   facts = {
-    "photograph": job.name,
-    "layer": job.layer,
-    "unit": job.unit,
-    "label": network.labels[job.unit] if network.labels else None,
+    "photograph": name,
+    "layer": network.output,
+    "unit": unit,
+    "label": label_of(network, network.output, unit),
     "probability": probability,
     "probability_inside": only,
     "probability_outside": without,
-    "named_inside": bool(found[1].argmax() == job.unit),
-    "named_outside": bool(found[2].argmax() == job.unit),
+    "named_inside": bool(found[1].argmax() == unit),
+    "named_outside": bool(found[2].argmax() == unit),
     "share": float(inside.mean()),
     "box": in_picture(box, photo.shape[:2], network.input)._asdict(),
-    "seconds": round(time.perf_counter() - began, 3),
   }
   grey = np.uint8(255 * blurred_norm(saliency[..., None]))
-  folder.add(
-    [Record(job.file, job.name, "ok", facts)],
-    [beside(outline(shown, box), grey, fade(shown, mask))],
-    [image],
-    [{"saliency": saliency, "mask": mask}],
+  return pictures.Made(
+    name,
+    facts,
+    beside(outline(shown, box), grey, fade(shown, mask)),
+    image,
+    {"saliency": saliency, "mask": mask},
   )
-
-
-def _summary(records) -> dict[str, Any]:
-  """How large the boxes are, and how much the class is in them."""
-
-  def mean(name: str) -> float:
-    return float(np.mean([record[name] for record in records]))
-
-  return {
-    "photographs": len(records),
-    "share_of_image": mean("share"),
-    "named_inside": mean("named_inside"),
-    "named_outside": mean("named_outside"),
-    "seconds_each": mean("seconds"),
-  }
 
 
 if __name__ == "__main__":

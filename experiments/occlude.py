@@ -16,24 +16,24 @@ unit that no square changes has the status `silent`. A run that was stopped goes
 on where it was.
 """
 
-import time
+import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from absl import flags
 
 from experiments import photographs, report, script
-from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.heat import beside, overlay
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.display.records import Record
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import class_scores, find_layer
+from jdeepvis.networks.names import class_scores, find_layer, label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, to_pixels
+from jdeepvis.networks.regions import locate
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import occlusion
+from jdeepvis.runs import pictures
 from jdeepvis.types import Pixels
 
 _NET, _PHOTOS = script.define("net", "photos")
@@ -44,8 +44,11 @@ _LAYER = flags.DEFINE_string(
   "A layer by its Caffe name; else the class probabilities.",
 )
 _UNITS = photographs.define_units()
-_POSITION = flags.DEFINE_list(
-  "position", None, "Row,column of the neuron in its map; else all of it."
+_POSITION = flags.DEFINE(
+  script.Pair("ROW,COLUMN"),
+  "position",
+  None,
+  "Row,column of the neuron in its map; else all of it.",
 )
 _SIZE = flags.DEFINE_integer(
   "size", 48, "Side of the square, pixels.", lower_bound=1
@@ -55,97 +58,71 @@ _STRIDE = flags.DEFINE_integer(
 )
 
 
-class _Job(NamedTuple):
-  """One map: a unit's, of a photograph."""
-
-  layer: str
-  unit: int
-  name: str
-  photo: Pixels
-
-  @property
-  def file(self) -> str:
-    return picture_file(self.layer, self.unit, self.name, 0)
-
-
 def main() -> None:
   """Flags to photographs and units, those to maps."""
   network = load_network(_NET.value)
-  layer = _layer(network)
-  position = script.as_position(_POSITION.value)
-  jobs = list(_jobs(network, layer))
-  for unit in {job.unit for job in jobs}:
-    # What the network does not have is refused before a folder is made.
-    blank = np.zeros(network.input.shape, np.float32)
-    occlusion.value(network, blank, layer, unit, position=position)
+  jobs = dict(_jobs(network))
   with script.picture_folder(
     network,
-    {"position": position, "size": _SIZE.value, "stride": _STRIDE.value},
+    {flag.name: flag.value for flag in (_POSITION, _SIZE, _STRIDE)},
     title=f"What {_NET.value} looks at",
     captioned=(("label", "unit"), "value", "largest_loss"),
     legend="A photograph and where covering it takes from the unit's value "
     "(red) or adds to it (blue).",
   ) as folder:
-    script.make_missing(
-      folder, jobs, lambda job: _cover(folder, network, position, job)
-    )
+    pictures.make_missing(folder, jobs, functools.partial(_cover, network))
   report.print_results(folder)
 
 
-def _layer(network: Network) -> str:
+def _jobs(network: Network) -> Iterator[tuple[str, tuple]]:
+  probabilities = classify.probability_blob(network)
   if _LAYER.value:
-    return find_layer(network, _LAYER.value)
-  return classify.probability_blob(network) or class_scores(network)
-
-
-def _jobs(network: Network, layer: str) -> Iterator[_Job]:
+    layer = find_layer(network, _LAYER.value)
+  else:
+    layer = probabilities or class_scores(network)
   # Probabilities go by the names of the class scores.
-  named = network.output if _of_classes(network, layer) else layer
+  named = network.output if layer == probabilities else layer
+  position = _POSITION.value
+  if position is not None:
+    locate(layer, network.shapes[layer], position)
   for name, photo in photographs.read(_PHOTOS.value).items():
     for unit in photographs.units_or_first(network, named, photo, _UNITS.value):
-      yield _Job(layer, unit, name, photo)
-
-
-def _of_classes(network: Network, layer: str) -> bool:
-  return layer in (network.output, classify.probability_blob(network))
+      asked = {"layer": layer, "unit": unit, "position": position}
+      label = label_of(network, named, unit)
+      yield picture_file(layer, unit, name, 0), (name, photo, label, asked)
 
 
 def _cover(
-  folder: PictureFolder,
   network: Network,
-  position: tuple[int, int] | None,
-  job: _Job,
-) -> None:
-  began = time.perf_counter()
-  layer, unit = job.layer, job.unit
-  image = preprocess(job.photo, network.input)
-  asked = {"layer": layer, "unit": unit, "position": position}
+  name: str,
+  photo: Pixels,
+  label: str | None,
+  asked: dict[str, Any],
+) -> pictures.Made:
+  image = preprocess(photo, network.input)
   whole = float(occlusion.value(network, image, **asked))
   covered = occlusion.occlude(
     network, image, **asked, size=_SIZE.value, stride=_STRIDE.value
   )
   loss = np.asarray(whole - covered)
-  row, column = np.unravel_index(loss.argmax(), loss.shape)
-  classes = _of_classes(network, layer)
+  middle = np.array(np.unravel_index(loss.argmax(), loss.shape)) * _STRIDE.value
   facts = {
-    "photograph": job.name,
-    "layer": layer,
-    "unit": unit,
-    "label": network.labels[unit] if classes and network.labels else None,
+    "photograph": name,
+    "layer": asked["layer"],
+    "unit": asked["unit"],
+    "label": label,
     "value": whole,
     "largest_loss": float(loss.max()),
-    "largest_loss_at": [
-      int(place) * _STRIDE.value + _STRIDE.value // 2 for place in (row, column)
-    ],
-    "seconds": round(time.perf_counter() - began, 3),
+    "largest_loss_at": (middle + _STRIDE.value // 2).tolist(),
   }
-  status = "ok" if loss.any() else "silent"
   shown = to_pixels(image, network.input)
-  folder.add(
-    [Record(job.file, job.name, status, facts)],
-    [beside(shown, overlay(shown, loss))],
-    [image],
-    [{"loss": loss}],
+  return pictures.Made(
+    name,
+    facts,
+    beside(shown, overlay(shown, loss)),
+    image,
+    {"loss": loss},
+    "ok" if loss.any() else "silent",
   )
 
 

@@ -63,4 +63,5 @@ def units_or_first(
   if asked != "first":
     return list(find_units(network, layer, asked))
   image = preprocess(photo, network.input)[None]
-  return [int(classify.probabilities(network, image).argmax())]
+  first = int(classify.probabilities(network, image).argmax())
+  return list(find_units(network, layer, str(first)))

@@ -9,7 +9,7 @@ units, seeds, layers or recipes are added to what is there. Open
 OUT/index.html to look at the pictures; OUT/manifest.json has the facts.
 """
 
-import re
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis.initial import INITIALS
 from jdeepvis.synthesis.objectives import as_objective
 from jdeepvis.synthesis.recipe_records import source_sha256
-from jdeepvis.synthesis.requests import Canvas, Request
+from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError, Pixels
 
 _NET, _LAYER, _UNITS, _SEEDS, _CONFIG = script.define(
@@ -49,10 +49,14 @@ _INITIAL = flags.DEFINE_string(
   "noise",
   f"{', '.join(INITIALS)}, original (its own noise), or an image's file.",
 )
-_POSITION = flags.DEFINE_list(
-  "position", None, "Row,column of the neuron in its map; else the centre."
+_POSITION = flags.DEFINE(
+  script.Pair("ROW,COLUMN"),
+  "position",
+  None,
+  "Row,column of the neuron in its map; else the centre.",
 )
-_CANVAS = flags.DEFINE_string(
+_CANVAS = flags.DEFINE(
+  script.Pair("HEIGHT,WIDTH", "field", "image", positive=True),
   "canvas",
   "field",
   "field: only what the unit can see is rendered; image: the whole input; "
@@ -119,7 +123,7 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
   made = _RECIPES.made(job["recipe"].split(","), job["steps"])
-  objective, position, units = None, script.as_position(_POSITION.value), [None]
+  objective, units = None, [None]
   if _OBJECTIVE.value:
     if _POSITION.value or _TREE.value:
       raise JdeepvisError(
@@ -130,35 +134,24 @@ def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
   else:
     layer = find_layer(network, job["layer"])
     units = find_units(network, layer, str(job["units"]))
-  for name, recipe in made.items():
-    for unit in units:
-      for seed in range(job["seeds"]):
-        yield Request(
-          layer=layer,
-          unit=unit,
-          seed=seed,
-          recipe_name=name,
-          recipe=recipe,
-          position=position,
-          direction=int(_DIRECTION.value),
-          canvas=_canvas(),
-          objective=objective,
-        )
+  for (name, recipe), unit, seed in itertools.product(
+    made.items(), units, range(job["seeds"])
+  ):
+    yield Request(
+      layer=layer,
+      unit=unit,
+      seed=seed,
+      recipe_name=name,
+      recipe=recipe,
+      position=_POSITION.value,
+      direction=int(_DIRECTION.value),
+      canvas=_CANVAS.value,
+      objective=objective,
+    )
 
 
 def _objective() -> Callable:
   return own_function(_OBJECTIVE.value, "objective", ("blobs",))
-
-
-def _canvas() -> Canvas:
-  if _CANVAS.value in ("field", "image"):
-    return _CANVAS.value
-  match = re.fullmatch(r"([1-9]\d*),([1-9]\d*)", _CANVAS.value)
-  if not match:
-    raise JdeepvisError(
-      f"--canvas={_CANVAS.value} is neither field, image nor HEIGHT,WIDTH."
-    )
-  return int(match[1]), int(match[2])
 
 
 def _initial() -> str | Pixels:
@@ -182,8 +175,8 @@ def _settings() -> dict[str, Any]:
   return {
     "initial": _INITIAL.value,
     "initial_sha256": sha256(file) if file.is_file() else None,
-    "position": script.as_position(_POSITION.value),
-    "canvas": _canvas(),
+    "position": _POSITION.value,
+    "canvas": _CANVAS.value,
     "direction": int(_DIRECTION.value),
     "keep": flags.FLAGS.keep,
     **own,

@@ -41,14 +41,7 @@ _NET = flags.DEFINE_string(
   "A network with the same classes, best of another family: a name, a "
   ".safetensors or .prototxt file or package.module:factory.",
 )
-_WEIGHTS = flags.DEFINE_string(
-  "weights", None, "The .caffemodel of a .prototxt."
-)
-_MEAN = flags.DEFINE_string(
-  "mean",
-  None,
-  "What a .prototxt's net has subtracted: a file, or blue,green,red.",
-)
+_WEIGHTS, _MEAN = script.define("weights", "mean")
 _STRETCHED = flags.DEFINE_bool(
   "stretched",
   False,

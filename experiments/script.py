@@ -7,6 +7,7 @@ its `main` to `run`.
 import contextlib
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -16,7 +17,6 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from jdeepvis.display.folder import PictureFolder, only_run
-from jdeepvis.display.progress import show_progress
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.download import cache_folder
 from jdeepvis.networks.names import nearest
@@ -30,12 +30,32 @@ from jdeepvis.types import JdeepvisError
 flags.disclaim_key_flags()
 
 # What version 0.1 called flags and their values; good for one version more.
-_RENAMED = {"init": "initial"}
+_RENAMED = {"init": "initial", "start": "initial"}
 _RENAMED_VALUES = {("canvas", "feature"): "field"}
 
 
 class _Folder(flags.ArgumentParser):
   """Of an --out without which nothing is begun."""
+
+
+class Pair(flags.ArgumentParser):
+  """Of a flag with two numbers, `ROW,COLUMN` or the like, or one of words."""
+
+  def __init__(self, form: str, *words: str, positive: bool = False):
+    """Says what the numbers are, and whether they must be above 0."""
+    self._form, self._words, self._positive = form, words, positive
+
+  def parse(self, argument: Any) -> str | tuple[int, int]:
+    """The word, or the two numbers."""
+    if not isinstance(argument, str) or argument in self._words:
+      return argument
+    match = re.fullmatch(r"(-?\d+),(-?\d+)", argument)
+    pair = match and (int(match[1]), int(match[2]))
+    if not pair or (self._positive and min(pair) < 1):
+      words = ", ".join(self._words)
+      told = f"neither {words} nor" if words else "not"
+      raise ValueError(f"{told} {self._form}")
+    return pair
 
 
 # How each is defined, its default, and its help.
@@ -66,6 +86,32 @@ _COMMON = {
     None,
     "The folder to write to.",
   ),
+  "weights": (
+    flags.DEFINE_string,
+    None,
+    "The .caffemodel of a --net that is a .prototxt.",
+  ),
+  "mean": (
+    flags.DEFINE_string,
+    None,
+    "What a .prototxt's net has subtracted: a file, or blue,green,red.",
+  ),
+  "scale": (
+    flags.DEFINE_float,
+    1.0,
+    "What a .prototxt's net has centred pixels multiplied by.",
+  ),
+  "bgr": (
+    flags.DEFINE_bool,
+    True,
+    "A .prototxt's net for colours takes blue, green, red.",
+  ),
+  "size": (
+    functools.partial(flags.DEFINE, Pair("HEIGHT,WIDTH", positive=True)),
+    None,
+    "HEIGHT,WIDTH of the images, in place of a .prototxt's.",
+  ),
+  "plots": (flags.DEFINE_bool, True, "Draw plots, which needs matplotlib."),
   "config": (
     config_flags.DEFINE_config_file,
     None,
@@ -78,7 +124,7 @@ def define(*names: str) -> list[flags.FlagHolder]:
   """Defines flags that several scripts have; `run` demands --out.
 
   Args:
-    names: of `net`, `photos`, `layer`, `units`, `seeds`, `out` and `config`.
+    names: of those in `_COMMON`, which has their defaults and help.
   """
   found = [(name, *_COMMON[name]) for name in names]
   return [kind(name, default, text) for name, kind, default, text in found]
@@ -183,61 +229,12 @@ def picture_folder(
     folder.finish(**page)
 
 
-def make_missing(
-  folder: PictureFolder, jobs: Sequence[Any], make: Callable[[Any], None]
-) -> None:
-  """Makes the pictures that a folder lacks, one by one, behind a bar.
-
-  Args:
-    folder: where they go.
-    jobs: all that shall be in it; `file` of each says where.
-    make: adds a job's picture to the folder.
-  """
-  for job in show_progress(jobs, total=len(jobs), unit="picture"):
-    if job.file not in folder:
-      make(job)
-
-
 def network_settings(network: Network) -> dict[str, str]:
   """What all that is in a folder shares: the network of --net."""
   return {
     "net": flags.FLAGS.net,
     "weights_sha256": weights_sha256(network.params),
   }
-
-
-def as_position(entries: Sequence[str] | None) -> tuple[int, int] | None:
-  """A --position flag's two numbers.
-
-  Raises:
-    JdeepvisError: they are not two.
-  """
-  if entries is None:
-    return None
-  try:
-    row, column = map(int, entries)
-  except ValueError:
-    raise JdeepvisError(
-      f"--position={','.join(entries)} is not ROW,COLUMN."
-    ) from None
-  return row, column
-
-
-def as_size(entries: Sequence[str] | None) -> tuple[int, int] | None:
-  """A --size flag's height and width, pixels.
-
-  Raises:
-    JdeepvisError: they are not two.
-  """
-  if entries is None:
-    return None
-  try:
-    height, width = map(int, entries)
-  except ValueError:
-    raise JdeepvisError(
-      f"--size={','.join(entries)} is not HEIGHT,WIDTH."
-    ) from None
-  return height, width
 
 
 def as_typed(value: Any) -> str | None:

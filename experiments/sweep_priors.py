@@ -14,6 +14,7 @@ each combination, which strengths.png and combinations.png show.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +37,9 @@ from jdeepvis.synthesis.entries import BUILT_IN
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError
 
-_NET, _LAYER, _UNITS, _SEEDS = script.define("net", "layer", "units", "seeds")
+_NET, _LAYER, _UNITS, _SEEDS, _PLOTS = script.define(
+  "net", "layer", "units", "seeds", "plots"
+)
 script.define("out")
 _RECIPES = RecipeFlags(
   "default", " What --vary and --leave_one_out start from."
@@ -64,7 +67,6 @@ _SEARCH_SEED = flags.DEFINE_integer(
 _JUDGE = flags.DEFINE_string(
   "judge", None, "A held-out classifier, which scores the pictures."
 )
-_PLOTS = flags.DEFINE_bool("plots", True, "Draw plots, which needs matplotlib.")
 
 # What JAX reports when a program of gradient ascent has been compiled.
 _COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -164,13 +166,13 @@ def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
 def _requests(
   network: Network, layer: str, combinations: list[ablation.Combination]
 ) -> Iterator[Request]:
+  units = find_units(network, layer, _UNITS.value)
   for one in combinations:
     seeds = range(_SEEDS.value) if one.seed is None else [one.seed]
-    for unit in find_units(network, layer, _UNITS.value):
-      for seed in seeds:
-        yield Request(
-          layer, unit, seed, one.name, one.recipe, strengths=one.strengths
-        )
+    for unit, seed in itertools.product(units, seeds):
+      yield Request(
+        layer, unit, seed, one.name, one.recipe, strengths=one.strengths
+      )
 
 
 def _judge(network: Network, layer: str) -> Network | None:

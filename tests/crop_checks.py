@@ -12,7 +12,7 @@ from jdeepvis.networks.receptive_field import receptive_field
 def differences(network, blob, position, *, seed=0) -> tuple[float, float]:
   """How far a crop is from the whole network: value and gradient.
 
-  Both are told as a fraction of the largest number they are made of. The
+  Both are reported as a fraction of the largest number they are made of. The
   whole network's gradient outside the crop counts in full.
   """
   cropped = crop(network, blob, position)

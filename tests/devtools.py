@@ -42,25 +42,25 @@ class Tab:
 
   def _note(self, answer):
     match answer.get("method"), answer.get("params"):
-      case "Runtime.exceptionThrown", told:
-        self.complaints.append(told["exceptionDetails"])
-      case "Log.entryAdded", {"entry": {"level": "error"} as told}:
-        self.complaints.append(told)
-      case "Runtime.consoleAPICalled", told:
-        self.complaints.append(told)
+      case "Runtime.exceptionThrown", reported:
+        self.complaints.append(reported["exceptionDetails"])
+      case "Log.entryAdded", {"entry": {"level": "error"} as reported}:
+        self.complaints.append(reported)
+      case "Runtime.consoleAPICalled", reported:
+        self.complaints.append(reported)
 
   def visit(self, address):
     self.call("Page.navigate", url=address)
 
   def ask(self, expression):
-    told = self.call(
+    reported = self.call(
       "Runtime.evaluate",
       expression=expression,
       awaitPromise=True,
       returnByValue=True,
     )
-    assert "exceptionDetails" not in told, told
-    return told["result"].get("value")
+    assert "exceptionDetails" not in reported, reported
+    return reported["result"].get("value")
 
   def wait(self, expression, seconds=_SECONDS):
     """Waits until something is true of the page."""

@@ -139,5 +139,5 @@ def test_a_public_name_tells_everything(name):
 def test_a_method_names_its_source(name):
   function = public_names()[name]
   module = inspect.getdoc(inspect.getmodule(function))
-  told = " ".join(f"{inspect.getdoc(function)} {module}".split())
-  assert re.search(rf"{SOURCES[name]}\D* \(?\d{{4}}", told)
+  reported = " ".join(f"{inspect.getdoc(function)} {module}".split())
+  assert re.search(rf"{SOURCES[name]}\D* \(?\d{{4}}", reported)

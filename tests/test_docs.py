@@ -126,7 +126,7 @@ def test_the_worked_example_of_a_script_passes_its_test(
   tmp_path, monkeypatch, capsys
 ):
   text = (ROOT / "CONTRIBUTING.md").read_text()
-  section = text[text.index("## Add a script") : text.index("## Habits")]
+  section = text.split("## Add a script")[1].split("\n## ")[0]
   script, test = re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)
   (tmp_path / "name.py").write_text(script)
   places = [*experiments.__path__, str(tmp_path)]

@@ -121,8 +121,8 @@ def test_a_model_of_half_precision_has_pictures(name, dtype):
   network, whole = MODELS[name](dtype), MODELS[name]("float32")
   made = picture(network)
   assert made.image.dtype == np.float32 and made.status != "nan"
-  told = {rows.dtype.name for rows in made.history.values()}
-  assert told <= {"float32", "bool"}
+  reported = {rows.dtype.name for rows in made.history.values()}
+  assert reported <= {"float32", "bool"}
   # The same question to the model in float32. Each of its few layers rounds
   # what it reads and what it makes.
   shown = np.float32(made.pixels) + network.input.bounds[0]
@@ -159,8 +159,10 @@ def test_half_precision_is_inverted_and_fooled():
   recipe = jdeepvis.recipe("small")
   made = fool_many(network, recipe, [1, 2], images[:2], limit=3)
   black = network.input.bounds[0][None]
-  told = probabilities(graph("float32"), np.round(made.image - black) + black)
-  expected = [told[0, 1], told[1, 2]]
+  reported = probabilities(
+    graph("float32"), np.round(made.image - black) + black
+  )
+  expected = [reported[0, 1], reported[1, 2]]
   np.testing.assert_allclose(made.confidence, expected, rtol=0.05)
 
 
@@ -177,9 +179,9 @@ def test_half_precision_is_evolved():
     per_device=2,
   )
   centred = np.float32(archive.genome) + network.input.bounds[0][None]
-  told = np.diagonal(probabilities(graph("float32"), centred))
+  reported = np.diagonal(probabilities(graph("float32"), centred))
   assert archive.confidence.dtype == np.float32
-  np.testing.assert_allclose(archive.confidence, told, rtol=0.05)
+  np.testing.assert_allclose(archive.confidence, reported, rtol=0.05)
   assert history["dead"][0] == 0
 
 

@@ -14,7 +14,7 @@ def test_the_example_runs(name):
   text = getattr(jdeepvis, name).__doc__
   example = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
   assert example.examples
-  told = []
+  reported = []
   runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-  runner.run(example, out=told.append)
-  assert not told, "".join(told)
+  runner.run(example, out=reported.append)
+  assert not reported, "".join(reported)

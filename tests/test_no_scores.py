@@ -86,8 +86,8 @@ def test_hidden_units_are_those_of_the_whole_network(network, tmp_path, recipe):
   whole = small_networks.classifier()
   for name, one in {"whole": whole, "features": network}.items():
     folder = PictureFolder.open(tmp_path / name, {})
-    told = jdeepvis.recipe(recipe)
-    wanted = [Request("conv2", unit, 0, recipe, told) for unit in (3, 5)]
+    reported = jdeepvis.recipe(recipe)
+    wanted = [Request("conv2", unit, 0, recipe, reported) for unit in (3, 5)]
     for _ in render_folder(folder, one, wanted):
       pass
     made[name] = folder.manifest["records"]

@@ -68,16 +68,16 @@ def caption(facts: Facts, names: Captioned = RENDERED) -> str:
 
   Args:
     facts: all that is known.
-    names: which to tell; how far it is stretched is told anyway.
+    names: which to tell; how far it is stretched is shown anyway.
   """
-  told = []
+  shown = []
   for one in names:
     several = (one,) if isinstance(one, str) else one
     known = [name for name in several if facts.get(name) is not None]
-    told += [_spell(name, facts[name]) for name in known[:1]]
+    shown += [_spell(name, facts[name]) for name in known[:1]]
   if "contrast" in facts:
-    told.append(f"contrast x{facts['contrast']:.0f}")
-  return " · ".join(told)
+    shown.append(f"contrast x{facts['contrast']:.0f}")
+  return " · ".join(shown)
 
 
 def flat(facts: Facts) -> Iterator[tuple[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jdeepvis.evaluation.summary import over, table
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.linear import linear_filters
 from jdeepvis.networks.network import Network
@@ -68,21 +69,14 @@ def filter_table(records: Sequence[Record]) -> list[dict[str, Any]]:
     Rows: how many pictures, the median and the smallest of
     `filter_correlation`, and how many are above 0.9.
   """
-  groups: dict[tuple[str, str], list[float]] = {}
-  for record in records:
-    group = groups.setdefault((record["layer"], record["recipe"]), [])
-    group.append(record["filter_correlation"])
-  return [
-    {
-      "layer": layer,
-      "recipe": recipe,
-      "pictures": len(values),
-      "median": float(np.nanmedian(values)),
-      "smallest": float(np.nanmin(values)),
-      "above_0.9": int(np.sum(np.array(values) > _ALIKE)),
-    }
-    for (layer, recipe), values in groups.items()
-  ]
+  fact = "filter_correlation"
+  columns = {
+    "pictures": len,
+    "median": over(fact, np.nanmedian),
+    "smallest": over(fact, np.nanmin),
+    "above_0.9": over(fact, lambda values: np.sum(np.array(values) > _ALIKE)),
+  }
+  return table(records, ["layer", "recipe"], columns)
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jdeepvis.evaluation import recognisability, statistics
+from jdeepvis.evaluation import recognisability, statistics, summary
 from jdeepvis.networks import classify
 from jdeepvis.networks.convert import weights_sha256
 from jdeepvis.networks.names import class_scores
@@ -146,26 +146,14 @@ def hidden_table(records: Sequence[Record]) -> list[dict[str, Any]]:
     photograph excites, the median of `ratio`, and the share of pictures that
     excite their unit more than every photograph does.
   """
-  groups: dict[tuple[str, str], list[Record]] = {}
-  for record in records:
-    groups.setdefault((record["layer"], record["recipe"]), []).append(record)
-  rows = []
-  for (layer, recipe), group in groups.items():
-    ratios = [one["ratio"] for one in group if one["ratio"] is not None]
-    rows.append(
-      {
-        "layer": layer,
-        "recipe": recipe,
-        "pictures": len(group),
-        "failed": sum(one["status"] != "ok" for one in group),
-        "silent": len(group) - len(ratios),
-        "median_ratio": float(np.median(ratios)) if ratios else None,
-        "above_photos": _mean(ratio > 1 for ratio in ratios)
-        if ratios
-        else None,
-      }
-    )
-  return rows
+  columns = {
+    "pictures": len,
+    "failed": summary.failed,
+    "silent": lambda group: sum(one["ratio"] is None for one in group),
+    "median_ratio": summary.over("ratio", np.median),
+    "above_photos": summary.over("ratio", lambda x: np.mean(np.array(x) > 1)),
+  }
+  return summary.table(records, ["layer", "recipe"], columns)
 
 
 def table(
@@ -197,16 +185,14 @@ def table(
       {
         "recipe": name,
         "pictures": len(group),
-        "probability": _mean(record["probability"] for record in group),
-        "under_augmentation": _mean(
-          record["probability_under_augmentation"] for record in group
-        ),
-        "activation": _mean(record["activation"] for record in group),
+        "probability": _mean(group, "probability"),
+        "under_augmentation": _mean(group, "probability_under_augmentation"),
+        "activation": _mean(group, "activation"),
         "activation_under_augmentation": _mean(
-          record["activation_under_augmentation"] for record in group
+          group, "activation_under_augmentation"
         ),
-        "top1": _mean(record["top1"] for record in group),
-        "top5": _mean(record["top5"] for record in group),
+        "top1": _mean(group, "top1"),
+        "top5": _mean(group, "top5"),
         "median_rank": float(np.median([record["rank"] for record in group])),
         "diversity": _diversity(group, pictures, judge),
         **_looks(pictures, photos),
@@ -234,9 +220,9 @@ def _classes(records: Sequence[Record]) -> list[int]:
   return [record["unit"] for record in records]
 
 
-def _mean(values) -> float:
+def _mean(records: Sequence[Record], fact: str) -> float:
   """None, of a picture that failed, counts as 0."""
-  return float(np.mean([value or 0.0 for value in values]))
+  return float(np.mean([record[fact] or 0.0 for record in records]))
 
 
 def _diversity(

@@ -68,6 +68,12 @@ def find_units(network: Network, layer: str, units: str) -> tuple[int, ...]:
   return tuple(found)
 
 
+def label_of(network: Network, layer: str, unit: int | None) -> str | None:
+  """A class's names, commas between; None for what is no class or has none."""
+  known = network.labels and layer == network.output and unit is not None
+  return network.labels[unit] if known else None
+
+
 def imported(name: str, what: str) -> Any:
   """What `package.module:name` stands for.
 

@@ -16,7 +16,7 @@ from jdeepvis.evolution import archive as archives
 from jdeepvis.evolution import map_elites
 from jdeepvis.evolution.archive import Archive, Encoding
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import class_scores
+from jdeepvis.networks.names import class_scores, label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.runs.loop import save_now_and_then
 from jdeepvis.runs.store import Store
@@ -43,18 +43,6 @@ class Bred(NamedTuple):
   archive: Archive
   history: History
   made: int = 0
-
-
-class Cell(NamedTuple):
-  """An elite as it is shown.
-
-  Attributes:
-    record: what is known of it.
-    picture: uint8 `[h, w, c]`.
-  """
-
-  record: Record
-  picture: Pixels
 
 
 def breed(
@@ -168,8 +156,8 @@ def cells(
   *,
   recipe: str,
   seed: int,
-) -> Iterator[Cell]:
-  """The facts and the picture of each cell, as a page wants them.
+) -> Iterator[tuple[Record, Pixels]]:
+  """The record and the picture, uint8, of each cell, as a page wants them.
 
   The probability is computed anew for the picture; `confidence` won the cell.
   They differ by rounding, since the batches have other shapes.
@@ -194,7 +182,7 @@ def cells(
     found = np.asarray(classify.probabilities(network, plain))
     for i, unit in enumerate(units[: count - first].tolist()):
       confidence = float(archive.confidence[unit])
-      label = network.labels[unit] if network.labels else None
+      label = label_of(network, layer, unit)
       record = Record(
         picture_file(layer, unit, recipe, seed),
         unit_title(layer, unit, label),
@@ -211,7 +199,7 @@ def cells(
           "probability": float(found[i, unit]),
         },
       )
-      yield Cell(record, images[i].astype(np.uint8))
+      yield record, images[i].astype(np.uint8)
 
 
 def history_rows(history: History, offspring: int) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import jax
 from jdeepvis.display.progress import show_progress
 from jdeepvis.networks.network import Network
 from jdeepvis.probing.images import ImageList
-from jdeepvis.probing.scan import Found, Progress, scan
+from jdeepvis.probing.scan import Found, ScanProgress, scan
 from jdeepvis.probing.top_patches import Extremes, Survey
 from jdeepvis.runs.loop import save_now_and_then
 from jdeepvis.runs.store import Store
@@ -42,7 +42,7 @@ def scan_images(
   store, total = Store(folder), len(images.names)
   found = _load(store)
 
-  def save(progress: Progress) -> None:
+  def save(progress: ScanProgress) -> None:
     nonlocal found
     found = progress.collect()
     top, bottom, histogram = found.survey

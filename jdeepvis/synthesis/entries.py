@@ -99,7 +99,17 @@ RENAMED: Mapping[str, str] = {
 
 
 def built_in(group: str, name: str, strength: Leaf, **more: Any) -> Entry:
-  """One of `BUILT_IN` as an entry."""
+  """One of `BUILT_IN` as an entry.
+
+  Args:
+    group: a key of `BUILT_IN`.
+    name: a key of that group.
+    strength: the function's second argument.
+    **more: further fields of `Entry`.
+
+  Returns:
+    The entry.
+  """
   off = 1.0 if name == "scale" else 0.0
   return Entry(name, BUILT_IN[group][name], as_leaf(strength), off=off, **more)
 

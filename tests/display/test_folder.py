@@ -138,7 +138,7 @@ def test_a_folder_is_extended_and_old_files_stay(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("change", "told"),
+  ("change", "reported"),
   [
     ({"net": "other"}, ["net='tiny'", "'other'"]),
     ({"steps": 7}, ["steps=None", "7"]),
@@ -146,12 +146,12 @@ def test_a_folder_is_extended_and_old_files_stay(tmp_path):
     ({"more": 1}, ["more=None", "1"]),
   ],
 )
-def test_other_settings_are_refused_by_name(tmp_path, change, told):
+def test_other_settings_are_refused_by_name(tmp_path, change, reported):
   add(PictureFolder.open(tmp_path, SETTINGS), made(1))
   before = contents(tmp_path)
   with pytest.raises(JdeepvisError) as error:
     PictureFolder.open(tmp_path, {**SETTINGS, **change})
-  assert all(word in str(error.value) for word in [str(tmp_path), *told])
+  assert all(word in str(error.value) for word in [str(tmp_path), *reported])
   assert contents(tmp_path) == before
 
 
@@ -449,14 +449,14 @@ def test_a_pinned_value_is_refused_when_it_changes(tmp_path):
   again = PictureFolder.open(tmp_path, SETTINGS)
   again.pin("recipe default", {"rate": 4.0, "window": (1, 2)})
   again.pin("recipe default", {"rate": 4.0, "window": (1, 2), "new": None})
-  for changed, told in (
+  for changed, reported in (
     ({"rate": 5.0, "window": (1, 2)}, "rate=4.0, not 5.0;"),
     ({"rate": 4.0, "window": (1, 3)}, "window=[1, 2], not [1, 3];"),
     ({"rate": 4.0}, "window=[1, 2], not None;"),
   ):
     with pytest.raises(JdeepvisError) as error:
       again.pin("recipe default", changed)
-    assert f"with recipe default: {told}" in str(error.value)
+    assert f"with recipe default: {reported}" in str(error.value)
   with pytest.raises(JdeepvisError, match=r"with recipe default=.*not 3;"):
     again.pin("recipe default", 3)
 

@@ -55,9 +55,9 @@ def test_the_page_holds_the_records(write):
   path = write(RECORDS, title=HOSTILE, settings=settings)
   page = Page(path.read_text(encoding="utf-8"))
   data = json.loads(page.texts["data"])
-  for one, told in zip(RECORDS, data["records"], strict=True):
-    own = {name: told[name] for name in ("file", "title", "status")}
-    assert {**told["facts"], **own} == one
+  for one, reported in zip(RECORDS, data["records"], strict=True):
+    own = {name: reported[name] for name in ("file", "title", "status")}
+    assert {**reported["facts"], **own} == one
   assert data["records"][0]["caption"] == "sharp · seed 0 · score 10"
   assert data["settings"] == settings
   assert data["title"] == HOSTILE
@@ -125,9 +125,9 @@ def test_a_stretched_picture_tells_its_factor(browse):
 
 
 def test_several_pictures_in_one_are_a_strip(browse):
-  told = "Red where it counts."
-  page = browse(RECORDS, width=12, legend=told)
-  assert page.texts["legend"] == told
+  reported = "Red where it counts."
+  page = browse(RECORDS, width=12, legend=reported)
+  assert page.texts["legend"] == reported
   figures = [classes for classes in page.classes if "strip" in classes]
   assert len(figures) == 5
   assert not [x for x in browse(RECORDS, width=6).classes if "strip" in x]
@@ -170,8 +170,8 @@ def test_the_address_holds_the_view(browse, address, captions):
     for i, each in enumerate(RECORDS)
   ]
   page = browse(records, address)
-  told = [text.removeprefix("sharp · ") for text in page.captions]
-  assert [text.partition("The grad")[0] for text in told] == captions
+  reported = [text.removeprefix("sharp · ") for text in page.captions]
+  assert [text.partition("The grad")[0] for text in reported] == captions
   assert page.texts["nothing"].startswith("Nothing matches")
   assert ("hidden" in page.attributes["nothing"]) == bool(captions)
 

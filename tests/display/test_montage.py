@@ -85,19 +85,19 @@ def test_montage_writes_captions():
 
 def test_a_small_picture_has_room_for_all_that_is_told():
   small = np.full((11, 11, 3), 128, np.uint8)
-  told = "paper_c · seed 1 · 1939."
-  sheets = [montage.montage([small], [told + end], ["ok"]) for end in "12"]
+  reported = "paper_c · seed 1 · 1939."
+  sheets = [montage.montage([small], [reported + end], ["ok"]) for end in "12"]
   assert (sheets[0] != sheets[1]).any()
 
 
 @pytest.mark.parametrize(
-  "told", ["m" * 60, "default+fade+towards+fourier · seed 0"]
+  "reported", ["m" * 60, "default+fade+towards+fourier · seed 0"]
 )
-def test_a_long_caption_is_broken_within_its_own_cell(told):
+def test_a_long_caption_is_broken_within_its_own_cell(reported):
   """Its end is there as well as its beginning, and its neighbour is as ever."""
   short, long, longer = (
     montage.montage([GREY] * 2, [text, "b"], ["ok"] * 2, 2)
-    for text in (told[:9], told, f"{told}1")
+    for text in (reported[:9], reported, f"{reported}1")
   )
   (_, left), *_ = _find(long, GREY)
   height = short.shape[0]

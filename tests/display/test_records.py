@@ -26,7 +26,7 @@ def test_units_without_a_name_are_told_by_their_layer(unit, label, title):
 
 
 @pytest.mark.parametrize(
-  ("facts", "told"),
+  ("facts", "reported"),
   [
     ({"probability": 0.25, "activation": 9.0}, "probability 0.25"),
     ({"probability": None, "activation": 9.0, "score": 8.0}, "activation 9"),
@@ -34,9 +34,9 @@ def test_units_without_a_name_are_told_by_their_layer(unit, label, title):
     ({"probability": None, "contrast": 18.3}, "contrast x18"),
   ],
 )
-def test_a_rendered_picture_tells_what_it_reached(facts, told):
+def test_a_rendered_picture_tells_what_it_reached(facts, reported):
   facts = {"recipe": "none", "seed": 3, **facts}
-  assert caption(facts) == f"none · seed 3 · {told}"
+  assert caption(facts) == f"none · seed 3 · {reported}"
 
 
 def test_facts_go_by_their_own_names_whatever_they_are():

@@ -34,17 +34,18 @@ def tree(tmp_path):
   tree = UnitTree.open(tmp_path / "tree", {"net": "a net"})
   for layer, units in (("conv1", 4), (LAYER, 3)):
     tree.add_layer(layer, units)
-  told = [facts(rank) for rank in range(4)]
+  reported = [facts(rank) for rank in range(4)]
   views = {
     "maxim": [picture(10 * rank) for rank in range(4)],
     "deconv": [picture(100, channels=3)] * 4,
   }
-  tree.add_patches(LAYER, 2, views, told)
-  tree.add_patches(LAYER, 2, {"minim": [picture(9)]}, told[:1])
+  tree.add_patches(LAYER, 2, views, reported)
+  tree.add_patches(LAYER, 2, {"minim": [picture(9)]}, reported[:1])
   tree.add_info(
     LAYER, 2,
     {
-      "top": told, "bottom": told[:1], "views": ["deconv"], "status": "ok",
+      "top": reported, "bottom": reported[:1], "views": ["deconv"],
+      "status": "ok",
       "images": 10, "fires_in": 7, "label": HOSTILE,
       "histogram": [(-np.inf, -2, 1), (0, 0, 2), (1, 1.5, 7)],
     },
@@ -202,8 +203,8 @@ def test_the_page_asks_for_nothing_outside(browse, tree):
 def test_each_view_of_a_tree_can_be_shown_alone(browse, tree):
   views = {"maxim": [picture(9)], "backprop": [picture(100)]}
   tree.add_patches(LAYER, 0, views, [facts(0)])
-  told = {**facts(0), "recomputed": 3.25}
-  tree.add_info(LAYER, 0, {"top": [told], "views": ["backprop"]})
+  reported = {**facts(0), "recomputed": 3.25}
+  tree.add_info(LAYER, 0, {"top": [reported], "views": ["backprop"]})
   tree.pin("views", ["deconv", "gradient"])
   unit_page.write_page(tree, title="A net")
   page = browse("#layer=fire2/expand3x3&show=backprop")

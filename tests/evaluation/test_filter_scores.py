@@ -47,10 +47,10 @@ def marked(folder):
 
 
 def test_under_a_norm_the_picture_is_the_filter(marked):
-  told = [
+  reported = [
     one["filter_correlation"] for one in marked if one["recipe"] == "ball"
   ]
-  assert len(told) == len(UNITS) and min(told) > 0.999
+  assert len(reported) == len(UNITS) and min(reported) > 0.999
 
 
 def test_in_the_box_the_picture_is_its_corner(marked):
@@ -66,8 +66,8 @@ def test_in_the_box_the_picture_is_its_corner(marked):
 def test_a_row_sums_up_each_recipe(marked):
   ball, box = filter_scores.filter_table(marked)
   assert (ball["recipe"], box["recipe"]) == ("ball", "box")
-  told = np.array([one["filter_correlation"] for one in marked])
-  for row, values in zip((ball, box), np.split(told, 2), strict=True):
+  reported = np.array([one["filter_correlation"] for one in marked])
+  for row, values in zip((ball, box), np.split(reported, 2), strict=True):
     assert row["pictures"] == len(UNITS) and row["layer"] == "conv1"
     assert row["median"] == pytest.approx(np.median(values))
     assert row["smallest"] == pytest.approx(values.min())

@@ -104,16 +104,16 @@ def test_views_are_the_mean_over_keys_the_same_for_all(network):
   for one in jax.random.split(key, 4):
     look = functools.partial(random_affine, shift=0.05, scale=1.3)
     seen = look(one, preprocess(images[0], network.input))
-    told = np.asarray(tell_colours(COLOURS, seen[None])["output"][0])
-    expected.append(softmax(told)[0])
-    values.append(told[0])
+    reported = np.asarray(tell_colours(COLOURS, seen[None])["output"][0])
+    expected.append(softmax(reported)[0])
+    values.append(reported[0])
   assert np.std(expected) > 0
   assert by_class[0] == pytest.approx(np.mean(expected), rel=1e-4)
   assert scores[0] == pytest.approx(np.mean(values), rel=1e-4)
 
 
 @pytest.mark.parametrize(
-  ("images", "classes", "told"),
+  ("images", "classes", "reported"),
   [
     ([], [], "no images"),
     ([flat(0)], [0, 1], "1 images, 2 classes"),
@@ -121,8 +121,8 @@ def test_views_are_the_mean_over_keys_the_same_for_all(network):
     ([flat(0)], [-1], "so -1"),
   ],
 )
-def test_what_cannot_be_judged_is_refused(network, images, classes, told):
-  with pytest.raises(jdeepvis.JdeepvisError, match=told):
+def test_what_cannot_be_judged_is_refused(network, images, classes, reported):
+  with pytest.raises(jdeepvis.JdeepvisError, match=reported):
     jdeepvis.recognisability(network, images, classes)
 
 

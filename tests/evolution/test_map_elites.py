@@ -46,7 +46,7 @@ def colours(images):
 
 def history(archive, rounds, *, encoding, evaluate=None, key=0, **more):
   """Archives after each of some calls."""
-  told = []
+  reported = []
   for count in rounds:
     archive, rows = evolve(
       jax.random.key(key),
@@ -56,8 +56,8 @@ def history(archive, rounds, *, encoding, evaluate=None, key=0, **more):
       generations=count,
       **{"offspring": 12, "per_device": 3, **more},
     )
-    told.append((archive, jax.tree.map(lambda row, n=count: row[:n], rows)))
-  return told
+    reported.append((archive, jax.tree.map(lambda row, n=count: row[:n], rows)))
+  return reported
 
 
 def same(one, other):
@@ -67,10 +67,10 @@ def same(one, other):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_elites_only_ever_become_surer(encoding):
   archive = empty_archive(encoding, 3)
-  told = history(archive, [1] * 12, encoding=encoding)
+  reported = history(archive, [1] * 12, encoding=encoding)
   decode = jax.jit(jax.vmap(encoding.decode))
   before = np.full(3, NOBODY)
-  for number, (archive, rows) in enumerate(told):
+  for number, (archive, rows) in enumerate(reported):
     now = np.asarray(archive.confidence)
     assert (now >= before).all()
     assert rows["improved"][0] == np.sum(now > before)
@@ -83,7 +83,7 @@ def test_elites_only_ever_become_surer(encoding):
     np.testing.assert_allclose(own, now, rtol=1e-5)
     assert archive.generation == number + 1
     before = now
-  assert (before > np.asarray(told[0][0].confidence)).any()
+  assert (before > np.asarray(reported[0][0].confidence)).any()
 
 
 def update_plainly(elites, confidence, genomes, judged):
@@ -104,11 +104,11 @@ def test_the_surest_child_takes_the_cell():
     # Few different values, so that there are ties.
     judged = np.float32(rng.integers(0, 30, (7, 40)) / 30)
     judged[rng.integers(0, 7), rng.integers(0, 40)] = np.nan
-    archive, told = update(archive, jnp.array(genomes), jnp.array(judged))
+    archive, reported = update(archive, jnp.array(genomes), jnp.array(judged))
     update_plainly(elites, confidence, genomes, judged)
     np.testing.assert_array_equal(archive.genome, np.float32(elites))
     np.testing.assert_array_equal(archive.confidence, np.float32(confidence))
-    assert told["dead"] == 1
+    assert reported["dead"] == 1
 
 
 def test_who_says_what_is_no_number_takes_no_cell():
@@ -122,14 +122,14 @@ def test_who_says_what_is_no_number_takes_no_cell():
 
 def test_statistics_are_numpys():
   confidence = np.random.default_rng(0).uniform(size=999).astype(np.float32)
-  told = statistics(jnp.array(confidence))
+  reported = statistics(jnp.array(confidence))
   for share in (10, 25, 75, 90):
-    assert told[f"quantile_{share}"] == pytest.approx(
+    assert reported[f"quantile_{share}"] == pytest.approx(
       np.percentile(confidence, share), abs=1e-5
     )
-  assert told["median"] == np.median(confidence)
+  assert reported["median"] == np.median(confidence)
   for level in (50, 90, 99):
-    assert told[f"above_{level}"] == np.sum(confidence > level / 100)
+    assert reported[f"above_{level}"] == np.sum(confidence > level / 100)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -171,9 +171,9 @@ import sys, jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 3)
 sys.path[:0] = ["tests/evolution", "tests"]
 from test_map_elites import a_few_generations
-told = a_few_generations()
+reported = a_few_generations()
 assert jax.device_count() == 3
-for leaf in jax.tree.leaves(told):
+for leaf in jax.tree.leaves(reported):
   sys.stdout.buffer.write(np.asarray(leaf).tobytes())
 """
 
@@ -247,12 +247,12 @@ def test_one_generation_is_a_pure_function():
   generation = map_elites(
     Partial(colours), encoding, offspring=12, per_device=3
   )
-  archive, told = jax.jit(generation)(
+  archive, reported = jax.jit(generation)(
     jax.random.key(0), empty_archive(encoding, 3)
   )
   ((other, rows),) = history(empty_archive(encoding, 3), [1], encoding=encoding)
   same(archive, other)
-  same(told, jax.tree.map(lambda row: row[0], rows))
+  same(reported, jax.tree.map(lambda row: row[0], rows))
 
 
 @pytest.mark.slow

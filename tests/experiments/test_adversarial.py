@@ -70,7 +70,7 @@ def test_the_table_says_what_the_pictures_hold(
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     (["--out="], "--out=FOLDER"),
     (["--photos="], "--photos=FILE"),
@@ -80,10 +80,10 @@ def test_the_table_says_what_the_pictures_hold(
   ],
 )
 def test_wrong_arguments_are_one_sentence(
-  script, photos, tmp_path, arguments, told
+  script, photos, tmp_path, arguments, reported
 ):
   out = tmp_path / "out"
-  assert told in scripts.refusal(
+  assert reported in scripts.refusal(
     script, f"--photos={photos}", f"--out={out}", *arguments
   )
   assert not out.exists()

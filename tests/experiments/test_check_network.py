@@ -15,11 +15,11 @@ def script():
 
 def test_the_free_photographs(script, capsys):
   script("--net=squeezenet1.1")
-  told = capsys.readouterr().out
-  assert "4 photographs, the first is 'chelsea.jpg'." in told
-  lines = told.splitlines()
+  reported = capsys.readouterr().out
+  assert "4 photographs, the first is 'chelsea.jpg'." in reported
+  lines = reported.splitlines()
   assert len([line for line in lines if line.startswith("ok ")]) == 9
-  assert "285 Egyptian cat" in told and max(map(len, lines)) <= 80
+  assert "285 Egyptian cat" in reported and max(map(len, lines)) <= 80
 
 
 def test_what_is_wrong_ends_with_status_1(
@@ -37,17 +37,19 @@ def test_what_is_wrong_ends_with_status_1(
     f"--photos={tmp_path / 'digits'}",
   )
   script(*arguments, "--scale=0.00390625")
-  told = capsys.readouterr().out
-  assert told.startswith("100 photographs, the first is 'deep/000.png'.")
-  assert "wrong" not in told
+  reported = capsys.readouterr().out
+  assert reported.startswith("100 photographs, the first is 'deep/000.png'.")
+  assert "wrong" not in reported
   with pytest.raises(SystemExit) as stop:
     script(*arguments)
   assert stop.value.code == 1
-  told = capsys.readouterr().out.splitlines()
-  (wrong,) = [line for line in told if line.startswith("wrong ")]
+  reported = capsys.readouterr().out.splitlines()
+  (wrong,) = [line for line in reported if line.startswith("wrong ")]
   assert wrong.split()[1] == "scale"
 
 
 def test_an_empty_folder_is_one_sentence(script, tmp_path):
-  told = scripts.refusal(script, "--net=squeezenet1.1", f"--photos={tmp_path}")
-  assert str(tmp_path) in told
+  reported = scripts.refusal(
+    script, "--net=squeezenet1.1", f"--photos={tmp_path}"
+  )
+  assert str(tmp_path) in reported

@@ -62,7 +62,7 @@ def test_wrong_files_are_one_sentence(release, tmp_path):
   labels.write_text("cat\ndog\n")
   foreign = tmp_path / "foreign.pkl"
   foreign.write_bytes(pickle.dumps({"conv1": [np.ones(3), np.ones(3)]}))
-  for arguments, told in (
+  for arguments, reported in (
     ([f"--weights={foreign}"], "foreign.pkl: squeezenet1.1 needs layers"),
     (
       [f"--weights={release}", f"--labels={labels}"],
@@ -72,7 +72,9 @@ def test_wrong_files_are_one_sentence(release, tmp_path):
     done = convert("--net=squeezenet1.1", f"--out={out}", *arguments)
     assert done.returncode == 1 and not out.exists()
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and line.endswith(".") and told in line
+    assert (
+      line.startswith("error: ") and line.endswith(".") and reported in line
+    )
 
 
 @pytest.mark.slow
@@ -86,14 +88,14 @@ def test_a_file_that_cannot_be_written_is_one_sentence(release):
 
 def test_flags_that_do_not_go_together():
   script = Script("experiments.convert_weights")
-  for arguments, told in (
+  for arguments, reported in (
     (["--download=vgg16", "--out=x.safetensors"], "no other flag"),
     (["--download=vgg16", "--half"], "no other flag"),
     (["--download=vg16"], "nearest: vgg16"),
     (["--net=vgg16"], "Give --net, --weights and --out, or --download"),
     ([], "Give --net, --weights and --out, or --download"),
   ):
-    assert told in refusal(script.run, *arguments)
+    assert reported in refusal(script.run, *arguments)
 
 
 def test_downloaded_weights_are_told_of(monkeypatch, tmp_path, capsys):
@@ -103,5 +105,5 @@ def test_downloaded_weights_are_told_of(monkeypatch, tmp_path, capsys):
   path.touch()
   script = Script("experiments.convert_weights")
   script.run("--download=caffenet")
-  told = capsys.readouterr().out
-  assert str(path) in told and "load_network('caffenet')" in told
+  reported = capsys.readouterr().out
+  assert str(path) in reported and "load_network('caffenet')" in reported

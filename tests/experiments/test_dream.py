@@ -33,8 +33,8 @@ def test_a_picture_is_its_dream(script, photos, tmp_path):
   script(f"--photos={photos / 'photo_0.png'}", "--layers=conv2", *asked)
   before = records(out)
   script(f"--photos={photos}", "--layers=conv2,conv1", *asked)
-  told = records(out)
-  assert told[:1] == before and len(told) == 4
+  reported = records(out)
+  assert reported[:1] == before and len(reported) == 4
   network = small_networks.classifier()
   pixels = read_picture(photos / "photo_1.png")
   spec = network.input.of_size(pixels.shape[:2])
@@ -47,7 +47,7 @@ def test_a_picture_is_its_dream(script, photos, tmp_path):
   )
   (record,) = [
     one
-    for one in told
+    for one in reported
     if one["layer"] == "conv1" and one["photograph"] == "photo_1"
   ]
   assert record["status"] == "ok" and record["unit"] is None
@@ -68,12 +68,16 @@ def test_a_zoom_of_a_class_from_noise(script, tmp_path):
   script(*asked, "--frames=2")
   before = records(tmp_path)
   script(*asked, "--frames=3")
-  told = records(tmp_path)
-  assert told[:2] == before and [one["frame"] for one in told] == [0, 1, 2]
-  assert {one["label"] for one in told} == {"thing 2, or so"}
+  reported = records(tmp_path)
+  assert reported[:2] == before and [one["frame"] for one in reported] == [
+    0,
+    1,
+    2,
+  ]
+  assert {one["label"] for one in reported} == {"thing 2, or so"}
   network = small_networks.classifier()
   spec = network.input.of_size((20, 20))
-  frames = [read_picture(tmp_path / one["file"]) for one in told]
+  frames = [read_picture(tmp_path / one["file"]) for one in reported]
   made = dream.dream(
     bind(network, objectives.channel("scores", 2)),
     dream.closer(preprocess(frames[1], spec), 0.05),
@@ -84,7 +88,9 @@ def test_a_zoom_of_a_class_from_noise(script, tmp_path):
   np.testing.assert_array_equal(
     frames[2], to_pixels(np.asarray(made.image), spec)
   )
-  with Image.open((tmp_path / told[0]["file"]).with_name("zoom.webp")) as film:
+  with Image.open(
+    (tmp_path / reported[0]["file"]).with_name("zoom.webp")
+  ) as film:
     assert (film.n_frames, film.size) == (3, (20, 20))
 
 
@@ -130,7 +136,7 @@ def test_stopped_it_goes_on_from_the_last_octave(
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     (["--out="], "--out=FOLDER"),
     (["--photos=missing"], "no photographs in 'missing'"),
@@ -143,9 +149,11 @@ def test_stopped_it_goes_on_from_the_last_octave(
     (["--ratio=0.5"], "--ratio=0.5"),
   ],
 )
-def test_wrong_arguments_are_one_sentence(script, tmp_path, arguments, told):
+def test_wrong_arguments_are_one_sentence(
+  script, tmp_path, arguments, reported
+):
   out = tmp_path / "out"
-  assert told in scripts.refusal(
+  assert reported in scripts.refusal(
     script, "--layers=conv2", f"--out={out}", *arguments
   )
   assert not out.exists()

@@ -65,10 +65,10 @@ def test_cells_are_what_their_records_say(script, tmp_path, capsys):
   script(*flags)
   assert "images_per_second" in capsys.readouterr().out
   script(*flags, "--generations=7")
-  told = json.loads((tmp_path / "manifest.json").read_text())["records"]
-  assert [record["unit"] for record in told] == list(range(9))
+  reported = json.loads((tmp_path / "manifest.json").read_text())["records"]
+  assert [record["unit"] for record in reported] == list(range(9))
   network = small_networks.classifier()
-  for record in told:
+  for record in reported:
     with Image.open(tmp_path / record["file"]) as file:
       image = np.float32(file) - network.input.mean
     blobs = network(image[None])
@@ -82,10 +82,10 @@ def test_cells_are_what_their_records_say(script, tmp_path, capsys):
   assert int(rows[-1]["evaluations"]) == 42
   medians = [float(row["median"]) for row in rows]
   assert medians == sorted(medians) and medians[0] > 0
-  reached = [record["confidence"] for record in told]
+  reached = [record["confidence"] for record in reported]
   assert medians[-1] == pytest.approx(np.median(reached))
   page = (tmp_path / "index.html").read_text()
-  assert page.count("seed_0.png") == 9 and "lazy" in page
+  assert all(record["file"] in page for record in reported) and "lazy" in page
   for name in ("montage.png", "history.png"):
     assert (tmp_path / name).stat().st_size > 1000
 
@@ -142,7 +142,7 @@ def test_one_cell_is_rendered_large(script, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     (["--out="], "--out=FOLDER"),
     (["--encoding=dna"], "--encoding=dna.*direct.*cppn"),
@@ -157,10 +157,12 @@ def test_one_cell_is_rendered_large(script, tmp_path, capsys):
     ),
   ],
 )
-def test_wrong_arguments_are_one_sentence(script, tmp_path, arguments, told):
+def test_wrong_arguments_are_one_sentence(
+  script, tmp_path, arguments, reported
+):
   out = tmp_path / "out"
   sentence = scripts.refusal(script, f"--out={out}", "--noplots", *arguments)
-  assert re.search(told, sentence)
+  assert re.search(reported, sentence)
   assert not out.exists()
 
 
@@ -196,14 +198,14 @@ def two_channels():
 
 
 @pytest.mark.parametrize(
-  ("factory", "told"),
+  ("factory", "reported"),
   [(dumb, "All cells are empty"), (two_channels, "2 channels")],
 )
 def test_networks_that_cannot_be_fooled(
-  script, monkeypatch, tmp_path, factory, told
+  script, monkeypatch, tmp_path, factory, reported
 ):
   monkeypatch.setattr(SCRIPT.module, "load_network", lambda name: factory())
-  with pytest.raises(SystemExit, match=told):
+  with pytest.raises(SystemExit, match=reported):
     script(f"--out={tmp_path}", "--noplots")
 
 

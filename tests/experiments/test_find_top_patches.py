@@ -75,9 +75,11 @@ def test_from_a_folder_to_a_tree(photos, tmp_path, capsys):
     NET, f"--images={photos}", f"--out={out}", "--bottom=2",
     "--views=deconv,gradient", "--layers=conv2,output",
   )  # fmt: skip
-  told = capsys.readouterr().out
-  assert "Skipped 2, each of which is no picture that can be read" in told
-  assert "21 units on 68 images" in told and str(out / "index.html") in told
+  reported = capsys.readouterr().out
+  assert "Skipped 2, each of which is no picture that can be read" in reported
+  assert (
+    "21 units on 68 images" in reported and str(out / "index.html") in reported
+  )
   assert (out / "skipped.txt").read_text().splitlines() == [
     "class_1/37.png: is no picture that can be read",
     "class_2/38.png: is no picture that can be read",
@@ -102,9 +104,13 @@ def test_from_a_folder_to_a_tree(photos, tmp_path, capsys):
       fires = [i for i in order if maps[i].max() != 0]
       assert info["fires_in"] == (maps.max(1) > 0).sum()
       assert sum(count for *_, count in info["histogram"]) == 68
-      assert [told["image"] for told in info["top"]] == [good[i] for i in fires]
+      assert [reported["image"] for reported in info["top"]] == [
+        good[i] for i in fires
+      ]
       np.testing.assert_allclose(
-        [told["score"] for told in info["top"]], maps.max(1)[fires], atol=1e-4
+        [reported["score"] for reported in info["top"]],
+        maps.max(1)[fires],
+        atol=1e-4,
       )
       assert info["views"] == ["deconv", "backprop"]
       assert len(info["bottom"]) == 2
@@ -173,8 +179,8 @@ def test_two_processes_find_what_one_does(photos, tmp_path):
     for number in range(2)
   ]
   for process in shared:
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
+    _, reported = process.communicate(timeout=120)
+    assert process.returncode == 0, reported
   subprocess.run([*command, f"--out={one}"], cwd=ROOT, env=ENV, check=True)
   assert results(one) == results(two)
 
@@ -228,15 +234,17 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"), WRONG, ids=[" ".join(case[0]) for case in WRONG]
+  ("arguments", "reported"), WRONG, ids=[" ".join(case[0]) for case in WRONG]
 )
-def test_wrong_arguments_are_one_sentence(photos, tmp_path, arguments, told):
+def test_wrong_arguments_are_one_sentence(
+  photos, tmp_path, arguments, reported
+):
   out = tmp_path / "out"
   with pytest.raises(SystemExit) as stop:
     SCRIPT.run(NET, f"--images={photos}", f"--out={out}", *arguments)
   sentence = stop.value.code
   assert sentence.startswith("error: ") and "\n" not in sentence
-  assert all(words in sentence for words in told)
+  assert all(words in sentence for words in reported)
   assert not out.exists()
 
 
@@ -278,12 +286,12 @@ def test_an_image_that_was_replaced_is_told(monkeypatch, tmp_path, capsys):
   monkeypatch.setattr(Store, "save", save_and_replace)
   arguments = NET, f"--images={folder}", "--layers=output", f"--out={out}"
   SCRIPT.run(*arguments)
-  told = [
+  reported = [
     one
     for info in (out / "scores").glob("*/info.json")
     for one in json.loads(info.read_text())["top"]
   ]
-  changed = [one["image"] for one in told if "recomputed" in one]
+  changed = [one["image"] for one in reported if "recomputed" in one]
   assert changed and set(changed) == {"b.png"}
   warning = f"the values of {len(changed)} patches are more than 0.1"
   assert warning in capsys.readouterr().out

@@ -29,12 +29,12 @@ def test_pictures_hold_what_their_records_say(script, tmp_path, capsys):
   first = {one["file"]: one for one in records(tmp_path)}
   assert len(first) == 3
   script(*asked)
-  told = records(tmp_path)
-  assert len(told) == 6
+  reported = records(tmp_path)
+  assert len(reported) == 6
   # What was there is left alone, its time included.
-  assert {one["file"]: one for one in told if one["file"] in first} == first
+  assert {one["file"]: one for one in reported if one["file"] in first} == first
   network = small_networks.classifier()
-  for record in told:
+  for record in reported:
     with Image.open(tmp_path / record["file"]) as file:
       image = np.float32(file) - network.input.mean
     blobs = network(image[None])
@@ -48,7 +48,9 @@ def test_pictures_hold_what_their_records_say(script, tmp_path, capsys):
     ("none", "mean"),
   ]
   for row in rows:
-    steps = [one["steps"] for one in told if one["initial"] == row["initial"]]
+    steps = [
+      one["steps"] for one in reported if one["initial"] == row["initial"]
+    ]
     assert float(row["median_steps"]) == np.median(steps)
     assert max(steps) > 0
     assert int(row["most_steps"]) == max(steps)
@@ -57,31 +59,33 @@ def test_pictures_hold_what_their_records_say(script, tmp_path, capsys):
 
 
 def test_what_is_not_reached_is_told(script, tmp_path):
-  script("--units=1", "--start=mean", "--limit=2", f"--out={tmp_path}")
+  script("--units=1", "--initial=mean", "--limit=2", f"--out={tmp_path}")
   (record,) = records(tmp_path)
   assert (record["status"], record["steps"]) == ("unconvinced", 1)
   assert record["confidence"] < 0.996
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     (["--out="], "--out=FOLDER"),
-    (["--start=middle"], "no initial image 'middle'.*noise, uniform, mean"),
+    (["--initial=middle"], "no initial image 'middle'.*noise, uniform, mean"),
     (["--units=9"], "units 0 to 8"),
     (["--recipe=nune"], "nearest: none"),
     (["--confidence=2"], "--confidence=2"),
     (["--limit=0"], "--limit=0"),
   ],
 )
-def test_wrong_arguments_are_one_sentence(script, tmp_path, arguments, told):
+def test_wrong_arguments_are_one_sentence(
+  script, tmp_path, arguments, reported
+):
   out = tmp_path / "out"
   sentence = scripts.refusal(script, "--units=1", f"--out={out}", *arguments)
-  assert re.search(told, sentence)
+  assert re.search(reported, sentence)
   assert not out.exists()
 
 
 def test_other_settings_are_refused(script, tmp_path):
-  script("--units=1", "--start=mean", "--limit=2", f"--out={tmp_path}")
+  script("--units=1", "--initial=mean", "--limit=2", f"--out={tmp_path}")
   with pytest.raises(SystemExit, match="made with limit=2, not 3"):
     script("--units=1", "--limit=3", f"--out={tmp_path}")

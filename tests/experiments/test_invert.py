@@ -73,7 +73,7 @@ def test_a_part_of_one_photograph(script, photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     (["--out="], "--out=FOLDER"),
     (["--photos="], "--photos=FILE"),
@@ -84,10 +84,10 @@ def test_a_part_of_one_photograph(script, photos, tmp_path):
   ],
 )
 def test_wrong_arguments_are_one_sentence(
-  script, photos, tmp_path, arguments, told
+  script, photos, tmp_path, arguments, reported
 ):
   out = tmp_path / "out"
-  assert told in scripts.refusal(
+  assert reported in scripts.refusal(
     script, f"--photos={photos}", f"--out={out}", *arguments
   )
   assert not out.exists()

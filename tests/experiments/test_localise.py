@@ -37,14 +37,14 @@ def test_boxes_of_the_class_named_first(script, photos, tmp_path, capsys):
   script(f"--photos={photos / 'photo_0.png'}", f"--out={out}")
   (before,) = records(out)
   script(f"--photos={photos}", f"--out={out}")
-  told = records(out)
-  assert len(told) == 2 and told[0] == before
+  reported = records(out)
+  assert len(reported) == 2 and reported[0] == before
   network = small_networks.classifier()
 
   def probabilities(image):
     return np.asarray(network(image[None])["prob"]).ravel()
 
-  for record in told:
+  for record in reported:
     photo = read_picture(photos / f"{record['photograph']}.png")
     image = preprocess(photo, network.input)
     first = int(probabilities(image).argmax())
@@ -64,10 +64,10 @@ def test_boxes_of_the_class_named_first(script, photos, tmp_path, capsys):
     with Image.open(out / record["file"]) as file:
       assert file.size == (33 + 4 + 33 + 4 + 33, 33)
   boxes = json.loads((out / "boxes.json").read_text())
-  assert [one["box"] for one in boxes] == [one["box"] for one in told]
+  assert [one["box"] for one in boxes] == [one["box"] for one in reported]
   with open(out / "boxes.csv", encoding="utf-8", newline="") as file:
     (row,) = csv.DictReader(file)
-  mean = np.mean([one["named_inside"] for one in told])
+  mean = np.mean([one["named_inside"] for one in reported])
   assert float(row["named_inside"]) == mean
   assert "share_of_image" in capsys.readouterr().out
 
@@ -80,7 +80,7 @@ def test_boxes_of_classes_by_name(script, photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     (["--out="], "--out=FOLDER"),
     (["--photos="], "--photos=FILE"),
@@ -88,10 +88,10 @@ def test_boxes_of_classes_by_name(script, photos, tmp_path):
   ],
 )
 def test_wrong_arguments_are_one_sentence(
-  script, photos, tmp_path, arguments, told
+  script, photos, tmp_path, arguments, reported
 ):
   out = tmp_path / "out"
-  assert told in scripts.refusal(
+  assert reported in scripts.refusal(
     script, f"--photos={photos}", f"--out={out}", *arguments
   )
   assert not out.exists()

@@ -48,9 +48,9 @@ def test_all_layers_are_drawn_by_lot_and_to_scale(tmp_path):
   known = UnitTree.open(tree, {})
   grid = np.full((5, 5, 3), 200, np.uint8)
   units = sorted(np.random.default_rng(0).permutation(12)[:6].tolist())
-  told = [{"score": 1, "image": "a.png"}]
-  known.add_patches("conv2", units[0], {"maxim": [grid]}, told)
-  known.add_info("conv2", units[0], {"top": told})
+  reported = [{"score": 1, "image": "a.png"}]
+  known.add_patches("conv2", units[0], {"maxim": [grid]}, reported)
+  known.add_info("conv2", units[0], {"top": reported})
   SCRIPT.run(
     NET, "--figure=all_layers", "--layers=conv2,output",
     "--steps=1", f"--tree={tree}", f"--out={out}",
@@ -93,10 +93,10 @@ def test_other_recipes_get_the_blocks_they_need(tmp_path):
 
 
 def test_a_sheet_says_what_failed(monkeypatch, tmp_path):
-  told = []
+  reported = []
   monkeypatch.setattr(
     "experiments.sheets.montage",
-    lambda cells, captions, statuses: told.extend(captions) or cells[0],
+    lambda cells, captions, statuses: reported.extend(captions) or cells[0],
   )
   out = tmp_path / "out"
   SCRIPT.run(
@@ -105,7 +105,7 @@ def test_a_sheet_says_what_failed(monkeypatch, tmp_path):
   )  # fmt: skip
   failed = [one["recipe"] for one in records(out) if one["status"] != "ok"]
   assert failed  # one step makes no class
-  lines = told[0].splitlines()
+  lines = reported[0].splitlines()
   assert lines[:2] == ["3 thing 3", "simonyan, none"]
   assert lines[2].startswith(f"{len(failed)} of 18 failed: ")
 
@@ -171,13 +171,15 @@ def without_graph():
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     ([NET, "--layers=conv2"], "'conv2' are not linear"),
     (["--net=own_figures:without_graph"], "No layer of this network"),
   ],
 )
-def test_what_has_no_filters_is_refused(monkeypatch, tmp_path, arguments, told):
+def test_what_has_no_filters_is_refused(
+  monkeypatch, tmp_path, arguments, reported
+):
   module = types.ModuleType("own_figures")
   module.without_graph = without_graph
   monkeypatch.setitem(sys.modules, "own_figures", module)
@@ -187,5 +189,5 @@ def test_what_has_no_filters_is_refused(monkeypatch, tmp_path, arguments, told):
 
   out = tmp_path / "out"
   sentence = refusal(run, *arguments, "--figure=filters", f"--out={out}")
-  assert told in sentence
+  assert reported in sentence
   assert not out.exists()

@@ -30,11 +30,11 @@ def test_maps_of_the_class_named_first(script, photos, tmp_path):
   script(f"--photos={photos / 'photo_0.png'}", *asked)
   (before,) = records(out)
   script(f"--photos={photos}", *asked)
-  told = records(out)
-  assert len(told) == 2 and told[0] == before
+  reported = records(out)
+  assert len(reported) == 2 and reported[0] == before
   network = small_networks.classifier()
   arrays = np.load(out / "history.npz")
-  for record in told:
+  for record in reported:
     with Image.open(photos / f"{record['photograph']}.png") as file:
       image = preprocess(np.asarray(file), network.input)
     probabilities = network(image[None])["prob"].reshape(-1)
@@ -69,7 +69,7 @@ def test_hidden_units_by_number(script, photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     (["--out="], "--out=FOLDER"),
     (["--photos="], "--photos=FILE"),
@@ -82,10 +82,10 @@ def test_hidden_units_by_number(script, photos, tmp_path):
   ],
 )
 def test_wrong_arguments_are_one_sentence(
-  script, photos, tmp_path, arguments, told
+  script, photos, tmp_path, arguments, reported
 ):
   out = tmp_path / "out"
-  assert told in scripts.refusal(
+  assert reported in scripts.refusal(
     script, f"--photos={photos}", f"--out={out}", *arguments
   )
   assert not out.exists()

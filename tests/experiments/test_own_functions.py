@@ -122,11 +122,13 @@ def test_a_changed_prior_is_another_recipe(render, write, tmp_path):
   before = (out / "manifest.json").read_bytes()
   render(*arguments)
   assert (out / "manifest.json").read_bytes() == before
-  told = scripts.refusal(render, "--prior=mine:fade@0.1,every=4", "--steps=2")
-  assert "with recipe none+fade: fade=0.3, not 0.1;" in told
+  reported = scripts.refusal(
+    render, "--prior=mine:fade@0.1,every=4", "--steps=2"
+  )
+  assert "with recipe none+fade: fade=0.3, not 0.1;" in reported
   write(SOURCE.replace("image * (1 - strength)", "image * (1 - 2 * strength)"))
-  told = scripts.refusal(render, *arguments)
-  assert "with recipe none+fade: fade_sha256=" in told
+  reported = scripts.refusal(render, *arguments)
+  assert "with recipe none+fade: fade_sha256=" in reported
   assert (out / "manifest.json").read_bytes() == before
   # What else is in the file is no part of it.
   write(f"import math\n{SOURCE}")
@@ -161,10 +163,10 @@ def test_a_parameterisation_is_decoded(render, tmp_path):
 
 def test_several_come_from_a_config(render, tmp_path):
   path = tmp_path / "config.py"
-  told = ("mine:fade@0.3,every=4", "mine:towards@0.1,level=1")
+  reported = ("mine:fade@0.3,every=4", "mine:towards@0.1,level=1")
   path.write_text(
     "from ml_collections import ConfigDict\n"
-    f"def get_config():\n  return ConfigDict({{'prior': {told!r}}})\n"
+    f"def get_config():\n  return ConfigDict({{'prior': {reported!r}}})\n"
   )
   record, _ = render(f"--config={path}", "--steps=2")
   assert record["recipe"] == "none+fade+towards"
@@ -185,8 +187,8 @@ def test_an_objective_is_of_no_unit(render, write, tmp_path):
   assert record["score"] == pytest.approx(history["score"].max(), rel=0.02)
   assert history["score"].max() > history["score"][0]
   assert "brightness" in (out / "index.html").read_text()
-  told = scripts.refusal(render, "--steps=6")
-  assert "with objective='mine:brightness', not None;" in told
+  reported = scripts.refusal(render, "--steps=6")
+  assert "with objective='mine:brightness', not None;" in reported
   write(SOURCE.replace('"conv1"].mean()', '"conv2"].mean()'))
   assert "with objective_sha256=" in scripts.refusal(render, *arguments)
 
@@ -205,7 +207,7 @@ FORM = "is not package.module:function@STRENGTH"
 
 
 @pytest.mark.parametrize(
-  ("argument", "told"),
+  ("argument", "reported"),
   [
     ("--prior=mine:fade@much", FORM),
     ("--prior=mine:fade@0.3,every=0", FORM),
@@ -228,8 +230,8 @@ FORM = "is not package.module:function@STRENGTH"
     ("--objective=mine:each_channel", "of shape [8], not one number"),
   ],
 )
-def test_wrong_functions_are_one_sentence(render, tmp_path, argument, told):
-  assert told in scripts.refusal(render, argument, "--steps=1")
+def test_wrong_functions_are_one_sentence(render, tmp_path, argument, reported):
+  assert reported in scripts.refusal(render, argument, "--steps=1")
   assert not (tmp_path / "out").exists()
 
 
@@ -249,8 +251,8 @@ def test_what_fails_in_them_fails_before_there_is_a_folder(
   with pytest.raises(TypeError, match="dot_general"):
     render("--prior=mine:fade", "--steps=1")
   write(SOURCE.replace('"conv1"', '"conf1"'))
-  told = scripts.refusal(render, "--objective=mine:brightness", "--steps=1")
-  assert "'conf1'; nearest: conv1" in told
+  reported = scripts.refusal(render, "--objective=mine:brightness", "--steps=1")
+  assert "'conf1'; nearest: conv1" in reported
   assert not (tmp_path / "out").exists()
 
 
@@ -310,5 +312,5 @@ def test_a_figure_is_held_to_it(write, tmp_path):
   FIGURES.run(*arguments)
   assert "recipe none+fade" in manifest(out)["kept"]
   write(SOURCE.replace("(1 - strength)", "(1 - 2 * strength)"))
-  told = scripts.refusal(FIGURES.run, *arguments)
-  assert "fade_sha256=" in told
+  reported = scripts.refusal(FIGURES.run, *arguments)
+  assert "fade_sha256=" in reported

@@ -82,7 +82,7 @@ WRONG = [
   (["--net=caffenot"], ["'caffenot'", "squeezenet1.1"]),
   (["--net=missing.safetensors"], ["no weight file 'missing.safetensors'"]),
   (["--initial=missing.jpg"], ["=missing.jpg is", "noise, uniform, mean"]),
-  (["--position=1"], ["--position=1 is not ROW,COLUMN"]),
+  (["--position=1"], ["--position=1: not ROW,COLUMN"]),
   (["--position=a,b"], ["--position=a,b"]),
   (["--position=1,2,3"], ["--position=1,2,3"]),
   (["--layer=conv1", "--units=1", "--position=113,0"], ["(113, 0)", "conv1"]),
@@ -102,11 +102,11 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"), WRONG, ids=[" ".join(case[0]) for case in WRONG]
+  ("arguments", "reported"), WRONG, ids=[" ".join(case[0]) for case in WRONG]
 )
-def test_wrong_arguments_are_one_sentence(refusal, arguments, told):
+def test_wrong_arguments_are_one_sentence(refusal, arguments, reported):
   sentence = refusal("--steps=1", *arguments)
-  assert all(words in sentence for words in told)
+  assert all(words in sentence for words in reported)
 
 
 def test_wrong_images_are_named(refusal, tmp_path):
@@ -146,7 +146,7 @@ def test_wrong_folders_are_named_and_left_alone(refusal, script, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("entries", "told"),
+  ("entries", "reported"),
   [
     ({"units": "1", "layr": "conv1"}, "'layr' is no flag"),
     ({"steps": "many"}, "'steps' is wrong"),
@@ -160,8 +160,8 @@ def test_wrong_folders_are_named_and_left_alone(refusal, script, tmp_path):
     ({"jobs": ({"recipe": ("none", "nome")},)}, "no recipe 'nome'"),
   ],
 )
-def test_wrong_configs_are_one_sentence(refusal, tmp_path, entries, told):
-  assert told in refusal(f"--config={config(tmp_path, entries)}")
+def test_wrong_configs_are_one_sentence(refusal, tmp_path, entries, reported):
+  assert reported in refusal(f"--config={config(tmp_path, entries)}")
 
 
 def config(tmp_path, entries):
@@ -271,14 +271,14 @@ def test_old_spellings_serve_and_name_the_new_ones(requests, tmp_path, capsys):
   assert {one.canvas for one in wanted} == {"field"}
   manifest = (tmp_path / "requests" / "manifest.json").read_text()
   assert json.loads(manifest)["settings"]["initial"] == "mean"
-  told = sorted(capsys.readouterr().err.splitlines())
-  assert told == [
+  reported = sorted(capsys.readouterr().err.splitlines())
+  assert reported == [
     "--canvas=feature is written --canvas=field now.",
     "--init=mean is written --initial=mean now.",
   ]
   path = config(tmp_path, {"init": "mean", "canvas": "feature"})
   assert requests(f"--config={path}") == wanted
-  assert sorted(capsys.readouterr().err.splitlines()) == told
+  assert sorted(capsys.readouterr().err.splitlines()) == reported
 
 
 def test_other_settings_are_refused_by_name(
@@ -290,7 +290,7 @@ def test_other_settings_are_refused_by_name(
   out = tmp_path / "requests"
   before = (out / "manifest.json").read_bytes()
   base = {"steps": "--steps=3", "initial": f"--initial={photo}"}
-  for name, changed, told in (
+  for name, changed, reported in (
     ("steps", "--steps=4", "with recipe default: steps=3, not 4;"),
     ("initial", "--initial=noise", "with initial="),
     ("direction", "--direction=-1", "with direction=1, not -1;"),
@@ -298,7 +298,7 @@ def test_other_settings_are_refused_by_name(
     ("canvas", "--canvas=image", "with canvas='field', not 'image';"),
   ):
     arguments = {**base, name: changed}.values()
-    assert told in refusal(*arguments, out=out)
+    assert reported in refusal(*arguments, out=out)
   Image.new("RGB", (9, 9), "red").save(photo)
   assert "initial_sha256=" in refusal(*base.values(), out=out)
   assert (out / "manifest.json").read_bytes() == before
@@ -527,5 +527,6 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
   for name in (*files, *previews, "montage.png", "conv1/unit_0002/montage.png"):
     Image.open(out / name).load()
   page = (out / "index.html").read_text()
-  assert all(file in page for file in files)
+  for record in manifest["records"]:
+    assert record.get("preview", record["file"]) in page
   assert "8 pictures" in capsys.readouterr().out

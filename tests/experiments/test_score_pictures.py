@@ -71,12 +71,12 @@ def test_the_table_says_what_a_second_look_says(
   records = json.loads((path / "manifest.json").read_text())["records"]
   classes = [record for record in records if record["layer"] == "scores"]
   assert len(scores["pictures"]) == len(classes) == 8
-  told = {record["file"]: record["rank"] for record in scores["pictures"]}
+  reported = {record["file"]: record["rank"] for record in scores["pictures"]}
   expected = dict(
     zip([one["file"] for one in classes], ranks(path, classes), strict=True)
   )
-  assert told == expected
-  assert len(set(told.values())) > 1
+  assert reported == expected
+  assert len(set(reported.values())) > 1
   for name, row in zip(("ours", "other"), scores["recipes"], strict=False):
     group = [record for record in classes if record["recipe"] == name]
     places = [expected[record["file"]] for record in group]
@@ -121,8 +121,8 @@ def test_hidden_units_are_compared_with_the_best_photograph(
   values = network(centred)["conv2"]
   most = float(np.max(values[..., 2]))
   assert most > 0
-  told = json.loads((path / "hidden.json").read_text())
-  (marked,), (row,) = told["pictures"], told["layers"]
+  reported = json.loads((path / "hidden.json").read_text())
+  (marked,), (row,) = reported["pictures"], reported["layers"]
   assert marked["best_photo"] == pytest.approx(most, rel=1e-4)
   assert marked["ratio"] == pytest.approx(marked["activation"] / most)
   assert (row["layer"], row["recipe"]) == ("conv2", "ours")
@@ -155,11 +155,11 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   first, second = manifest["records"][0], manifest["records"][2]
   first["preview"] = second["file"]
   (path / "manifest.json").write_text(json.dumps(manifest))
-  told = {}
+  reported = {}
   for flag in ("--nostretched", "--stretched"):
     script(f"--manifest={path / 'manifest.json'}", JUDGE, flag)
     scores = json.loads((path / "scores.json").read_text())
-    told[flag] = scores["pictures"][0]["judge_probability"]
+    reported[flag] = scores["pictures"][0]["judge_probability"]
   network = small_networks.judge()
   for flag, file in (
     ("--nostretched", first["file"]),
@@ -169,11 +169,11 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
       centred = preprocess(np.asarray(image), network.input)[None]
     probabilities = network(centred)["prob"].reshape(-1)
     expected = float(probabilities[first["unit"]])
-    assert told[flag] == pytest.approx(expected, rel=1e-4)
+    assert reported[flag] == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(
-  ("arguments", "told"),
+  ("arguments", "reported"),
   [
     ([], "a --net would judge"),
     (["--net=small_networks:classifier"], "made the pictures"),
@@ -185,26 +185,28 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
     ([JUDGE, "--manifest="], "--manifest is missing"),
   ],
 )
-def test_wrong_arguments_are_one_sentence(script, pictures, arguments, told):
+def test_wrong_arguments_are_one_sentence(
+  script, pictures, arguments, reported
+):
   sentence = scripts.refusal(
     script, f"--manifest={pictures / 'manifest.json'}", *arguments
   )
-  assert re.search(told, sentence)
+  assert re.search(reported, sentence)
   assert not (pictures / "scores.json").exists()
 
 
 @pytest.mark.parametrize(
-  ("change", "told"),
+  ("change", "reported"),
   [
     (lambda m: m["settings"].update(weights_sha256="0"), "put the old ones"),
     (lambda m: m["records"].clear(), "pictures of 0 class units"),
   ],
 )
 def test_foreign_manifests_are_refused(
-  script, pictures, tmp_path, change, told
+  script, pictures, tmp_path, change, reported
 ):
   manifest = json.loads((pictures / "manifest.json").read_text())
   change(manifest)
   (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-  with pytest.raises(SystemExit, match=told):
+  with pytest.raises(SystemExit, match=reported):
     script(f"--manifest={tmp_path / 'manifest.json'}", JUDGE)

@@ -74,15 +74,15 @@ def test_hidden_units_are_as_of_any_network(
   given = [text.replace("PHOTOS", str(photos)) for text in arguments]
   run(name, *given, *more, f"--out={out}")
   assert (out / "index.html").exists()
-  told = records(out)
-  assert told and all(record["probability"] is None for record in told)
+  reported = records(out)
+  assert reported and all(one.get("probability") is None for one in reported)
 
 
 def test_top_patches_and_all_layers_to_scale(run, photos, tmp_path):
   out, tree = tmp_path / "out", tmp_path / "tree"
   run("find_top_patches", f"--images={photos}", "--k=2", f"--out={tree}")
-  told = json.loads((tree / "manifest.json").read_text())["kept"]["layers"]
-  assert told == ["conv1", "pool1", "conv2"]
+  reported = json.loads((tree / "manifest.json").read_text())["kept"]["layers"]
+  assert reported == ["conv1", "pool1", "conv2"]
   arguments = "--figure=all_layers", "--drawn=1", "--steps=1", "--recipe=none"
   run("make_figures", *arguments, f"--tree={tree}", f"--out={out}")
   assert {record["layer"] for record in records(out)} == {"conv1", "conv2"}

@@ -39,11 +39,11 @@ def _names(folder):
 
 
 def test_a_file_comes_whole_and_is_told_of(server, tmp_path):
-  told = []
-  path = fetch(source_of(server), tmp_path, told.append)
+  reported = []
+  path = fetch(source_of(server), tmp_path, reported.append)
   assert path == tmp_path / "weights.bin" and path.read_bytes() == _CONTENT
   assert _names(tmp_path) == ["weights.bin"]
-  assert told == sorted(told) and told[-1] == len(_CONTENT)
+  assert reported == sorted(reported) and reported[-1] == len(_CONTENT)
   assert server.asked == [None]
 
 
@@ -102,8 +102,8 @@ def test_a_server_without_parts_begins_again(server, tmp_path):
 
 def test_silence_is_a_broken_line(server, tmp_path):
   server.breaks_after, server.hangs = 0, True
-  told = _refused(source_of(server), tmp_path, patience=0.2)
-  assert "broke off at 0.0" in told
+  reported = _refused(source_of(server), tmp_path, patience=0.2)
+  assert "broke off at 0.0" in reported
   server.done.set()
   server.breaks_after = None
   fetch(source_of(server), tmp_path, lambda _: None)
@@ -179,14 +179,14 @@ def test_redirects_to_another_host(server, tmp_path):
     assert first.asked == server.asked == ["bytes=1000-"]
     # In a circle, to another protocol.
     first.location = "/again"
-    for location, told in (
+    for location, reported in (
       (first.url(file="x"), "answers 302"),
       ("ftp://localhost/x", "not encrypted"),
       ("file:///etc/passwd", "not allowed"),
     ):
       first.location = location
       path.unlink(missing_ok=True)
-      assert told in _refused(source, tmp_path)
+      assert reported in _refused(source, tmp_path)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

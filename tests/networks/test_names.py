@@ -55,7 +55,7 @@ def test_all_units(squeezenet):
 
 
 @pytest.mark.parametrize(
-  ("layer", "units", "told"),
+  ("layer", "units", "reported"),
   [
     ("scores", "1000", "0 to 999"),
     ("conv1", "64", "0 to 63"),
@@ -71,11 +71,11 @@ def test_all_units(squeezenet):
     ("scores", "1234567890", "0 to 999"),
   ],
 )
-def test_wrong_units_are_one_sentence(squeezenet, layer, units, told):
+def test_wrong_units_are_one_sentence(squeezenet, layer, units, reported):
   with pytest.raises(JdeepvisError) as error:
     names.find_units(squeezenet, layer, units)
   sentence = str(error.value)
-  assert told in sentence
+  assert reported in sentence
   assert sentence.endswith(".") and "\n" not in sentence
 
 
@@ -95,9 +95,11 @@ def test_classes_have_names_only_where_there_are_labels(squeezenet):
 def test_nearest_lists_a_few_where_nothing_is_near():
   assert names.nearest("bleu", ["blue", "red"]) == "nearest: blue"
   many = [f"layer{i}" for i in range(20)]
-  told = names.nearest("?", many)
-  assert told.startswith("there are: layer0, ") and told.endswith(", ...")
-  assert "layer11" in told and "layer12" not in told
+  reported = names.nearest("?", many)
+  assert reported.startswith("there are: layer0, ") and reported.endswith(
+    ", ..."
+  )
+  assert "layer11" in reported and "layer12" not in reported
   assert names.nearest("?", ["a", "b"]) == "there are: a, b"
 
 

@@ -203,7 +203,7 @@ def test_grey_pictures_for_a_network_of_three_channels():
 
 
 @pytest.mark.parametrize(
-  ("pixels", "told"),
+  ("pixels", "reported"),
   [
     (np.zeros((8, 8, 4), np.uint8), "3 channels, the picture 4"),
     (np.zeros((8, 8, 3), np.float32), "float32"),
@@ -211,9 +211,9 @@ def test_grey_pictures_for_a_network_of_three_channels():
     (np.zeros((1, 8, 8, 3), np.uint8), r"\[1, 8, 8, 3\]"),
   ],
 )
-def test_what_is_no_picture_is_refused(pixels, told):
+def test_what_is_no_picture_is_refused(pixels, reported):
   """Past the annotations, which only tests check."""
-  with pytest.raises(JdeepvisError, match=told):
+  with pytest.raises(JdeepvisError, match=reported):
     pictures._with_channels(pixels, 3)
 
 

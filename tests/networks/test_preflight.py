@@ -96,9 +96,9 @@ def test_figures_are_those_of_the_network(noise):
   found = findings(network, noise)
   images = np.stack([jdeepvis.preprocess(x, network.input) for x in noise])
   blobs = network(images)
-  told = found["dead units"].figures
-  assert told.keys() == {"conv1", "conv2", "conv10"}
-  for name, share in told.items():
+  reported = found["dead units"].figures
+  assert reported.keys() == {"conv1", "conv2", "conv10"}
+  for name, share in reported.items():
     dead = np.mean(np.max(blobs[name], axis=(0, 1, 2)) <= 0)
     assert share == pytest.approx(dead)
   scores = np.asarray(blobs["scores"]).reshape(3, -1)
@@ -106,21 +106,23 @@ def test_figures_are_those_of_the_network(noise):
   certainty = found["mean"].figures["as given"]
   assert certainty == pytest.approx(standard.max(0).mean(), rel=1e-4)
   expected = sorted(jax.nn.softmax(scores[0]).tolist(), reverse=True)[:5]
-  told = found["top five"].figures
-  np.testing.assert_allclose(list(told.values()), expected, rtol=1e-4)
+  reported = found["top five"].figures
+  np.testing.assert_allclose(list(reported.values()), expected, rtol=1e-4)
   best = int(scores[0].argmax())
-  assert next(iter(told)) == f"{best} thing {best}, or so"
+  assert next(iter(reported)) == f"{best} thing {best}, or so"
 
 
 def test_scales_that_are_wrong(squeezenet, free):
-  for factor, told in (
+  for factor, reported in (
     (255, "too large"),
     (58, "too large"),
     (1 / 255, "too small"),
   ):
     network = with_kernel(squeezenet, lambda x, f=factor: x * np.float32(f))
     found = findings(network, free)
-    assert found["scale"].verdict == WRONG and told in found["scale"].sentence
+    assert (
+      found["scale"].verdict == WRONG and reported in found["scale"].sentence
+    )
     assert "channel order" not in found
   with_ones = with_mean(squeezenet, (0.485, 0.456, 0.406))
   assert "white is 255" in findings(with_ones, free)["mean"].sentence
@@ -255,19 +257,19 @@ class _Model(nnx.Module):
 def test_dropout_and_batch_statistics_left_on(noise):
   spec = jdeepvis.InputSpec((12, 12, 3), np.float32([120, 120, 120]))
 
-  def told(**modes):
+  def reported(**modes):
     model = _Model()
     model.eval()
     model.set_attributes(**modes, raise_if_not_found=False)
     return findings(jdeepvis.from_nnx(model, spec), noise)
 
-  found = told()
+  found = reported()
   assert found["same twice"].verdict == found["batch"].verdict == OK
-  found = told(deterministic=False)
+  found = reported(deterministic=False)
   assert found["same twice"].verdict == WRONG and found["batch"].verdict == OK
   assert "'dropout'" in found["same twice"].sentence
   assert "'conv'" not in found["same twice"].sentence
-  found = told(use_running_average=False)
+  found = reported(use_running_average=False)
   assert found["batch"].verdict == WRONG and found["same twice"].verdict == OK
   assert "'norm'" in found["batch"].sentence
 
@@ -298,7 +300,7 @@ def test_dead_layers(squeezenet, free):
   dead = {**weights, "bias": weights["bias"] - np.float32(1e6)}
   params = {**squeezenet.params, "fire5/squeeze1x1": dead}
   found = findings(squeezenet.replace(params=params), free)
-  # What follows from it is not told as if it were another fault.
+  # What follows from it is not reported as if it were another fault.
   assert [x for x in found if found[x].verdict != OK] == ["dead units"]
   assert "layer 'fire5/squeeze1x1';" in found["dead units"].sentence
   half = dead["bias"] * (np.arange(32) < 20)

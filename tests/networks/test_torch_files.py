@@ -68,7 +68,7 @@ def test_what_torch_writes_and_nobody_reads(new, tmp_path):
   path, module = tmp_path / "x.pth", _module(torch)
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torch's own, of what it deprecates
-    for value, told in (
+    for value, reported in (
       (module, "torch.nn.modules.container.Sequential"),
       ({"state_dict": module.state_dict(), "epoch": 3}, "'state_dict'"),
       ({"x": torch.zeros(3).to_sparse()}, "_rebuild_sparse_tensor"),
@@ -76,7 +76,7 @@ def test_what_torch_writes_and_nobody_reads(new, tmp_path):
       (torch.zeros(3), "no table"),
     ):
       torch.save(value, path, _use_new_zipfile_serialization=new)
-      assert told in by_hand.refused(path)
+      assert reported in by_hand.refused(path)
     torch.jit.save(torch.jit.script(module), path)
     assert "TorchScript" in by_hand.refused(path)
 
@@ -117,7 +117,7 @@ class _Evil:
 def test_nothing_of_a_pickle_is_run(wrap, tmp_path):
   marker = tmp_path / "run"
 
-  for evil, told in (
+  for evil, reported in (
     (_Evil(os.mkdir, str(marker)), "mkdir"),
     (_Evil(eval, f"open({str(marker)!r}, 'w')"), "eval"),
     (_Evil(getattr, "a", "upper"), "getattr"),
@@ -127,20 +127,20 @@ def test_nothing_of_a_pickle_is_run(wrap, tmp_path):
       sentence = by_hand.refused(
         tmp_path / "evil.pth", wrap(pickle.dumps({"a": evil}, protocol))
       )
-      assert told in sentence and _ALONE in sentence
+      assert reported in sentence and _ALONE in sentence
   assert not marker.exists()
 
 
 @pytest.mark.parametrize("wrap", [by_hand.zipped, by_hand.streamed])
 def test_what_is_no_table_of_tensors(wrap, tmp_path):
-  for value, told in (
+  for value, reported in (
     ({"epoch": 3}, "'epoch', which is no tensor"),
     ([1, 2], "no table of named tensors"),
     (None, "no table of named tensors"),
     ({3: 4}, "a key is a int"),
   ):
     path = tmp_path / "x.pth"
-    assert told in by_hand.refused(path, wrap(pickle.dumps(value, 2)))
+    assert reported in by_hand.refused(path, wrap(pickle.dumps(value, 2)))
 
 
 def test_other_files(tmp_path):

@@ -120,7 +120,7 @@ def test_a_file_with_bytes_changed_raises_nothing_else(written):
 
 
 @pytest.mark.parametrize(
-  ("metadata", "told"),
+  ("metadata", "reported"),
   [
     (None, "convert_weights"),
     ({"format": "pt"}, "convert_weights"),
@@ -140,11 +140,11 @@ def test_a_file_with_bytes_changed_raises_nothing_else(written):
     (about(labels=["cat", "dog"]), "1000 classes, but there are 2"),
   ],
 )
-def test_foreign_files_are_refused(network, tmp_path, metadata, told):
+def test_foreign_files_are_refused(network, tmp_path, metadata, reported):
   path = tmp_path / "foreign.safetensors"
   save_file(tensors_of(network), path, metadata=metadata)
   sentence = refusal(path)
-  assert "foreign.safetensors" in sentence and told in sentence
+  assert "foreign.safetensors" in sentence and reported in sentence
 
 
 def test_missing_files_are_named(tmp_path):
@@ -164,7 +164,7 @@ def test_layers_that_do_not_fit_are_named(network, tmp_path):
     "fc8.kernel": (lambda old: np.ones((2, 2), np.float32), ["no layers fc8"]),
     "input.mean": (lambda old: None, ["input.mean"]),
   }
-  for name, (change, told) in cases.items():
+  for name, (change, reported) in cases.items():
     changed = {**whole, name: change(whole.get(name))}
     changed = {
       key: np.ascontiguousarray(values)
@@ -174,7 +174,7 @@ def test_layers_that_do_not_fit_are_named(network, tmp_path):
     path = tmp_path / "bad.safetensors"
     save_file(changed, path, metadata=about())
     sentence = refusal(path)
-    assert all(word in sentence for word in ["bad.safetensors", *told])
+    assert all(word in sentence for word in ["bad.safetensors", *reported])
   gone = {k: v for k, v in whole.items() if not k.startswith("fire2/squeeze")}
   save_file(gone, path, metadata=about())
   assert "missing: fire2/squeeze1x1." in refusal(path)
@@ -183,11 +183,11 @@ def test_layers_that_do_not_fit_are_named(network, tmp_path):
 def test_nothing_is_written_that_could_not_be_read(network, tmp_path):
   path = tmp_path / "net.safetensors"
   wrong = {**network.params, "conv1": {"kernel": np.ones((3, 3, 3, 4))}}
-  for bad, told in (
+  for bad, reported in (
     (network.replace(params=wrong), "'conv1'"),
     (network.replace(labels=("one",)), "1 labels"),
   ):
-    with pytest.raises(JdeepvisError, match=told):
+    with pytest.raises(JdeepvisError, match=reported):
       weights.write_network(
         path, bad, architecture="squeezenet1.1", origin=ORIGIN
       )

@@ -36,13 +36,13 @@ def test_the_table_of_the_docs_tells_each_of_them():
   }
   assert rows.keys() >= PUBLISHED.keys()
   for name, source in PUBLISHED.items():
-    for told in (
+    for reported in (
       f"| {source.url} |",
       f"| {source.size / 1e6:.0f} |",
       f"| {source.licence} |",
       f"| {source.algorithm} `{source.checksum}` |",
     ):
-      assert told in rows[name], name
+      assert reported in rows[name], name
     assert ("bundled" in rows[name]) == (name in zoo.BUNDLED)
 
 

@@ -165,11 +165,11 @@ def test_names_that_are_no_text_and_files_that_are_no_files(tmp_path):
   frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames)
   found = images.list_images(tmp_path)
   assert len(found.sha256) == 64
-  told = {
+  reported = {
     images.spell(name): images.FAULTS[images.read_image(found, i, SPEC)[1]]
     for i, name in enumerate(found.names)
   }
-  assert told == {
+  assert reported == {
     "caf\\udce9.png": "",
     "line\\nbreak.png": "",
     "moving.gif": "",

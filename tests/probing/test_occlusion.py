@@ -97,7 +97,7 @@ def test_a_bare_sum_loses_what_is_covered():
 
 
 @pytest.mark.parametrize(
-  ("changes", "told"),
+  ("changes", "reported"),
   [
     ({"layer": "conv9"}, "no layer 'conv9'"),
     ({"unit": 9}, "units 0 to 8, so not 9"),
@@ -106,9 +106,9 @@ def test_a_bare_sum_loses_what_is_covered():
     ({"stride": 0}, "stride 0"),
   ],
 )
-def test_what_is_not_there_is_refused(network, image, changes, told):
+def test_what_is_not_there_is_refused(network, image, changes, reported):
   asked = {"layer": "prob", "unit": 4, **changes}
-  with pytest.raises(JdeepvisError, match=told):
+  with pytest.raises(JdeepvisError, match=reported):
     occlusion.occlude(network, np.float32(image), **asked)
 
 

@@ -81,7 +81,7 @@ def start(network, wanted):
 
 
 def run(network, path, requests, report=lambda report: None, **more):
-  """A run's folder when it is done, and the news it told."""
+  """A run's folder when it is done, and the news it reported."""
   folder = PictureFolder.open(path, {})
   news = []
   for one in renders.render_folder(folder, network, requests, **SMALL, **more):
@@ -341,7 +341,7 @@ def narrower(kept):
 
 
 @pytest.mark.parametrize(
-  ("change", "told"),
+  ("change", "reported"),
   [
     (
       functools.partial(without, "history"),
@@ -353,14 +353,14 @@ def narrower(kept):
   ],
 )
 def test_a_checkpoint_of_an_earlier_version_is_refused(
-  network, tmp_path, change, told
+  network, tmp_path, change, reported
 ):
   requests = [request(3), request(1)]
   with pytest.raises(StopError):
     run(network, tmp_path, requests, stop_at(1), seconds=0)
   store = Store(PictureFolder.open(tmp_path, {}).unfinished)
   store.save(change(store.load()))
-  with pytest.raises(jdeepvis.JdeepvisError, match=told):
+  with pytest.raises(jdeepvis.JdeepvisError, match=reported):
     run(network, tmp_path, requests)
   store.clear()
   run(network, tmp_path, requests)
@@ -422,9 +422,9 @@ def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
   def forecast():
     return renders.forecast(folder, network, wanted)
 
-  told = forecast()
-  assert (told.image_steps, told.programs) == (4 * 24 + 30, 3)
-  assert 0 < told.seconds < 600
+  reported = forecast()
+  assert (reported.image_steps, reported.programs) == (4 * 24 + 30, 3)
+  assert 0 < reported.seconds < 600
   assert folder.manifest["records"] == []
   folder, _ = run(network, tmp_path, wanted)
   assert forecast() == (0, 0, 0.0)

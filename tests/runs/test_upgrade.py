@@ -101,17 +101,17 @@ def test_an_old_folder_opens_and_extends(folder):
 
 
 @pytest.mark.parametrize(
-  ("changed", "told"),
+  ("changed", "reported"),
   [
     ("--steps=5", "with recipe none: steps=4, not 5;"),
     ("--initial=noise", "with initial='mean', not 'noise';"),
     ("--canvas=image", "with canvas='field', not 'image';"),
   ],
 )
-def test_an_old_folder_is_held_to_its_settings(folder, changed, told):
+def test_an_old_folder_is_held_to_its_settings(folder, changed, reported):
   run = SCRIPT.run
   arguments = *COMMAND, "--units=1", changed, f"--out={folder}"
-  assert told in scripts.refusal(run, *arguments)
+  assert reported in scripts.refusal(run, *arguments)
 
 
 def test_what_is_of_today_or_not_there_is_left_alone(tmp_path):

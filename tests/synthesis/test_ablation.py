@@ -66,7 +66,7 @@ def test_counts_are_static_and_whole():
 
 
 @pytest.mark.parametrize(
-  ("texts", "told"),
+  ("texts", "reported"),
   [
     (["deacy:1"], "'deacy'.*nearest: decay"),
     (["policy:1"], "'policy'"),
@@ -81,8 +81,8 @@ def test_counts_are_static_and_whole():
     (["decay:0", "decay:1"], "twice"),
   ],
 )
-def test_factors_that_cannot_be_are_refused(texts, told):
-  with pytest.raises(jdeepvis.JdeepvisError, match=told):
+def test_factors_that_cannot_be_are_refused(texts, reported):
+  with pytest.raises(jdeepvis.JdeepvisError, match=reported):
     ablation.parse_factors(texts, BASE)
 
 

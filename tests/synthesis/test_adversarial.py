@@ -53,7 +53,7 @@ def test_the_box_is_kept_as_by_scipy(seed, away):
 
 
 def linear(weights):
-  """Two classes told apart by one plane."""
+  """Two classes parted by one plane."""
   return own.from_function(
     lambda params, images: {
       "scores": images.reshape(len(images), -1) @ params["scores"]["kernel"]
@@ -161,7 +161,7 @@ def test_a_real_photograph_is_taken_for_another_class():
     moved = adversarial.gradient_sign(
       network, image, target, size=size, targeted=True
     )
-    told = network(np.asarray(moved)[None])["scores"]
-    if int(np.argmax(told)) == target:
+    reported = network(np.asarray(moved)[None])["scores"]
+    if int(np.argmax(reported)) == target:
       break
   assert near < float(jnp.sqrt(jnp.mean((moved - image) ** 2))) + 0.3

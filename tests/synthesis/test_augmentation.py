@@ -145,9 +145,9 @@ def test_random_moves_have_the_spread_they_are_told():
     return measure(random_affine(key, image, shift=0.05, scale=1.3))
 
   keys = jax.random.split(jax.random.key(0), 2000)
-  mass, told = jax.jit(jax.vmap(score, in_axes=(0, None)))(keys, image)
-  np.testing.assert_allclose(np.std(told["row"]), 0.05 * 61, rtol=0.08)
-  np.testing.assert_allclose(np.std(told["column"]), 0.05 * 81, rtol=0.08)
+  mass, reported = jax.jit(jax.vmap(score, in_axes=(0, None)))(keys, image)
+  np.testing.assert_allclose(np.std(reported["row"]), 0.05 * 61, rtol=0.08)
+  np.testing.assert_allclose(np.std(reported["column"]), 0.05 * 81, rtol=0.08)
   logs = np.log(np.asarray(mass) / spot.sum()) / 2
   np.testing.assert_allclose(np.abs(logs).max(), np.log(1.3), rtol=0.05)
   np.testing.assert_allclose(np.std(logs), np.log(1.3) / 3**0.5, rtol=0.08)

@@ -47,12 +47,12 @@ def test_it_stops_at_the_first_picture_that_convinces(start):
   assert made.image[0, 0, 0] == pytest.approx(start + needed, abs=1e-5)
   expected = 1 / (1 + np.exp(-(start + needed)))
   assert made.confidence == pytest.approx(expected, rel=1e-5)
-  told = made.history["probability"]
+  reported = made.history["probability"]
   looks = start + np.arange(needed + 1)
   np.testing.assert_allclose(
-    told[: needed + 1], 1 / (1 + np.exp(-looks)), rtol=1e-4
+    reported[: needed + 1], 1 / (1 + np.exp(-looks)), rtol=1e-4
   )
-  assert not np.any(told[needed + 1 :])
+  assert not np.any(reported[needed + 1 :])
 
 
 def test_it_gives_up_at_its_limit():

@@ -40,11 +40,11 @@ def test_the_energy_is_the_papers(variation):
   values, code = random.normal(size=(2, 5, 4))
   mask = random.integers(0, 2, (5, 4)).astype(np.float64)
   image = random.normal(0, 60, SHAPE)
-  told = inversion.energy(
+  reported = inversion.energy(
     values, code, jnp.asarray(image), mask=mask, total_variation=variation
   )
   expected = energy_by_hand(values, code, image, mask, variation)
-  np.testing.assert_allclose(told, expected, rtol=1e-5)
+  np.testing.assert_allclose(reported, expected, rtol=1e-5)
 
 
 def test_the_descent_is_the_authors():
@@ -141,8 +141,8 @@ def test_a_neighbourhood_is_in_the_middle(cells, side, counts):
 
 def test_strengths_rise_with_depth(squeezenet):
   names = ["conv1", "pool1", "fire4/concat", "fire8/concat", "conv10", "scores"]
-  told = [inversion.usual_variation(squeezenet, name) for name in names]
-  assert told == [1.0, 1.0, 10.0, 100.0, 100.0, 100.0]
+  reported = [inversion.usual_variation(squeezenet, name) for name in names]
+  assert reported == [1.0, 1.0, 10.0, 100.0, 100.0, 100.0]
   assert inversion.usual_variation(linear(np.eye(126)), "code") == 10.0
 
 

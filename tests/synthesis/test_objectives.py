@@ -181,7 +181,7 @@ def test_a_few_steps_raise_every_objective(small, image, objective):
 
 
 @pytest.mark.parametrize(
-  ("objective", "told"),
+  ("objective", "reported"),
   [
     (neuron("fire99", 0), "'fire99'"),
     (neuron("output", 9), "0 to 8"),
@@ -190,8 +190,8 @@ def test_a_few_steps_raise_every_objective(small, image, objective):
     (neuron("output", 0) + neuron("conv1", 500), "conv1"),
   ],
 )
-def test_what_is_not_there_is_named(small, objective, told):
-  with pytest.raises(JdeepvisError, match=told):
+def test_what_is_not_there_is_named(small, objective, reported):
+  with pytest.raises(JdeepvisError, match=reported):
     bind(small, objective)
 
 

@@ -117,14 +117,14 @@ def test_paper_rows_are_table_1():
     "decay", "blur", "blur_every", "norm_percentile",
     "contribution_percentile", "steps", "rate", "max_rate",
   )  # fmt: skip
-  told = [
+  reported = [
     (
       POLICIES[RECIPES[name].step.function],
       *(RECIPES[name].strengths.get(key, 0) for key in names),
     )
     for name in ("paper_a", "paper_b", "paper_c", "paper_d")
   ]
-  assert told == [
+  assert reported == [
     ("progress", 0, 0.5, 4, 50, 0, 500, 2, 100),
     ("constant", 0.3, 0, 0, 20, 0, 750, 100, 0),
     ("constant", 1e-4, 1.0, 4, 0, 0, 1000, 100, 0),

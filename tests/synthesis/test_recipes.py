@@ -140,9 +140,9 @@ def test_old_names_are_understood_and_told():
   ):
     made = recipe("default").replace(rivals=3.0)
   assert made.log_prob_weight == 3.0
-  with pytest.warns(FutureWarning, match="'rivals' is called") as told:
+  with pytest.warns(FutureWarning, match="'rivals' is called") as reported:
     assert made.without("rivals").log_prob_weight is None
-  assert len(told) == 1
+  assert len(reported) == 1
   with pytest.warns(FutureWarning, match="'shift' is called 'jitter'"):
     assert parse_factors(["shift:0,0.1"], made) == {"jitter": (0.0, 0.1)}
   with warnings.catch_warnings():

@@ -99,20 +99,22 @@ def test_what_a_picture_is_does_not_depend_on_its_neighbours(network):
 
 
 def test_targets_are_what_they_say(network):
-  def told(targets, **more):
+  def reported(targets, **more):
     return [
       (one.layer, one.unit, one.seed, one.position)
       for one in requests(network, targets, "none", **more)
     ]
 
   label = network.labels[4]
-  assert told(label) == [(network.output, 4, 0, None)]
-  assert told("conv2:0-1,5@1,2", seeds=(7,)) == [
+  assert reported(label) == [(network.output, 4, 0, None)]
+  assert reported("conv2:0-1,5@1,2", seeds=(7,)) == [
     ("conv2", unit, 7, (1, 2)) for unit in (0, 1, 5)
   ]
   count = network.shapes["conv1"][-1]
-  assert len(told("conv1:all")) == count
-  both = told([jdeepvis.neuron("conv1", 3), lambda blobs: blobs["conv1"].sum()])
+  assert len(reported("conv1:all")) == count
+  both = reported(
+    [jdeepvis.neuron("conv1", 3), lambda blobs: blobs["conv1"].sum()]
+  )
   assert [one[:2] for one in both] == [("conv1 3", None), ("lambda", None)]
   grid = requests(
     network, "output:0", "default", strengths={"decay": (0, 0.1)}, seeds=2
@@ -124,7 +126,7 @@ def test_targets_are_what_they_say(network):
 
 
 @pytest.mark.parametrize(
-  ("target", "told"),
+  ("target", "reported"),
   [
     ("conv9:1", "'conv9'"),
     ("output:99", "0 to 8"),
@@ -136,8 +138,8 @@ def test_targets_are_what_they_say(network):
     (lambda blobs: blobs["conv9"].sum(), "'conv9'"),
   ],
 )
-def test_what_cannot_be_is_refused(network, target, told):
-  with pytest.raises(JdeepvisError, match=told):
+def test_what_cannot_be_is_refused(network, target, reported):
+  with pytest.raises(JdeepvisError, match=reported):
     jdeepvis.render(network, target, SHORT, **QUIET)
 
 
@@ -188,8 +190,8 @@ def test_pictures_begin_where_they_are_told(network):
   pixels = np.full((40, 50, 3), 77, np.uint8)
   flat = jdeepvis.render(network, "output:0", still, initial=pixels, **QUIET)
   assert (flat.pixels == 77).all()
-  for wrong, told in ((image[:-1], "has shape"), ("nois", "'nois'")):
-    with pytest.raises(JdeepvisError, match=told):
+  for wrong, reported in ((image[:-1], "has shape"), ("nois", "'nois'")):
+    with pytest.raises(JdeepvisError, match=reported):
       jdeepvis.render(network, "output:0", still, initial=wrong, **QUIET)
 
 

@@ -32,9 +32,9 @@ def test_each_status(expected, changes):
 
 
 def test_without_a_notion_of_largest_that_is_no_failure():
-  told = history()
-  del told["is_largest"]
-  assert status_of(told) == "ok"
+  reported = history()
+  del reported["is_largest"]
+  assert status_of(reported) == "ok"
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ def test_other_keys_do_nothing():
 def test_an_address_brings_the_same_view_back():
   state = press(at(5, position=(1, 2)), *"btTdsv")
   state = put(state, layer="fc8", unit=3, search="shark", picture_seed=7)
-  told = json.loads(json.dumps(share(state)))
-  again = put(toolbox_network.state(), **told)
+  reported = json.loads(json.dumps(share(state)))
+  again = put(toolbox_network.state(), **reported)
   assert again == dataclasses.replace(state, order=None)
   assert share(toolbox_network.state()) == {"layer": "conv1"}
 

@@ -132,8 +132,8 @@ def test_diffs_and_pinned_images_show_signed_differences():
   expected = panes.balanced(np.float32(values) - np.float32(others))
   np.testing.assert_array_equal(panels.arrays["tiles"], expected)
   row, column = panels.facts["position"]
-  told = panels.facts["pinned_value"]
-  assert told == pytest.approx(others[row, column, 2], abs=1e-6)
+  reported = panels.facts["pinned_value"]
+  assert reported == pytest.approx(others[row, column, 2], abs=1e-6)
   diffs = np.float32(random_values())
   panels = panes.panels_of(conv5(), scene(values, diffs=diffs, pinned=pinned))
   np.testing.assert_array_equal(panels.arrays["tiles"], panes.balanced(diffs))
