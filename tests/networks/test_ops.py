@@ -119,6 +119,16 @@ def test_max_pool_gradient_goes_to_the_first(
   np.testing.assert_allclose(back(given)[0], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_max_pool_gradient_of_a_window_of_more_places_than_a_byte_counts():
+  x = np.zeros((1, 18, 18, 1), np.float32)
+  x[0, 17, 5] = 1
+  padding = ((0, 0), (0, 0))
+  gradient = jax.grad(
+    lambda x: pooling.max_pool(x, (18, 18), (1, 1), padding).sum()
+  )(x)
+  np.testing.assert_array_equal(gradient, x)
+
+
 @_PLAIN_AND_FAST
 @pytest.mark.parametrize("groups", [1, 2, 4, 12])
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
