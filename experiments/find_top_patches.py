@@ -32,7 +32,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
 from jdeepvis.probing.backprop import RULES
-from jdeepvis.runs import patches, scans
+from jdeepvis.runs import scans, trees
 from jdeepvis.runs.versions import versions
 from jdeepvis.types import JdeepvisError
 
@@ -98,7 +98,7 @@ def main() -> None:
       workers=_WORKERS.value,
     )
     if tree:
-      made = patches.write_patches(
+      made = trees.write_patches(
         tree,
         network,
         layers,
@@ -156,7 +156,7 @@ def _write(
   listing: images.ImageList,
   found: scan.Found,
   units: int,
-  made: Iterable[patches.Written],
+  made: Iterable[trees.Written],
 ) -> None:
   skipped = [
     f"{images.spell(name)}: {images.FAULTS[fault]}"

@@ -34,7 +34,7 @@ from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.runs.renders import file_of
 from jdeepvis.synthesis import fooling, named_recipes
-from jdeepvis.synthesis.batches import batch_size
+from jdeepvis.synthesis.batch_size import batch_size
 from jdeepvis.synthesis.initial import INITIALS, initial_image
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.requests import Request

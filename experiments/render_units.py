@@ -21,7 +21,7 @@ from experiments.recipe_flags import RecipeFlags, own_function, try_out
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
-from jdeepvis.networks.convert import sha256
+from jdeepvis.networks.digests import sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
@@ -29,7 +29,7 @@ from jdeepvis.networks.zoo import load_network
 from jdeepvis.runs import renders
 from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis.initial import INITIALS
-from jdeepvis.synthesis.objectives import as_objective
+from jdeepvis.synthesis.objective import as_objective
 from jdeepvis.synthesis.recipe_records import source_sha256
 from jdeepvis.synthesis.requests import Request
 from jdeepvis.types import JdeepvisError, Pixels

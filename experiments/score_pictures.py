@@ -27,7 +27,7 @@ from experiments import photographs, report, script
 from jdeepvis.display.files import write_csv, write_json
 from jdeepvis.display.manifest import read_manifest
 from jdeepvis.evaluation import scoring
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.types import JdeepvisError

@@ -17,7 +17,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from jdeepvis.display.folder import PictureFolder, only_run
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.download import cache_folder
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network

@@ -27,7 +27,7 @@ from jdeepvis.display import plots
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.evaluation import scoring, summary
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network

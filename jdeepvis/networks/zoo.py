@@ -12,6 +12,7 @@ from tqdm import tqdm
 from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.caffe.reader import is_description
+from jdeepvis.networks.digests import sha256
 from jdeepvis.networks.download import alone, cache_folder, fetch
 from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
@@ -175,7 +176,7 @@ def download_network(name: str) -> Path:
         file = fetch(published, path.parent, lambda at: bar.update(at - bar.n))
       network = convert.read_architecture(name, file)
       network = network.replace(labels=imagenet_labels())
-      origin = Origin(published.url, convert.sha256(file), published.licence)
+      origin = Origin(published.url, sha256(file), published.licence)
       part = path.with_suffix(".part.safetensors")
       write_network(part, network, architecture=name, origin=origin)
       part.replace(path)

@@ -14,7 +14,7 @@ import numpy as np
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.display.records import Record
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.runs.loop import save_now_and_then
 from jdeepvis.runs.store import Store
@@ -23,8 +23,9 @@ from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis import batch
 from jdeepvis.synthesis.recipe_records import to_plain
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.render import News, Pictures, run, show_rendering
+from jdeepvis.synthesis.render import Pictures
 from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.run import News, run, show_rendering
 from jdeepvis.types import AnyArray
 
 _SETTLED = "pictures per device, {}"

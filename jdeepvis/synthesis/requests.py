@@ -20,7 +20,8 @@ from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Noise
 from jdeepvis.synthesis.named_recipes import RECIPES
 from jdeepvis.synthesis.named_recipes import recipe as find_recipe
-from jdeepvis.synthesis.objectives import Objective, as_objective, neuron
+from jdeepvis.synthesis.objective import Objective, as_objective
+from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import blobs_read
 from jdeepvis.types import Image, JdeepvisError, PRNGKey

@@ -26,10 +26,11 @@ from jdeepvis.networks.tables import conv, layer, max_pool
 from jdeepvis.runs import renders
 from jdeepvis.runs.renders import file_of
 from jdeepvis.runs.store import Store
-from jdeepvis.synthesis import batch, render
+from jdeepvis.synthesis import batch
 from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.run import run as make
 from jdeepvis.synthesis.transforms import scale_to_rms
 
 pytestmark = pytest.mark.optimised
@@ -302,7 +303,7 @@ def test_a_run_killed_between_its_last_step_and_its_files_goes_on(
 ):
   """A checkpoint that has all steps lacks nothing but the pictures."""
   requests = [request(3), request(1)]
-  *_, last = render.run(network, requests, **SMALL)
+  *_, last = make(network, requests, **SMALL)
   assert last.progress.step == 24
   folder = PictureFolder.open(tmp_path, {})
   files = np.array(list(map(file_of, requests)))

@@ -10,8 +10,8 @@ import jdeepvis
 from jdeepvis.networks.squeezenet import SqueezeNet
 from jdeepvis.synthesis.ascend import ascend
 from jdeepvis.synthesis.assembly import optimizer, unit_objective
+from jdeepvis.synthesis.objective import as_objective
 from jdeepvis.synthesis.objectives import (
-  as_objective,
   channel,
   direction,
   layer_mean_square,

@@ -12,8 +12,8 @@ from PIL import Image
 import jdeepvis
 from jdeepvis.networks.receptive_field import receptive_field
 from jdeepvis.synthesis.named_recipes import RECIPES
-from jdeepvis.synthesis.render import run
 from jdeepvis.synthesis.requests import requests
+from jdeepvis.synthesis.run import run
 from jdeepvis.types import JdeepvisError
 
 QUIET = {"progress": False}

@@ -25,7 +25,7 @@ def params_from_blobs(
 
   Kernels OIHW become HWIO; an inner product's rows go from channel, height,
   width to our order; batch statistics are divided by their count. Channels of
-  the images stay as they are: see `convert.fold_pixels`.
+  the images stay as they are: see `pixels.fold_pixels`.
 
   Args:
     layers: the graph; its layers are named as in the file.
