@@ -31,7 +31,7 @@ from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.runs import renders
+from jdeepvis.runs import forecast, renders
 from jdeepvis.synthesis import ablation
 from jdeepvis.synthesis.entries import BUILT_IN
 from jdeepvis.synthesis.requests import Request
@@ -96,7 +96,7 @@ def main() -> None:
     title=f"Priors of {_NET.value}: {study['study']}",
   ) as folder:
     with _count_programs() as programs:
-      left = renders.forecast(folder, network, requests)
+      left = forecast.forecast(folder, network, requests)
       print(
         f"Steps to go: {left.image_steps}; programs: {left.programs}; time: "
         f"about {left.seconds / 60:.1f} minutes.",

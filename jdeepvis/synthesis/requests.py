@@ -70,6 +70,14 @@ class Request(NamedTuple):
     return self.layer, self.position, self.canvas, structures
 
 
+def by_program(requests: Sequence[Request]) -> list[Request]:
+  """Those of one program next to each other, else in their order."""
+  groups: dict[tuple, list[Request]] = {}
+  for request in requests:
+    groups.setdefault(request.program, []).append(request)
+  return [request for group in groups.values() for request in group]
+
+
 class Asked(NamedTuple):
   """The network that a request uses, and where its image lies in the whole one.
 
