@@ -28,7 +28,7 @@ from jdeepvis.display.progress import show_progress
 from jdeepvis.display.records import Record, unit_title
 from jdeepvis.evaluation.summary import over, succeeded, table
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import class_scores, find_units, label_of
+from jdeepvis.networks.names import class_scores, label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import load_network
@@ -37,7 +37,7 @@ from jdeepvis.synthesis import fooling, named_recipes
 from jdeepvis.synthesis.batch_size import batch_size
 from jdeepvis.synthesis.initial import INITIALS, initial_image
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.requests import Request, requests
 from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import JdeepvisError
 
@@ -120,11 +120,8 @@ def _requests(
     raise JdeepvisError(
       f"There is no initial image {initial!r}; use {', '.join(INITIALS)}."
     )
-  layer = class_scores(network)
-  return [
-    Request(layer, unit, 0, f"{name} from {initial}", recipe)
-    for unit in find_units(network, layer, _UNITS.value)
-  ]
+  target = f"{class_scores(network)}:{_UNITS.value}"
+  return requests(network, target, {f"{name} from {initial}": recipe})
 
 
 def _fool(
