@@ -25,13 +25,14 @@ from absl import flags
 from experiments import report, script
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.progress import show_progress
-from jdeepvis.display.records import Record, unit_title
+from jdeepvis.display.records import unit_title
 from jdeepvis.evaluation.summary import over, succeeded, table
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores, label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import load_network
+from jdeepvis.runs.pictures import Made
 from jdeepvis.runs.renders import file_of
 from jdeepvis.synthesis import fooling, named_recipes
 from jdeepvis.synthesis.batch_size import batch_size
@@ -153,11 +154,10 @@ def _fool(
   scores = np.asarray(classify.activations(network, network.output, plain))
   found = np.asarray(classify.probabilities(network, plain))
   seconds = (time.perf_counter() - began) / len(requests)
-  records, histories = [], []
+  pictures = {}
   for i, request in enumerate(requests):
     looks = int(made.steps[i]) + 1
     history = {name: rows[i, :looks] for name, rows in made.history.items()}
-    histories.append(history)
     label = label_of(network, request.layer, request.unit)
     facts = {
       "layer": request.layer,
@@ -172,10 +172,15 @@ def _fool(
       "probability": float(found[i, request.unit]),
       "seconds": round(seconds, 3),
     }
-    title = unit_title(request.layer, request.unit, label)
-    records.append(Record(file_of(request), title, _status(history), facts))
-  count = len(records)
-  folder.add(records, pixels[:count], list(made.image[:count]), histories)
+    pictures[file_of(request)] = Made(
+      unit_title(request.layer, request.unit, label),
+      facts,
+      pixels[i],
+      made.image[i],
+      history,
+      _status(history),
+    )
+  folder.add(pictures)
 
 
 def _status(history: Mapping[str, np.ndarray]) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.display.records import Record
 from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.runs.loop import save_now_and_then
@@ -175,7 +174,7 @@ def render_folder(
 
   def save(news: News) -> None:
     if news.pictures:
-      _write(folder, news)
+      folder.add({file_of(one.request): one for one in news.pictures})
       store.clear()
     else:
       files = np.array([file_of(request) for request in news.requests])
@@ -247,16 +246,3 @@ def _left(
 
 def _batch(sizes: Mapping[str, int], some: Sequence[Request]) -> int:
   return sizes.get(some[0].layer, 0) * jax.local_device_count()
-
-
-def _write(folder: PictureFolder, news: News) -> None:
-  pictures = news.pictures
-  folder.add(
-    [
-      Record(file_of(one.request), one.title, one.status, one.facts)
-      for one in pictures
-    ],
-    [one.pixels for one in pictures],
-    [one.image for one in pictures],
-    [one.history for one in pictures],
-  )
