@@ -30,14 +30,7 @@ class GoogLeNet(GraphModule):
   """GoogLeNet as BVLC trained it for Caffe, `bvlc_googlenet`.
 
   Its auxiliary classifiers serve training alone and are left out.
-
-  Attributes:
-    classes: how many classes the classifier has.
-    width: factor on the number of features of every layer but the last.
   """
-
-  classes: int = 1000
-  width: float = 1.0
 
   def layers(self) -> Layers:
     """Table 1 of the paper, with the names of the deploy.prototxt."""
@@ -88,6 +81,3 @@ class GoogLeNet(GraphModule):
         *(f"{name}/{part}" for part in ("1x1", "3x3", "5x5", "pool_proj")),
       ),
     )
-
-  def _features(self, features: int) -> int:
-    return max(1, round(features * self.width))

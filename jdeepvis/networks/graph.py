@@ -209,7 +209,15 @@ def with_layers(network: Network, layers: tuple[LayerInfo, ...]) -> Network:
 
 
 class GraphModule(nn.Module):
-  """A Linen module that is its table of layers; the tables subclass it."""
+  """A Linen module that is its table of layers; the tables subclass it.
+
+  Attributes:
+    classes: how many there are, where the network has classes.
+    width: factor on the number of features of every layer but the last.
+  """
+
+  classes: int = 1000
+  width: float = 1.0
 
   def layers(self) -> tuple[LayerInfo, ...]:
     """The table, in order of computation."""
@@ -225,6 +233,9 @@ class GraphModule(nn.Module):
       for name, leaves in weights.items()
     }
     return GraphApply(layers)(params, images, until=until, relu=relu)
+
+  def _features(self, features: int) -> int:
+    return max(1, round(features * self.width))
 
 
 class _Weights(nn.Module):

@@ -21,13 +21,9 @@ class SqueezeNet(GraphModule):
   Attributes:
     version: `1.0` or `1.1`, which needs less than half the arithmetic for the
       same accuracy.
-    classes: how many classes conv10 has.
-    width: factor on the number of features of every layer but the last.
   """
 
   version: str = "1.1"
-  classes: int = 1000
-  width: float = 1.0
 
   def layers(self) -> Layers:
     """The released deploy.prototxt, line by line."""
@@ -89,6 +85,3 @@ class SqueezeNet(GraphModule):
         f"{name}/concat", f"{name}/expand1x1", f"{name}/expand3x3"
       ),
     )
-
-  def _features(self, features: int) -> int:
-    return max(1, round(features * self.width))

@@ -18,7 +18,6 @@ from jdeepvis.runs.renders import (
 )
 from jdeepvis.synthesis.requests import Request, by_program
 from jdeepvis.synthesis.run import run
-from jdeepvis.types import AnyArray
 
 
 class Forecast(NamedTuple):
@@ -39,8 +38,6 @@ def forecast(
   folder: PictureFolder,
   network: Network,
   requests: Sequence[Request],
-  *,
-  initial: str | AnyArray = "noise",
 ) -> Forecast:
   """Predicts `render_folder` from its first few steps, which are discarded.
 
@@ -50,7 +47,6 @@ def forecast(
     folder: where the pictures go.
     network: any network.
     requests: the pictures wanted.
-    initial: see `run`.
   """
   wanted = by_program(missing(folder, requests))
   if not wanted:
@@ -58,7 +54,7 @@ def forecast(
 
   def time_a_chunk():
     began = time.perf_counter()
-    news = next(run(network, wanted, initial=initial, each=settled(folder)))
+    news = next(run(network, wanted, each=settled(folder)))
     return news, time.perf_counter() - began
 
   (_, compiled), (news, ascending) = time_a_chunk(), time_a_chunk()
