@@ -167,9 +167,8 @@ def _requests(
   target = f"{_LAYER.value}:{_UNITS.value}"
   for one in combinations:
     seeds = _SEEDS.value if one.seed is None else (one.seed,)
-    for wanted in requests(
-      network, target, {one.name: one.recipe}, seeds=seeds
-    ):
+    recipe = {one.name: one.recipe}
+    for wanted in requests(network, target, recipe, seeds=seeds):
       yield wanted._replace(strengths=one.strengths)
 
 
