@@ -28,7 +28,7 @@ import numpy as np
 from absl import flags
 
 from experiments import report, script, sheets
-from experiments.recipe_flags import RecipeFlags, try_out
+from experiments.recipe_flags import RecipeFlags
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.linear import is_linear, linear_filters
 from jdeepvis.networks.names import class_scores, find_layer
@@ -36,6 +36,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.runs import renders
 from jdeepvis.synthesis.requests import Request, requests
+from jdeepvis.synthesis.trial import try_out
 from jdeepvis.types import JdeepvisError
 
 _FIGURE = flags.DEFINE_enum(

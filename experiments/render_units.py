@@ -16,7 +16,7 @@ from typing import Any
 from absl import flags
 
 from experiments import report, script
-from experiments.recipe_flags import RecipeFlags, own_function, try_out
+from experiments.recipe_flags import RecipeFlags, own_function
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
@@ -29,6 +29,7 @@ from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis.initial import INITIALS
 from jdeepvis.synthesis.recipe_records import source_sha256
 from jdeepvis.synthesis.requests import Request, requests
+from jdeepvis.synthesis.trial import try_out
 from jdeepvis.types import JdeepvisError, Pixels
 
 _NET, _LAYER, _UNITS, _SEEDS, _CONFIG = script.define(

@@ -13,15 +13,13 @@ and standard deviations for each strength's values and combinations.csv for
 each combination, which strengths.png and combinations.png show.
 """
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 from absl import flags
 
 from experiments import report, script
-from experiments.recipe_flags import RecipeFlags, try_out
+from experiments.recipe_flags import RecipeFlags
 from jdeepvis.display import plots
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder
@@ -33,6 +31,7 @@ from jdeepvis.runs import forecast, renders
 from jdeepvis.synthesis import ablation
 from jdeepvis.synthesis.entries import BUILT_IN
 from jdeepvis.synthesis.requests import Request, requests
+from jdeepvis.synthesis.trial import try_out
 from jdeepvis.types import JdeepvisError
 
 _NET, _LAYER, _UNITS, _SEEDS, _PLOTS = script.define(
@@ -66,9 +65,6 @@ _JUDGE = flags.DEFINE_string(
   "judge", None, "A held-out classifier, which scores the pictures."
 )
 
-# What JAX reports when a program of gradient ascent has been compiled.
-_COMPILED = "/jax/core/compile/backend_compile_duration"
-_ASCENT = "jit(_advance)"
 _METRICS = {
   "activation": "score",
   "probability": "probability",
@@ -93,7 +89,7 @@ def main() -> None:
     recipes={one.name: one.recipe for one in combinations},
     title=f"Priors of {_NET.value}: {study['study']}",
   ) as folder:
-    with _count_programs() as programs:
+    with forecast.count_programs() as programs:
       left = forecast.forecast(folder, network, wanted)
       print(
         f"Steps to go: {left.image_steps}; programs: {left.programs}; time: "
@@ -104,22 +100,6 @@ def main() -> None:
     print(f"Programs compiled: {len(programs)}.")
     _write_results(folder, judge, [one.name for one in combinations])
   report.print_results(folder)
-
-
-@contextlib.contextmanager
-def _count_programs() -> Iterator[list[float]]:
-  """Lends a list that grows by one for each ascent program compiled."""
-  seconds: list[float] = []
-
-  def listen(event: str, duration: float, **facts: Any) -> None:
-    if event == _COMPILED and facts.get("fun_name") == _ASCENT:
-      seconds.append(duration)
-
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
-    yield seconds
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:

@@ -1,10 +1,11 @@
 """How long a run will take, from its first few steps."""
 
+import contextlib
 import itertools
 import math
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
@@ -18,6 +19,10 @@ from jdeepvis.runs.renders import (
 )
 from jdeepvis.synthesis.requests import Request, by_program
 from jdeepvis.synthesis.run import run
+
+# What JAX reports when a program of gradient ascent has been compiled.
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_ASCENT = "jit(_advance)"
 
 
 class Forecast(NamedTuple):
@@ -72,3 +77,19 @@ def forecast(
     (compiled - ascending) * (len(groups) - 1)
     + ascending * steps / news.progress.step,
   )
+
+
+@contextlib.contextmanager
+def count_programs() -> Iterator[list[float]]:
+  """Lends a list that grows by one for each ascent program compiled."""
+  seconds: list[float] = []
+
+  def listen(event: str, duration: float, **facts: Any) -> None:
+    if event == _COMPILED and facts.get("fun_name") == _ASCENT:
+      seconds.append(duration)
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    yield seconds
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
