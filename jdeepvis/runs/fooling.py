@@ -13,7 +13,7 @@ from jdeepvis.networks import classify
 from jdeepvis.networks.names import label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
-from jdeepvis.runs.pictures import Made
+from jdeepvis.runs.jobs import Made
 from jdeepvis.runs.renders import file_of, missing
 from jdeepvis.synthesis import fooling
 from jdeepvis.synthesis.batch_size import batch_size

@@ -10,7 +10,7 @@ from PIL import Image
 from jdeepvis.display import files, folder, manifest
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file, safe_name
-from jdeepvis.runs.pictures import Made
+from jdeepvis.runs.jobs import Made
 from jdeepvis.types import JdeepvisError
 
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
