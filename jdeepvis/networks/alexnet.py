@@ -1,7 +1,8 @@
 """AlexNet (Krizhevsky et al. 2012) in the forms that have weights."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
+from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.tables import (
+  GraphModule,
   Layers,
   conv,
   dense,

@@ -1,7 +1,8 @@
 """GoogLeNet (Szegedy et al. 2014, arXiv:1409.4842)."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
+from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.tables import (
+  GraphModule,
   Layers,
   average_pool,
   conv,

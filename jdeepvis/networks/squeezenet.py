@@ -1,7 +1,8 @@
 """SqueezeNet 1.0 and 1.1 (Iandola et al. 2016, arXiv:1602.07360)."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
+from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.tables import (
+  GraphModule,
   Layers,
   conv,
   layer,

@@ -1,7 +1,14 @@
 """VGG's network of 16 layers (Simonyan and Zisserman 2014, arXiv:1409.1556)."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
-from jdeepvis.networks.tables import Layers, conv, dense, layer, max_pool
+from jdeepvis.networks.graph import INPUT
+from jdeepvis.networks.tables import (
+  GraphModule,
+  Layers,
+  conv,
+  dense,
+  layer,
+  max_pool,
+)
 
 # Table 1, column D: the convolutions before each pooling, and their features.
 _STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
