@@ -7,7 +7,7 @@ from jdeepvis.display import notebook
 from jdeepvis.networks.network import Network
 from jdeepvis.synthesis.picture import Picture
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.requests import Canvas, Request, requests
+from jdeepvis.synthesis.requests import Canvas, Recipes, Request, requests
 from jdeepvis.synthesis.run import run, show_rendering
 from jdeepvis.types import AnyArray, JdeepvisError
 
@@ -132,7 +132,7 @@ def render(
 def render_many(
   network: Network,
   targets: Any,
-  recipe: str | Recipe | Sequence[str | Recipe] = "default",
+  recipe: Recipes = "default",
   *,
   seeds: int | Iterable[int] = 1,
   strengths: Mapping[str, Sequence[float | int]] | None = None,
@@ -161,7 +161,7 @@ def render_many(
       names of classes, commas between; `@row,column` behind them for another
       place than the centre), objectives and functions of the activations.
       `output` stands for the class scores; `"flamingo"` is `"output:flamingo"`.
-    recipe: by name or made, one or several.
+    recipe: by name or made, one or several; or each by what it shall be called.
     seeds: how many, or which.
     strengths: values to give strengths of the recipe, in all combinations.
     initial: see `render`.
