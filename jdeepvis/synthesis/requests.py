@@ -272,7 +272,7 @@ def _split(network: Network, target: str) -> tuple[str, str]:
 
 
 def _position(target: str, place: str) -> tuple[int, int]:
-  if not (match := re.fullmatch(r"(\d+),(\d+)", place.strip())):
+  if not (match := re.fullmatch(r"(-?\d+),(-?\d+)", place.strip())):
     raise JdeepvisError(
       f"The target {target!r} ends in @{place}, which is not @ROW,COLUMN."
     )

@@ -148,6 +148,7 @@ def test_layers_may_have_colons_and_at_signs_in_their_names(layer):
     ("output:99", "0 to 8"),
     ("conv1", "'conv1' is a layer"),
     ("conv1:0@99,0", "not among them"),
+    ("conv1:0@-1,0", "not among them"),
     ("conv1:0@x", "@ROW,COLUMN"),
     ("conv1:0-1", "names 2 units"),
     (jdeepvis.neuron("conv9", 1), "'conv9'"),
