@@ -299,9 +299,10 @@ def _with_size(
 ) -> JdeepvisError:
   if size is None or "expected [" not in str(error):
     return error
+  expected, _, _ = str(error).partition("; give")
   return JdeepvisError(
-    f"{str(error).rstrip('.')}, with size={size[0]},{size[1]}; if the net fits "
-    "without that, its layers ask for the size in its file."
+    f"{expected}, with size={size[0]},{size[1]}; if the net fits without that, "
+    "its layers ask for the size in its file."
   )
 
 

@@ -50,6 +50,14 @@ class Transform(NamedTuple):
   line: int
 
 
+class Source(NamedTuple):
+  """A data layer as an input, and a sentence about it."""
+
+  layer: Any
+  blob: InputBlob
+  note: str
+
+
 def declared_inputs(net, file: str) -> list[InputBlob]:
   """The inputs that a net names, each once.
 
@@ -180,16 +188,17 @@ def transform_of(layer) -> Transform | None:
 
 
 def source_of_images(
-  layers: Sequence[tuple[Any, bool]], wanted: set[str], file: str
-) -> tuple[InputBlob, str] | None:
-  """A data layer as an input, and a sentence about it.
+  layers: Sequence[tuple[Any, bool, str]], wanted: set[str], file: str
+) -> Source | None:
+  """The data layer that is taken for the images.
 
   Args:
-    layers: the data layers, each with whether it is for training only.
+    layers: the data layers, each with whether it is for training only, and a
+      sentence for where it is left out.
     wanted: blobs that layers read and none writes.
     file: the file's name.
   """
-  for layer, _ in sorted(layers, key=lambda pair: pair[1]):
+  for layer, _, _ in sorted(layers, key=lambda one: one[1]):
     tops = [top for top in layer.tops if top in wanted]
     if not tops:
       continue
@@ -200,7 +209,7 @@ def source_of_images(
       f"{file}: {source} is taken for images as the input {top!r}; to write it "
       f"into the file, put in its place {two_lines(top, shape)}."
     )
-    return InputBlob(top, shape, source), note
+    return Source(layer, InputBlob(top, shape, source), note)
   return None
 
 
@@ -240,6 +249,10 @@ def _shape(layer, place: int) -> tuple[int, int, int, int]:
   sizes = [(transform.crop_h, transform.crop_w), (transform.crop_size,) * 2]
   sizes += [(x.get("crop_size", 0),) * 2 for x in settings]
   sizes += [(x.get("new_height", 0), x.get("new_width", 0)) for x in settings]
+  # SSD's data layers warp images to this size.
+  ssd = getattr(transform, "resize_param", None)
+  if isinstance(ssd, Settings) and ssd.get("resize_mode", "WARP") == "WARP":
+    sizes.append((ssd.get("height", 0), ssd.get("width", 0)))
   known = (x for x in sizes if all(isinstance(y, int) and y > 0 for y in x))
   return 1, 1 if grey else 3, *next(known, (0, 0))
 

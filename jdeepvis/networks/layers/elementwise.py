@@ -95,6 +95,8 @@ def _read_scale(layer):
 
 
 def _eltwise(layer, weights, inputs, relu):
+  if len({x.shape for x in inputs}) > 1:
+    raise ValueError("they must have one shape")
   operation = layer.option("operation", "sum")
   if operation == "product":
     return functools.reduce(jnp.multiply, inputs)

@@ -90,6 +90,8 @@ class LayerType:
       `padding`; `map`, all.
     inputs: the least and the most blobs that it reads; None is any number.
     several_outputs: whether it may write more than one blob.
+    one_by_one: whether Caffe's may read several blobs, each by itself, and
+      write one for each, with the same weights.
     activation: whether it is the function after a layer: both its sides get
       names, `conv1/pre` and `conv1`.
     same_values: whether it hands its input's values on.
@@ -112,7 +114,7 @@ class LayerType:
       `kernel`, or its `kind` where it becomes another type. It raises
       `CannotRunError` where that does what is not possible here.
     settings: the name of Caffe's message for it and its fields, written as in
-      `caffe.schema`, where they are not there:
+      `caffe.messages`, where they are not there:
       `("swish_param", "beta=1 float 1")`.
     caffe_arrays: the names of Caffe's arrays, once for each number that there
       may be of them; empty where they are the leaves.
@@ -132,6 +134,7 @@ class LayerType:
   reach: str = "map"
   inputs: tuple[int, int | None] = (1, 1)
   several_outputs: bool = False
+  one_by_one: bool = False
   activation: bool = False
   same_values: bool = False
   resizes: bool = False

@@ -224,12 +224,15 @@ def _read_pooling(layer):
         "its ceil_mode and its round_mode differ; leave one of them out"
       )
     down = not found.ceil_mode
-  size = [found.kernel_size] if found.HasField("kernel_size") else []
+
+  def both(field):
+    return [getattr(found, field)] if found.HasField(field) else []
+
   window = {
     "kind": f"{name}_pooling",
-    "kernel": two_extents(found, "kernel", size, None),
-    "stride": two_extents(found, "stride", [found.stride], 1),
-    "pad": two_extents(found, "pad", [found.pad], 0),
+    "kernel": two_extents(found, "kernel", both("kernel_size"), None),
+    "stride": two_extents(found, "stride", both("stride"), 1),
+    "pad": two_extents(found, "pad", both("pad"), 0),
   }
   return window | ({"ceil": False} if down else {})
 

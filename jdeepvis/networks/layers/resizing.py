@@ -156,7 +156,7 @@ _linear = functools.partial(LayerType, linear=True)
 
 TYPES = {
   "interp": _linear(_interp, resizes=True, caffe={"Interp": _read_interp}),
-  "upsample_nearest": _linear(_upsample_nearest),
+  "upsample_nearest": _linear(_upsample_nearest, resizes=True),
   "unpool": LayerType(
     _unpool,
     inputs=(2, 2),

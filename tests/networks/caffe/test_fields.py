@@ -85,7 +85,10 @@ def test_both_words_for_dilation(more, dilation):
     (_conv("pad_type: SAME"), "pad_type"),
     (_conv("relu: true"), r"convolution_param\.relu"),
     ("scale: 2 " + _conv(), "line 3: the net has the field 'scale'"),
-    (_conv("stride: 2.5"), r"line 4: stride is a whole number"),
+    (
+      _conv("stride: 2.5"),
+      r"line 4: layer 'c' \(Convolution\): stride is a whole",
+    ),
     (_conv("stride: -1"), r"stride is a whole number from 0"),
     (_conv("bias_term: maybe"), "bias_term is true or false"),
     (_conv() + _pool("pool: MEDIAN"), "pool stands there twice"),
