@@ -228,6 +228,8 @@ def _read_pooling(layer):
   def both(field):
     return [getattr(found, field)] if found.HasField(field) else []
 
+  if found.HasField("pad_h") != found.HasField("pad_w"):
+    raise ValueError("it says one of pad_h and pad_w; say both")
   window = {
     "kind": f"{name}_pooling",
     "kernel": two_extents(found, "kernel", both("kernel_size"), None),

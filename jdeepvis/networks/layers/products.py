@@ -41,7 +41,7 @@ def convolution(layer, weights, inputs, relu, convolve=_convolve):
 
 def _convolution_weights(layer, shapes):
   features = layer.option("features")
-  channels = shapes[0][-1] // layer.option("groups", 1)
+  channels = shapes[0][-1] // _groups(layer, shapes)
   return _weights(layer, (*layer.kernel, channels, features), features)
 
 
@@ -75,9 +75,16 @@ def _deconvolution(layer, weights, inputs, relu):
 
 
 def _deconvolution_weights(layer, shapes):
-  features, groups = layer.option("features"), layer.option("groups", 1)
+  features, groups = layer.option("features"), _groups(layer, shapes)
   kernel = (*layer.kernel, features // groups, shapes[0][-1])
   return _weights(layer, kernel, features)
+
+
+def _groups(layer, shapes):
+  groups, channels = layer.option("groups", 1), shapes[0][-1]
+  if channels % groups:
+    raise ValueError(f"its group {groups} does not part {channels} channels")
+  return groups
 
 
 def _read_convolution(layer):
