@@ -276,11 +276,17 @@ def _offered(net, shape, mean: Mean, scale, bgr: bool) -> tuple[str, ...]:
     offers.append(f"scale={said.scale:g}")
   if bgr and said.rgb:
     offers.append("bgr=False")
-  if not offers:
+  told = f"; load it with {' and '.join(offers)}" if offers else ""
+  if said.others:
+    told += (
+      f"; its {' and '.join(said.others)} is not known here, so see by "
+      "check_network whether pixels are right"
+    )
+  if not told:
     return ()
   return (
     f"{net.file}, line {said.line}: its transform_param says what pixels the "
-    f"net was trained on; load it with {' and '.join(offers)}.",
+    f"net was trained on{told}.",
   )
 
 

@@ -133,6 +133,11 @@ class _LayerMessage:
     self._message = message
     self._settings = settings
 
+  def strange(self, name: str) -> list[str]:
+    """The fields of its settings `name` that their message lacks."""
+    found = self._settings.get(name)
+    return list(found._settings) if isinstance(found, _LayerMessage) else []
+
   def __getattr__(self, name: str):
     # Python asks for names of its own before there is anything.
     if name.startswith("_"):

@@ -1,13 +1,16 @@
 """Where a net's images come from, and what its file says of them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from jdeepvis.networks.caffe.text import Settings
+from jdeepvis.networks.layer_types import kind_of
 from jdeepvis.types import JdeepvisError
 
 # Of layers without bottoms these are no sources of images.
 _NO_DATA = frozenset(["", "Input", "Parameter"])
+_OF_PIXELS = re.compile("mean|scale|std|var|norm|div").search
 _SETTINGS = (
   "data_param",
   "image_data_param",
@@ -41,6 +44,7 @@ class Transform(NamedTuple):
     scale: what centred pixels are multiplied by.
     rgb: whether it turns blue, green, red into red, green, blue.
     line: where it stands.
+    others: fields that are not known, and may say more of pixels.
   """
 
   mean_value: tuple[float, ...]
@@ -48,6 +52,7 @@ class Transform(NamedTuple):
   scale: float
   rgb: bool
   line: int
+  others: tuple[str, ...] = ()
 
 
 class Source(NamedTuple):
@@ -165,16 +170,20 @@ def image_shape(
 
 def is_data(layer) -> bool:
   """Whether a layer is a source of images, of whatever type."""
-  return not layer.bottoms and bool(layer.tops) and layer.type not in _NO_DATA
+  free = bool(layer.tops) and not layer.bottoms and layer.type not in _NO_DATA
+  return free and kind_of(layer.type) is None
 
 
 def transform_of(layer) -> Transform | None:
   """What a layer says of its images' mean, scale and order, if anything."""
   said = layer.message.transform_param
   named = any(map(said.HasField, ("scale", "mean_file", "bgr2rgb")))
-  if named or said.mean_value:
+  others = tuple(filter(_OF_PIXELS, layer.message.strange("transform_param")))
+  if named or said.mean_value or others:
     values, rgb = tuple(said.mean_value), said.bgr2rgb
-    return Transform(values, said.mean_file, said.scale, rgb, layer.line)
+    return Transform(
+      values, said.mean_file, said.scale, rgb, layer.line, others
+    )
   # Older data layers said it among their own settings.
   for own in _settings(layer):
     values = own.get("mean_value", ())

@@ -7,6 +7,7 @@ import pytest
 from jdeepvis.networks import convert
 from jdeepvis.networks.caffe import reader
 from jdeepvis.networks.caffe.graph import build_graph
+from jdeepvis.types import JdeepvisError
 
 _HEAD = """input: "data"
 input_shape { dim: 1 dim: 4 dim: 9 dim: 11 }
@@ -98,6 +99,25 @@ def test_a_source_of_images_is_not_also_said_to_be_left_out():
   (note,) = net.notes
   assert "'d' (line 1) is taken for images" in note
   assert build_graph(net).shape == (30, 40, 3)
+
+
+def test_a_layer_that_lost_its_bottom_is_no_source_of_images():
+  text = _HEAD + 'layer { name: "r" type: "ReLU" top: "x" }'
+  with pytest.raises(JdeepvisError, match=r"line 3: layer 'r'.*reads 0 blobs"):
+    build_graph(reader.parse_net(text, "net.prototxt"))
+
+
+def test_what_a_fork_says_of_pixels_is_not_dropped(caffe_files):
+  text = (
+    'layer { name: "data" type: "Input" top: "data" input_param { shape { '
+    "dim: 1 dim: 3 dim: 9 dim: 9 } } transform_param { MEAN std_value: 58 "
+    'mirror: true } } layer { type: "ReLU" bottom: "data" top: "x" }'
+  )
+  for mean in ("mean_value: 104", ""):
+    path = caffe_files.net(text.replace("MEAN", mean))
+    (note,) = convert.read_caffe(path, None).notes
+    assert "its std_value is not known here" in note
+    assert ('mean="104,104,104"' in note) == bool(mean)
 
 
 @pytest.mark.parametrize("axis", [1, -3])
