@@ -81,7 +81,8 @@ def read_caffe(
     raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
   if size is not None and not all(0 < side <= 2**16 for side in size):
     raise JdeepvisError(
-      f"A size is a height and a width in pixels, not {size}."
+      "A size is a height and a width in pixels, such as (224, 224), not "
+      f"{size!r}."
     )
   net = read_net(prototxt)
   graph = build_graph(net, size)

@@ -273,8 +273,14 @@ def read_labels(path: Path | str) -> tuple[str, ...]:
   """
   try:
     lines = read_lines(path)
-  except (OSError, UnicodeDecodeError) as error:
-    raise JdeepvisError(f"No labels in {str(path)!r}: {error}.") from error
+  except OSError as error:
+    raise JdeepvisError(
+      f"No labels in {str(path)!r}: {error.strerror}."
+    ) from error
+  except UnicodeDecodeError as error:
+    raise JdeepvisError(
+      f"The labels {str(path)!r} are not in UTF-8; save them as that."
+    ) from error
   return tuple(_without_wnid(line.strip()) for line in lines if line.strip())
 
 

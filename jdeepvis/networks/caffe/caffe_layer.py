@@ -142,5 +142,9 @@ class _LayerMessage:
     # Python asks for names of its own before there is anything.
     if name.startswith("_"):
       raise AttributeError(name)
-    settings = self._settings
-    return settings[name] if name in settings else getattr(self._message, name)
+    if name in self._settings:
+      return self._settings[name]
+    try:
+      return getattr(self._message, name)
+    except AttributeError:
+      raise AttributeError(f"it does not say {name}") from None

@@ -70,6 +70,10 @@ class Settings:
     """The setting called `name`, or else the default."""
     return self._values.get(name, default)
 
+  def ListFields(self):  # noqa: N802
+    """The settings as a message lists them: pairs of a field and its value."""
+    return [(Field(name, "", 0), value) for name, value in self._values.items()]
+
   def HasField(self, name: str) -> bool:  # noqa: N802  (protobuf's name)
     """Whether the file says it."""
     return name in self._values

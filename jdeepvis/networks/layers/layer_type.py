@@ -35,7 +35,8 @@ def settings(message: str, **names: str) -> Callable[[Any], dict[str, Any]]:
   """Reads options, by our names, from the fields of Caffe's that are set."""
 
   def read(layer):
-    fields = getattr(layer.message, message).ListFields()
+    said = getattr(layer.message, message, None)
+    fields = said.ListFields() if said is not None else ()
     found = {field.name: _plain(value) for field, value in fields}
     return {ours: found[x] for ours, x in names.items() if x in found}
 
@@ -178,4 +179,5 @@ def padding(layer: LayerInfo, size: Pair, *, ceil: bool = False) -> Padding:
 
 
 def _plain(value):
-  return tuple(value) if isinstance(value, Sequence) else value
+  several = isinstance(value, Sequence) and not isinstance(value, str)
+  return tuple(value) if several else value
