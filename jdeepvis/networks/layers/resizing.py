@@ -84,6 +84,8 @@ def _repeated(x, scale):
 def _unpool(layer, weights, inputs, relu):
   """Each value at the place that its mask names; zeros around it."""
   x, mask = inputs
+  if x.shape != mask.shape:
+    raise ValueError("its mask has another shape than what it unpools")
   height, width = _unpooled_size(layer, x.shape[1:3])
   place = np.arange(height * width).reshape(1, height, width, 1)
   x, mask = (

@@ -63,6 +63,15 @@ def test_several_bottoms_are_one_layer_each_with_the_same_weights(
   assert np.abs(np.asarray(found["s1"]) - found["s2"]).max() > 0.1
 
 
+def test_a_sum_of_one_blob_is_a_factor(caffe_files):
+  text = 'layer { name: "e" type: "Eltwise" bottom: "data" top: "e" MORE }'
+  coeff = "eltwise_param { operation: SUM coeff: 0.25 }"
+  path = caffe_files.net(_HEAD + text.replace("MORE", coeff))
+  network, _ = convert.read_caffe(path, None)
+  images = np.float32(np.arange(9 * 11 * 4)).reshape(1, 9, 11, 4)
+  np.testing.assert_array_equal(network(images)["e"], images / 4)
+
+
 def test_of_a_name_in_train_and_test_the_one_of_test_gets_its_weights(
   caffe_files,
 ):

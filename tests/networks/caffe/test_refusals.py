@@ -47,6 +47,7 @@ def _refused(text):
     ),
     ("Slice", "c", "slice_param { slice_point: 9 }", "slice_point 9"),
     ("Slice", "c", "slice_param { axis: 2 slice_point: 14 }", "beyond the 14"),
+    ("Upsample", "data c", "upsample_param { scale: 2 }", "mask has another"),
     ("Eltwise", "c data", "", "one shape; another size=(HEIGHT, WIDTH)"),
     ("Concat", "c data", "", "along the axis that is joined"),
     ("Crop", "data c", "crop_param { offset: 3 }", "reach beyond the first"),
