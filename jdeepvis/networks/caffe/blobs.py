@@ -77,7 +77,8 @@ def _leaves(layer, inputs, leaves, arrays, file) -> dict[str, np.ndarray]:
   if len(arrays) not in map(len, expected):
     known = [f"{len(names)} ({', '.join(names)})" for names in expected]
     hint = "give weights that were trained with this description"
-    if "bias" in leaves and len(arrays) == len(leaves) - 1:
+    without = not ours.caffe_arrays and len(arrays) == len(leaves) - 1
+    if without and "bias" in leaves:
       hint = "write bias_term: false if it was trained without a bias"
     raise JdeepvisError(
       f"{file}: layer {layer.name!r} has {len(arrays)} "
