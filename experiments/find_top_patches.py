@@ -27,12 +27,9 @@ from jdeepvis.probing.backprop import RULES
 from jdeepvis.runs import scans
 from jdeepvis.types import JdeepvisError
 
-_NET, _OUT = script.define("net", "out")
+_NET, _OUT, _ROOT = script.define("net", "out", "root")
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder of images, or a text file with one a line."
-)
-_ROOT = flags.DEFINE_string(
-  "root", None, "The folder that the names in a list of images are relative to."
 )
 _LAYERS = flags.DEFINE_list(
   "layers", "all", "Layers by their Caffe names; output: the class scores."

@@ -111,6 +111,11 @@ _COMMON = {
     None,
     "HEIGHT,WIDTH of the images, in place of a .prototxt's.",
   ),
+  "root": (
+    flags.DEFINE_string,
+    None,
+    "The folder that the names in a list of images are relative to.",
+  ),
   "plots": (flags.DEFINE_bool, True, "Draw plots, which needs matplotlib."),
   "config": (
     config_flags.DEFINE_config_file,

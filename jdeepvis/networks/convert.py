@@ -74,7 +74,8 @@ def read_caffe(
     raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
   if size is not None and not all(0 < side <= 2**16 for side in size):
     raise JdeepvisError(
-      f"A size is a height and a width in pixels, not {size}."
+      "A size is a height and a width in pixels, such as (224, 224), not "
+      f"{size!r}."
     )
   net = read_net(prototxt)
   graph = build_graph(net, size)
@@ -208,11 +209,17 @@ def _offered(net, shape, mean: Mean, scale, bgr: bool) -> tuple[str, ...]:
     offers.append(f"scale={said.scale:g}")
   if bgr and said.rgb:
     offers.append("bgr=False")
-  if not offers:
+  told = f"; load it with {' and '.join(offers)}" if offers else ""
+  if said.others:
+    told += (
+      f"; its {' and '.join(said.others)} is not known here, so see by "
+      "check_network whether pixels are right"
+    )
+  if not told:
     return ()
   return (
     f"{net.file}, line {said.line}: its transform_param says what pixels the "
-    f"net was trained on; load it with {' and '.join(offers)}.",
+    f"net was trained on{told}.",
   )
 
 
@@ -231,9 +238,10 @@ def _with_size(
 ) -> JdeepvisError:
   if size is None or "expected [" not in str(error):
     return error
+  expected, _, _ = str(error).partition("; give")
   return JdeepvisError(
-    f"{str(error).rstrip('.')}, with size={size[0]},{size[1]}; if the net fits "
-    "without that, its layers ask for the size in its file."
+    f"{expected}, with size={size[0]},{size[1]}; if the net fits without that, "
+    "its layers ask for the size in its file."
   )
 
 

@@ -136,7 +136,8 @@ def _infer_shapes(layers, input, types) -> GraphShapes:
       reason = (str(error).splitlines() or [repr(error)])[0].rstrip(".")
       raise JdeepvisError(
         f"Layer {layer.name!r} ({layer.kind}) cannot read blobs of shape "
-        f"{', '.join(str(list(shape)) for shape in shapes)}: {reason[:200]}."
+        f"{', '.join(str(list(shape)) for shape in shapes)}, channels last: "
+        f"{reason[:200]}."
       ) from error
     if weights.setdefault(layer.weights_key, leaves) != leaves:
       raise JdeepvisError(
