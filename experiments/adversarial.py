@@ -88,7 +88,7 @@ def main() -> None:
       seed=_SEED.value,
     )
     make_missing(folder, jobs, make)
-  rows = summary.table(folder.manifest["records"], ["method"], _COLUMNS)
+  rows = summary.table(folder.records, ["method"], _COLUMNS)
   report.write_table(folder, "attacks.csv", rows)
 
 

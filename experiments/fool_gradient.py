@@ -88,7 +88,7 @@ def main() -> None:
       confidence=_CONFIDENCE.value,
       limit=_LIMIT.value,
     )
-  rows = table(folder.manifest["records"], ["recipe", "initial"], _COLUMNS)
+  rows = table(folder.records, ["recipe", "initial"], _COLUMNS)
   report.write_table(folder, "steps.csv", rows)
 
 

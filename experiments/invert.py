@@ -80,7 +80,7 @@ def main() -> None:
     make = functools.partial(_invert, network, folder, reference)
     make_missing(folder, jobs, make)
   # Shallow to deep.
-  records = sorted(folder.manifest["records"], key=lambda one: one["depth"])
+  records = sorted(folder.records, key=lambda one: one["depth"])
   report.write_table(folder, "errors.csv", table(records, ["layer"], _COLUMNS))
 
 

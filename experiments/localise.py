@@ -55,7 +55,7 @@ def main() -> None:
     "the object.",
   ) as folder:
     make_missing(folder, jobs, functools.partial(boxed, network))
-  records = folder.manifest["records"]
+  records = folder.records
   names = ("photograph", "unit", "label", "box")
   boxes = [{name: record[name] for name in names} for record in records]
   write_json(folder.path / "boxes.json", boxes)

@@ -92,7 +92,7 @@ def _add_to_tree(folder: PictureFolder, network: Network) -> None:
     settings = script.network_settings(network)
     tree = UnitTree.open(_TREE.value, settings, versions=versions())
     units = {name: shape[-1] for name, shape in network.shapes.items()}
-    tree.add_folder(folder.manifest["records"], folder.path, units)
+    tree.add_folder(folder.records, folder.path, units)
     write_page(tree, title=f"Units of {_NET.value}")
 
 

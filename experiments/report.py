@@ -2,10 +2,13 @@
 
 import collections
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder
+
+_SHOWN = ("index.html", "montage.png")
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -22,17 +25,15 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def print_results(folder: PictureFolder) -> None:
   """Says how many pictures there are, how many failed, where to look."""
-  records = folder.manifest["records"]
+  records = folder.records
   statuses = collections.Counter(record["status"] for record in records)
   counts = ", ".join(
     f"{count} {status.replace('_', ' ')}" for status, count in statuses.items()
   )
   plural = "s" * (len(records) != 1)
-  print(
-    f"\n{len(records)} picture{plural} ({counts}). Look at\n"
-    f"  {folder.path / 'index.html'}\n"
-    f"  {folder.path / 'montage.png'}"
-  )
+  print(f"\n{len(records)} picture{plural} ({counts}). Look at")
+  for file in filter(Path.exists, map(folder.path.joinpath, _SHOWN)):
+    print(f"  {file}")
 
 
 def write_table(

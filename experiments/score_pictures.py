@@ -24,8 +24,8 @@ from typing import Any
 from absl import flags
 
 from experiments import photographs, report, script
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.files import write_csv, write_json
-from jdeepvis.display.manifest import read_manifest
 from jdeepvis.evaluation import scoring
 from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import Network
@@ -58,10 +58,10 @@ def main() -> None:
   """Manifest to scores, scores to tables."""
   if not _MANIFEST.value:
     raise JdeepvisError("--manifest is missing; see --help.")
-  manifest = read_manifest(_MANIFEST.value)
-  maker = _maker(manifest["settings"])
+  atlas = open_atlas(_MANIFEST.value)
+  maker = _maker(atlas.settings)
   groups = {True: [], False: []}
-  for record in manifest["records"]:
+  for record in atlas.records:
     groups[record["layer"] == maker.output].append(record)
   classes, hidden = groups[True], groups[False]
   if not (classes and _NET.value) and not (hidden and _PHOTOS.value):

@@ -38,7 +38,7 @@ def by_layer(
   folder: PictureFolder, requests: Sequence[Request]
 ) -> dict[str, dict[int, list[Record]]]:
   """The records of what was requested, by layer and unit."""
-  known = {record["file"]: record for record in folder.manifest["records"]}
+  known = {record["file"]: record for record in folder.records}
   layers: dict[str, dict[int, list[Record]]] = {}
   for request in requests:
     units = layers.setdefault(request.layer, {})

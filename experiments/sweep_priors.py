@@ -171,7 +171,7 @@ def _write_results(
   # In the study's order, not in that of the work; earlier ones come last.
   order = {name: place for place, name in enumerate(names)}
   records = sorted(
-    folder.manifest["records"],
+    folder.records,
     key=lambda record: order.get(record["recipe"], len(order)),
   )
   if judge:

@@ -12,6 +12,7 @@ import importlib
 from jdeepvis.version import __version__
 
 _HOMES = {
+  "jdeepvis.display.atlas": ("open_atlas",),
   "jdeepvis.networks.classify": ("probabilities",),
   "jdeepvis.networks.crop": ("crop",),
   "jdeepvis.networks.network": ("InputSpec", "Network"),

@@ -90,7 +90,7 @@ def test_hidden_units_are_those_of_the_whole_network(network, tmp_path, recipe):
     wanted = [Request("conv2", unit, 0, recipe, reported) for unit in (3, 5)]
     for _ in render_folder(folder, one, wanted):
       pass
-    made[name] = folder.manifest["records"]
+    made[name] = folder.records
     assert all(record["probability"] is None for record in made[name])
     assert all(record["label"] is None for record in made[name])
   for ours, theirs in zip(made["features"], made["whole"], strict=True):
@@ -151,7 +151,7 @@ def test_a_model_may_call_a_layer_output(tmp_path):
   ]
   for _ in render_folder(folder, own, wanted, initial="mean"):
     pass
-  first, second = folder.manifest["records"]
+  first, second = folder.records
   assert first["probability"] is None
   assert first["score_best"] == second["score_best"] > 0
 

@@ -140,7 +140,9 @@ def to_json(tree: Any, indent: int | None = None) -> str:
 
 def _plain(tree: Any) -> Any:
   match tree:
-    case Mapping():
+    case str() | int() | None:  # most of all leaves
+      return tree
+    case dict() | Mapping():
       return {str(key): _plain(value) for key, value in tree.items()}
     case list() | tuple():
       return [_plain(value) for value in tree]

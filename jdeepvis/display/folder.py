@@ -1,12 +1,19 @@
-"""A folder of pictures with its manifest: extended, resumed, never spoilt.
+"""A folder of pictures: extended, resumed, never spoilt.
 
-    manifest.json               settings, versions, one record a picture
+    manifest.json               settings, versions, what runs agreed on
+    records/000000.jsonl        a record a picture, see `shards`
+    arrays/000000-000000.npy    the pictures as float arrays, and their history
     LAYER/unit_0130/RECIPE/seed_0.png, faint ones seed_0_stretched.png too
-    LAYER/unit_0130/montage.png, montage.png
-    images.npz, history.npz     the same pictures as float arrays
     index.html                  all of it in a browser
 
-Every file appears whole or not at all, a picture's record after its files.
+and where there are no more than `SMALL` pictures
+
+    LAYER/unit_0130/montage.png, montage.png
+    images.npz, history.npz     copies of all arrays
+
+Every file appears whole or not at all, but for those of records and arrays,
+which grow. A picture's record comes after its files. What a picture costs does
+not depend on how many there are.
 """
 
 import contextlib
@@ -19,9 +26,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from jdeepvis.display.files import atomic, damaged, write_image
+from jdeepvis.display.atlas import Atlas, open_atlas
+from jdeepvis.display.files import atomic, write_image
 from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.manifest import ManifestFolder, no_folder
 from jdeepvis.display.montage import montage
@@ -33,10 +39,20 @@ from jdeepvis.display.presentation import (
   thumbnail,
 )
 from jdeepvis.display.records import RENDERED, Captioned, Record, caption
+from jdeepvis.display.shards import (
+  PLACE,
+  Appender,
+  Entry,
+  complete_files,
+  record_files,
+)
 from jdeepvis.types import JdeepvisError
 
+SMALL = 1000
+"""Pictures up to which a folder has montages and copies of its arrays."""
+
 _UNFINISHED = ".unfinished"
-_FILES = ("file", "preview")
+_COPIES = ("images.npz", "history.npz")
 _LARGEST_SIDE = 4096
 
 
@@ -45,24 +61,25 @@ class PictureFolder(ManifestFolder):
 
   Attributes:
     path: where it is.
-    manifest: what `manifest.json` holds; `records` are its pictures.
+    manifest: what `manifest.json` holds.
   """
 
   def __init__(self, path: Path, manifest: dict[str, Any]):
+    manifest.setdefault("records", PLACE)
     super().__init__(path, manifest)
-    images = self._members("images")
-    histories = {name.rpartition("/")[0] for name in self._members("history")}
+    self._appender = Appender(path)
+    if manifest["records"] != PLACE:
+      self._move_records()
     # A picture that someone removed, or its arrays, is made again.
-    self._records = {
-      record["file"]: record
-      for record in manifest["records"]
-      if all((path / record[x]).exists() for x in _FILES if x in record)
-      and f"{_stem(record['file'])}.npy" in images
-      and _stem(record["file"]) in histories
-    }
+    self._files = complete_files(path)
 
   def __contains__(self, file: str) -> bool:
-    return file in self._records
+    return file in self._files
+
+  @property
+  def records(self) -> list[dict[str, Any]]:
+    """Those of all its pictures, read anew."""
+    return self._own(open_atlas(self.path))
 
   def add(self, pictures: Mapping[str, Kept]) -> None:
     """Writes pictures and their arrays, then their records.
@@ -70,25 +87,18 @@ class PictureFolder(ManifestFolder):
     Args:
       pictures: by their files in the folder, see `picture_file`.
     """
-    records, images, histories = [], {}, {}
+    entries = []
     for file, picture in pictures.items():
       record = Record(file, picture.title, picture.status, picture.facts)
-      plain, stem, image = record.to_plain(), _stem(file), picture.image
+      plain, image = record.to_plain(), picture.image
       write_image(self.path / file, picture.pixels)
       if (contrast := headroom(image)) > FAINT:
-        plain["preview"] = f"{stem}_stretched.png"
+        plain["preview"] = f"{file.removesuffix('.png')}_stretched.png"
         plain["contrast"] = round(contrast, 1)
         write_image(self.path / plain["preview"], stretch(image, contrast))
-      records.append(plain)
-      images[stem] = image
-      for name, rows in picture.history.items():
-        histories[f"{stem}/{name}"] = rows
-    number = len(list(self._parts("images")))
-    self._write_part(f"images-{number:06d}", images)
-    self._write_part(f"history-{number:06d}", histories)
-    self._records |= {record["file"]: record for record in records}
-    self.manifest["records"] = list(self._records.values())
-    self._write_manifest()
+      entries.append(Entry(plain, image, picture.history))
+    self._appender.append(entries)
+    self._files.update(pictures)
 
   def finish(
     self, title: str, *, captioned: Captioned = RENDERED, legend: str = ""
@@ -100,19 +110,13 @@ class PictureFolder(ManifestFolder):
       captioned: the facts that captions have.
       legend: a sentence on what the pictures show.
     """
-    records = list(self._records.values())
-    write_montage(self.path, records, captioned=captioned)
-    units: dict[str, list] = {}
-    for record in records:
-      units.setdefault(_unit_folder(record), []).append(record)
-    for unit, group in units.items():
-      rows = len({record["file"].rpartition("/")[0] for record in group})
-      columns = -(-len(group) // rows)
-      write_montage(
-        self.path, group, folder=unit, columns=columns, captioned=captioned
-      )
-    for name in ("images", "history"):
-      self._merge(name)
+    atlas = open_atlas(self.path)
+    records = self._own(atlas)
+    if len(records) <= SMALL:
+      self._write_montages(records, captioned)
+      self._copy_arrays(atlas, records)
+    else:
+      self._remove_what_small_ones_have()
     shutil.rmtree(self.unfinished, ignore_errors=True)
     write_gallery(
       self.path / "index.html",
@@ -128,39 +132,66 @@ class PictureFolder(ManifestFolder):
     """Where a run keeps what `finish` does without."""
     return self.path / _UNFINISHED
 
-  def _parts(self, name: str) -> list[Path]:
-    return sorted(self.unfinished.glob(f"{name}-*.npz"))
+  def _own(self, atlas: Atlas) -> list[dict[str, Any]]:
+    return [record for record in atlas.records if record["file"] in self]
 
-  def _members(self, name: str) -> set[str]:
-    """What an archive holds, with the parts not yet merged into it."""
-    members: set[str] = set()
-    for file in (self.path / f"{name}.npz", *self._parts(name)):
-      try:
-        with zipfile.ZipFile(file) as archive:
-          members.update(archive.namelist())
-      except FileNotFoundError:
-        pass
-      except (OSError, zipfile.BadZipFile):
-        raise damaged(file) from None
-    return members
+  def _move_records(self) -> None:
+    """Gives a folder of an earlier version today's form."""
+    atlas = Atlas(self.path, self.manifest)
+    for record in filter(atlas.has_arrays, atlas.records):
+      self._appender.append(
+        [Entry(record, atlas.image(record), atlas.history(record))]
+      )
+    self.manifest["records"] = PLACE
+    self._write_manifest()
 
-  def _write_part(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-    with atomic(self.unfinished / f"{name}.npz") as path:
-      np.savez(path, **arrays)
+  def _write_montages(
+    self, records: Sequence[Mapping[str, Any]], captioned: Captioned
+  ) -> None:
+    write_montage(self.path, records, captioned=captioned)
+    units: dict[str, list] = {}
+    for record in records:
+      units.setdefault(_unit_folder(record), []).append(record)
+    for unit, group in units.items():
+      pictures = [self.path / record["file"] for record in group]
+      if _is_newer(self.path / unit / "montage.png", pictures):
+        continue
+      rows = len({record["file"].rpartition("/")[0] for record in group})
+      columns = -(-len(group) // rows)
+      write_montage(
+        self.path, group, folder=unit, columns=columns, captioned=captioned
+      )
 
-  def _merge(self, name: str) -> None:
-    """Adds the parts to the one archive, member by member."""
-    target, parts = self.path / f"{name}.npz", self._parts(name)
-    if not parts:
-      return
-    sources = [target, *parts] if target.exists() else parts
-    with atomic(target) as path, zipfile.ZipFile(path, "w") as merged:
-      # From the newest back: a picture made again replaces its forerunner.
-      for source in reversed(sources):
-        with zipfile.ZipFile(source) as archive:
-          for member in archive.namelist():
-            if member not in merged.NameToInfo:
-              merged.writestr(member, archive.read(member))
+  def _copy_arrays(
+    self, atlas: Atlas, records: Sequence[Mapping[str, Any]]
+  ) -> None:
+    """Writes those archives that are missing or older than a record."""
+    sources = record_files(self.path)
+    for name in _COPIES:
+      target = self.path / name
+      if _is_newer(target, sources):
+        continue
+      with atomic(target) as path, zipfile.ZipFile(path, "w") as archive:
+        for record in records:
+          stem = record["file"].removesuffix(".png")
+          if name == "images.npz":
+            arrays = {stem: atlas.image_bytes(record)}
+          else:
+            arrays = {
+              f"{stem}/{key}": found
+              for key, found in atlas.history_bytes(record).items()
+            }
+          for key, (_, content) in arrays.items():
+            archive.writestr(f"{key}.npy", content)
+
+  def _remove_what_small_ones_have(self) -> None:
+    whole = self.path / "montage.png"
+    if whole.exists():  # last, so that who is killed begins anew
+      for path in self.path.glob("*/*/montage.png"):
+        path.unlink()
+      whole.unlink()
+    for name in _COPIES:
+      (self.path / name).unlink(missing_ok=True)
 
 
 def write_montage(
@@ -196,7 +227,7 @@ def write_montage(
 
 @contextlib.contextmanager
 def only_run(path: Path | str) -> Iterator[None]:
-  """Keeps other runs out of a folder, as each writes the whole manifest.
+  """Keeps other runs out of a folder, so that no picture is made twice.
 
   Nothing stays behind, however the run ends; a folder that does not exist yet
   is made.
@@ -228,8 +259,11 @@ def only_run(path: Path | str) -> Iterator[None]:
     os.close(handle)
 
 
-def _stem(file: str) -> str:
-  return file.removesuffix(".png")
+def _is_newer(target: Path, sources: Sequence[Path]) -> bool:
+  if not target.exists():
+    return False
+  made = target.stat().st_mtime_ns
+  return all(path.stat().st_mtime_ns < made for path in sources)
 
 
 def _unit_folder(record: Mapping[str, Any]) -> str:

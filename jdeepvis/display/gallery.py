@@ -1,9 +1,11 @@
-"""One web page that shows every picture of a run, the failures among them."""
+"""A web page that shows every picture of a run, the failures among them."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jdeepvis.display.files import atomic, to_json
 from jdeepvis.display.page import write_html
 from jdeepvis.display.presentation import aspect
 from jdeepvis.display.records import RENDERED, Captioned, caption, flat
@@ -18,6 +20,8 @@ _MEANINGS = {
   "nan": "The numbers overflowed, so the picture means nothing.",
 }
 _OWN = ("file", "title", "status", "preview")
+_PART = 1000
+"""Records up to which a page is one file, and that a part of it has."""
 
 
 def write_gallery(
@@ -29,10 +33,12 @@ def write_gallery(
   captioned: Captioned = RENDERED,
   legend: str = "",
 ) -> None:
-  """Writes a self-contained page to browse, filter and sort pictures.
+  """Writes a page to browse, filter and sort pictures.
 
   Facts that differ can be filtered by, numbers sorted by, whatever they are
-  called.
+  called. Up to a thousand records are in the page itself; more are in scripts
+  beside it, `index/0000.js` and so on, since a page opened from a file may load
+  scripts but not data. It draws pictures as one scrolls.
 
   Args:
     path: where to write the page.
@@ -46,15 +52,34 @@ def write_gallery(
   Raises:
     JdeepvisError: a picture cannot be read.
   """
-  root = Path(path).parent
+  path = Path(path)
+  shown = (_shown(path.parent, record, captioned) for record in records)
   data = {
     "title": title,
     "legend": legend,
-    "records": [_shown(root, record, captioned) for record in records],
     "settings": settings,
     "meanings": _MEANINGS,
   }
+  if len(records) <= _PART:
+    data["records"] = list(shown)
+  else:
+    data["parts"] = list(_write_parts(path, shown))
   write_html(path, "gallery", data)
+
+
+def _write_parts(
+  path: Path, shown: Iterator[Mapping[str, Any]]
+) -> Iterator[str]:
+  """Writes scripts with the records; yields their addresses from the page."""
+  for number in itertools.count():
+    part = list(itertools.islice(shown, _PART))
+    if not part:
+      return
+    file = f"{path.stem}/{number:04d}.js"
+    with atomic(path.parent / file) as temporary:
+      lines = ",\n".join(map(to_json, part))
+      temporary.write_text(f"receive([\n{lines}\n]);\n", encoding="utf-8")
+    yield file
 
 
 def _shown(

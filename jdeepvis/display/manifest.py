@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from jdeepvis.display.files import write_json
 from jdeepvis.display.records import from_version_1
+from jdeepvis.display.shards import PLACE
 from jdeepvis.types import JdeepvisError
 
 
@@ -86,16 +87,19 @@ class ManifestFolder:
 def read_manifest(file: Path | str) -> dict[str, Any]:
   """What a folder's `manifest.json` holds: `settings`, `records` and more.
 
-  Records of version 0.1 are given as they are written today.
+  Records of version 0.1 are given as they are written today; `records` is
+  `PLACE` where they lie in files of their own.
 
   Raises:
     JdeepvisError: the file is missing or no manifest.
   """
   try:
     manifest = json.loads(Path(file).read_text(encoding="utf-8"))
-    files = [record["file"] for record in manifest["records"]]
+    records = [] if manifest["records"] == PLACE else manifest["records"]
+    files = [record["file"] for record in records]
     parts = manifest["settings"], manifest.get("kept", {})
-    manifest["records"] = list(map(from_version_1, manifest["records"]))
+    if manifest["records"] != PLACE:
+      manifest["records"] = list(map(from_version_1, records))
     if all(isinstance(file, str) for file in files) and all(
       isinstance(part, dict) for part in parts
     ):

@@ -1,5 +1,6 @@
 """A picture as people are shown it: stretched, of a fair size, captioned."""
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,6 +12,9 @@ from jdeepvis.display.files import damaged
 from jdeepvis.types import Pixels
 
 _SMALLEST_SIDE = 192
+
+# Far faster than Pillow, which matters for a page of 100,000 pictures.
+_PNG, _PNG_HEAD = b"\x89PNG\r\n\x1a\n", struct.Struct(">16sII")
 
 FAINT = 4
 """Headroom above which a picture is shown stretched as well."""
@@ -80,9 +84,14 @@ def aspect(path: Path) -> float:
     JdeepvisError: it cannot be read.
   """
   try:
-    with Image.open(path) as file:
-      return round(file.width / file.height, 3)
-  except (OSError, ValueError, SyntaxError):
+    with open(path, "rb") as file:
+      head = file.read(_PNG_HEAD.size)
+      if len(head) == _PNG_HEAD.size and head.startswith(_PNG):
+        _, width, height = _PNG_HEAD.unpack(head)
+      else:
+        width, height = Image.open(file).size
+      return round(width / height, 3)
+  except (OSError, ValueError, SyntaxError, ZeroDivisionError):
     raise damaged(path) from None
 
 

@@ -1,60 +1,23 @@
 """Folders of pictures: begun, extended, resumed, never spoilt."""
 
+import contextlib
 import json
 import re
 
 import numpy as np
 import pytest
+from made_pictures import SETTINGS, add, contents, made
 from PIL import Image
 
-from jdeepvis.display import files, folder, manifest
+from jdeepvis.display import files, folder, shards
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.folder import PictureFolder, only_run
-from jdeepvis.display.manifest import picture_file, safe_name
-from jdeepvis.runs.jobs import Made
+from jdeepvis.display.manifest import safe_name
 from jdeepvis.types import JdeepvisError
-
-SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
-
-
-def made(
-  unit, seed=0, layer="fc8", recipe="default", contrast=60, status="ok", **facts
-):
-  """A picture's file, and what `add` wants of it."""
-  generator = np.random.default_rng([unit, seed])
-  facts = {
-    "layer": layer,
-    "unit": unit,
-    "seed": seed,
-    "recipe": recipe,
-    "probability": 0.9,
-    "seconds": 1.5,
-    **facts,
-  }
-  image = generator.normal(0, contrast, (6, 5, 3)).astype(np.float32)
-  pixels = generator.integers(0, 256, (6, 5, 3), np.uint8)
-  history = {
-    "score": generator.normal(size=4).astype(np.float32),
-    "is_largest": generator.integers(0, 2, 4).astype(bool),
-  }
-  file = picture_file(layer, unit, recipe, seed)
-  title = f"{layer} {unit}"
-  return file, Made(title, facts, pixels, image, history, status)
-
-
-def add(pictures, *items):
-  pictures.add(dict(items))
 
 
 def facts(path):
   return json.loads((path / "manifest.json").read_text())
-
-
-def contents(path):
-  return {
-    str(file.relative_to(path)): (file.read_bytes(), file.stat().st_mtime_ns)
-    for file in sorted(path.rglob("*"))
-    if file.is_file()
-  }
 
 
 def test_a_new_folder_has_its_manifest(tmp_path):
@@ -63,7 +26,7 @@ def test_a_new_folder_has_its_manifest(tmp_path):
   assert facts(path) == {
     "settings": {"net": "tiny", "steps": None, "position": [1, 2]},
     "versions": {"jax": "1"},
-    "records": [],
+    "records": "records/*.jsonl",
   }
   assert "a.png" not in pictures
   assert [entry.name for entry in path.iterdir()] == ["manifest.json"]
@@ -71,7 +34,7 @@ def test_a_new_folder_has_its_manifest(tmp_path):
 
 def test_an_empty_folder_is_taken(tmp_path):
   PictureFolder.open(tmp_path, SETTINGS)
-  assert facts(tmp_path)["records"] == []
+  assert open_atlas(tmp_path).records == []
 
 
 def test_pictures_lie_where_their_records_say(tmp_path):
@@ -86,7 +49,7 @@ def test_pictures_lie_where_their_records_say(tmp_path):
     with Image.open(tmp_path / file) as image:
       np.testing.assert_array_equal(np.asarray(image), one.pixels)
   # Both are faint, so each has another picture to show in its stead.
-  records = facts(tmp_path)["records"]
+  records = open_atlas(tmp_path).records
   for record in records:
     contrast, preview = record.pop("contrast"), record.pop("preview")
     assert contrast > 4
@@ -110,7 +73,7 @@ def test_faint_pictures_are_stretched_too(tmp_path, channels):
     (file, faint._replace(pixels=pixels, image=image)),
     (other, strong._replace(pixels=pixels, image=5 * image)),
   )
-  first, second = facts(tmp_path)["records"]
+  first, second = open_atlas(tmp_path).records
   assert second["file"] == other and "contrast" not in second
   assert not list(tmp_path.glob("fc8/unit_0002/*/*_stretched.png"))
   assert first["contrast"] == pytest.approx(12.75, rel=0.01)
@@ -129,11 +92,11 @@ def test_a_folder_is_extended_and_old_files_stay(tmp_path):
   again = PictureFolder.open(tmp_path, SETTINGS, versions={"jax": "2"})
   assert made(2)[0] in again and made(3)[0] not in again
   add(again, made(3))
-  records = facts(tmp_path)["records"]
+  records = open_atlas(tmp_path).records
   assert [record["unit"] for record in records] == [1, 2, 3]
   after = contents(tmp_path)
   for name in before:
-    assert name == "manifest.json" or after[name] == before[name]
+    assert after[name] == before[name]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +158,7 @@ def test_what_cannot_be_a_folder_is_one_sentence(tmp_path):
     "null",
     '{"settings": 3, "records": []}',
     '{"settings": {}}',
+    '{"settings": {}, "records": "elsewhere"}',
     '{"settings": {}, "records": [{}]}',
     '{"settings": {}, "records": [{"file": 3}]}',
     '{"settings": {}, "records": 7}',
@@ -219,7 +183,7 @@ def test_a_run_killed_before_its_manifest_can_begin_again(tmp_path):
     scrap.write_text("{")
   (tmp_path / "manifest.json").unlink()
   PictureFolder.open(tmp_path, SETTINGS)
-  assert facts(tmp_path)["records"] == []
+  assert open_atlas(tmp_path).records == []
 
 
 def test_records_come_after_all_files(tmp_path, monkeypatch):
@@ -239,26 +203,24 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
     return write
 
   pictures = PictureFolder.open(tmp_path, SETTINGS)
-  for name in ("write_image", "atomic"):
-    monkeypatch.setattr(folder, name, spied(folder, name))
-  monkeypatch.setattr(manifest, "write_json", spied(manifest, "write_json"))
-  # Two pictures, the two stretched, two archives, the manifest.
+  monkeypatch.setattr(folder, "write_image", spied(folder, "write_image"))
+  for name in ("_write_arrays", "_write_lines"):
+    monkeypatch.setattr(shards.Appender, name, spied(shards.Appender, name))
+  # Two pictures, the two stretched, the arrays of each, the records.
   for number in range(7):
     healthy = number
     writes.clear()
     with pytest.raises(OSError, match="disk full"):
       add(pictures, made(1, contrast=1), made(2, contrast=1))
-    assert facts(tmp_path)["records"] == []
+    assert open_atlas(tmp_path).records == []
     for file in tmp_path.rglob("*.png"):
       Image.open(file).load()
-    for file in tmp_path.rglob("*.npz"):
-      np.load(file).close()
     pictures = PictureFolder.open(tmp_path, SETTINGS)
     assert made(1)[0] not in pictures
   healthy = 99
   writes.clear()
   add(pictures, made(1, contrast=1), made(2, contrast=1))
-  assert len(writes) == 7 and writes[-1][0] == "write_json"
+  assert len(writes) == 7 and writes[-1][0] == "_write_lines"
   pictures.finish("Test")
   with np.load(tmp_path / "images.npz") as images:
     assert len(images) == 2
@@ -268,7 +230,7 @@ def test_a_faint_picture_has_a_stretched_preview(tmp_path):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   image = made(1, contrast=0.5)[1].image
   add(pictures, made(1, contrast=0.5), made(2))
-  faint, plain = facts(tmp_path)["records"]
+  faint, plain = open_atlas(tmp_path).records
   assert "preview" not in plain and faint["contrast"] > 10
   with Image.open(tmp_path / faint["preview"]) as preview:
     values = np.asarray(preview).astype(float)
@@ -291,32 +253,49 @@ def test_a_removed_picture_is_made_again(tmp_path):
   assert file not in again and made(2)[0] in again
   again.finish("Test")
   add(again, made(1))
-  assert {r["unit"] for r in facts(tmp_path)["records"]} == {1, 2}
+  assert {r["unit"] for r in open_atlas(tmp_path).records} == {1, 2}
 
 
-@pytest.mark.parametrize("archive", ["images.npz", "history.npz"])
-def test_removed_arrays_are_made_again(tmp_path, archive):
+@pytest.mark.parametrize("copy", ["images.npz", "history.npz"])
+def test_a_removed_copy_of_the_arrays_is_written_again(tmp_path, copy):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
-  add(pictures, made(1))
+  add(pictures, made(1), made(2))
   pictures.finish("Test")
-  assert made(1)[0] in PictureFolder.open(tmp_path, SETTINGS)
-  (tmp_path / archive).unlink()
+  with np.load(tmp_path / copy) as arrays:
+    before = dict(arrays)
+  (tmp_path / copy).unlink()
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert made(1)[0] in again
+  again.finish("Test")
+  with np.load(tmp_path / copy) as arrays:
+    assert arrays.keys() == before.keys()
+    for name, values in before.items():
+      np.testing.assert_array_equal(arrays[name], values)
+
+
+def test_removed_arrays_are_made_again(tmp_path):
+  add(PictureFolder.open(tmp_path, SETTINGS), made(1))
+  (tmp_path / "arrays" / "000000-000000.npy").unlink()
   again = PictureFolder.open(tmp_path, SETTINGS)
   assert made(1)[0] not in again
   add(again, made(1))
   again.finish("Test")
-  assert len(np.load(tmp_path / archive)) == len(made(1)[1].history) ** (
-    archive == "history.npz"
-  )
+  for name, several in (("images.npz", 1), ("history.npz", 2)):
+    with np.load(tmp_path / name) as arrays:
+      assert len(arrays) == several
 
 
-@pytest.mark.parametrize("file", ["images.npz", "history.npz", made(1)[0]])
+@pytest.mark.parametrize(
+  "file", ["arrays/000000-000000.npy", "records/000000.jsonl", made(1)[0]]
+)
 def test_damaged_files_are_named_and_left_alone(tmp_path, file):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   add(pictures, made(1))
   pictures.finish("Test")
   whole = (tmp_path / file).read_bytes()
-  for content in (b"", b"junk", whole[:-30]):
+  for content in (b"", b"junk\n", whole[:-30]):
+    if file.startswith("records") and not content.endswith(b"\n"):
+      continue  # as a kill leaves it
     (tmp_path / file).write_bytes(content)
     with pytest.raises(JdeepvisError, match=r"is damaged; .*\.$") as error:
       PictureFolder.open(tmp_path, SETTINGS).finish("Test")
@@ -371,15 +350,16 @@ def test_a_finish_that_failed_can_be_done_again(tmp_path, monkeypatch):
   """Killed between the two archives, nothing is lost or doubled."""
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   add(pictures, made(1), made(2))
-  merge = PictureFolder._merge
 
-  def fail(self, name):
-    if name == "history":
+  @contextlib.contextmanager
+  def fail(path):
+    if path.name == "history.npz":
       raise KeyboardInterrupt
-    merge(self, name)
+    with files.atomic(path) as temporary:
+      yield temporary
 
   with monkeypatch.context() as patch:
-    patch.setattr(PictureFolder, "_merge", fail)
+    patch.setattr(folder, "atomic", fail)
     with pytest.raises(KeyboardInterrupt):
       pictures.finish("Test")
   PictureFolder.open(tmp_path, SETTINGS).finish("Test")
@@ -399,6 +379,8 @@ def test_finish_leaves_what_shows_all_and_no_scraps(tmp_path):
     "montage.png",
     "images.npz",
     "history.npz",
+    "records",
+    "arrays",
     "fc8",
   }
   assert (tmp_path / "fc8/unit_0001/montage.png").exists()
@@ -432,7 +414,7 @@ def test_numbers_that_are_none_survive_another_run(tmp_path):
   facts = {"probability": nan, "activation": nan, "score": -np.inf}
   add(PictureFolder.open(tmp_path, SETTINGS), made(1, status="nan", **facts))
   again = PictureFolder.open(tmp_path, SETTINGS)
-  assert again.manifest["records"][0]["activation"] is None
+  assert again.records[0]["activation"] is None
   again.finish("Test")
 
 

@@ -42,7 +42,7 @@ def kernel(unit):
 @pytest.fixture(scope="module")
 def marked(folder):
   return filter_scores.beside_filters(
-    folder.path, folder.manifest["records"], small_networks.features()
+    folder.path, folder.records, small_networks.features()
   )
 
 

@@ -1,7 +1,6 @@
 """The script from photographs to a table of what changed class."""
 
 import csv
-import json
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.networks.pictures import preprocess
 
 SCRIPT = scripts.Script("experiments.adversarial")
@@ -30,9 +30,9 @@ def test_the_table_says_what_the_pictures_hold(
   out = tmp_path / "out"
   asked = [f"--photos={photos}", "--size=8", f"--out={out}"]
   script(*asked, "--methods=fgsm")
-  before = json.loads((out / "manifest.json").read_text())["records"]
+  before = open_atlas(out).records
   script(*asked)
-  records = json.loads((out / "manifest.json").read_text())["records"]
+  records = open_atlas(out).records
   assert len(records) == 10 and records[:4] == before
   network = small_networks.classifier()
   for record in records:

@@ -1,7 +1,5 @@
 """The script from photographs to dreams and zooms: resumed, misled."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
@@ -9,6 +7,7 @@ import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
 from jdeepvis.runs.store import Store
 from jdeepvis.synthesis import dream, objectives
@@ -24,7 +23,7 @@ def script():
 
 
 def records(path):
-  return json.loads((path / "manifest.json").read_text())["records"]
+  return open_atlas(path).records
 
 
 def test_a_picture_is_its_dream(script, photos, tmp_path):

@@ -1,7 +1,6 @@
 """The script from flags to table: resumed, extended, misled."""
 
 import csv
-import json
 import re
 
 import numpy as np
@@ -9,6 +8,8 @@ import pytest
 import scripts
 import small_networks
 from PIL import Image
+
+from jdeepvis.display.atlas import open_atlas
 
 SCRIPT = scripts.Script("experiments.fool_gradient")
 NET = "--net=small_networks:classifier"
@@ -20,7 +21,7 @@ def script():
 
 
 def records(path):
-  return json.loads((path / "manifest.json").read_text())["records"]
+  return open_atlas(path).records
 
 
 def test_pictures_hold_what_their_records_say(script, tmp_path, capsys):

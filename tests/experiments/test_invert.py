@@ -1,7 +1,6 @@
 """The script from photographs to images and errors: resumed, misled."""
 
 import csv
-import json
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.networks.pictures import preprocess
 
 SCRIPT = scripts.Script("experiments.invert")
@@ -24,9 +24,9 @@ def test_errors_are_those_of_the_images(script, photos, tmp_path, capsys):
   out = tmp_path / "out"
   asked = [f"--photos={photos}", "--steps=8", f"--out={out}"]
   script(*asked, "--layers=conv2")
-  before = json.loads((out / "manifest.json").read_text())["records"]
+  before = open_atlas(out).records
   script(*asked, "--layers=output,pool1,conv2")
-  records = json.loads((out / "manifest.json").read_text())["records"]
+  records = open_atlas(out).records
   assert len(records) == 6 and all(one in records for one in before)
   network = small_networks.classifier()
   images = np.load(out / "images.npz")
@@ -67,7 +67,7 @@ def test_a_part_of_one_photograph(script, photos, tmp_path):
     "--steps=4",
     f"--out={out}",
   )
-  records = json.loads((out / "manifest.json").read_text())["records"]
+  records = open_atlas(out).records
   assert [one["seed"] for one in records] == [0, 1]
   assert all(one["error_by_distance"] is None for one in records)
 

@@ -10,6 +10,7 @@ import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.networks.pictures import (
   in_picture,
   preprocess,
@@ -29,7 +30,7 @@ def script():
 
 
 def records(path):
-  return json.loads((path / "manifest.json").read_text())["records"]
+  return open_atlas(path).records
 
 
 def test_boxes_of_the_class_named_first(script, photos, tmp_path, capsys):

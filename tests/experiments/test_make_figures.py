@@ -1,7 +1,6 @@
 """The paper's figures from one command each."""
 
 import csv
-import json
 import sys
 import types
 
@@ -12,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from scripts import Script, refusal
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.own import from_function
 
@@ -20,7 +20,7 @@ NET = "--net=small_networks:classifier"
 
 
 def records(out):
-  return json.loads((out / "manifest.json").read_text())["records"]
+  return open_atlas(out).records
 
 
 def test_class_units_in_four_recipes_and_nine_seeds(tmp_path):

@@ -1,13 +1,12 @@
 """The script from photographs to maps: resumed, misled."""
 
-import json
-
 import numpy as np
 import pytest
 import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.probing import occlusion
 
@@ -21,7 +20,7 @@ def script():
 
 
 def records(path):
-  return json.loads((path / "manifest.json").read_text())["records"]
+  return open_atlas(path).records
 
 
 def test_maps_of_the_class_named_first(script, photos, tmp_path):

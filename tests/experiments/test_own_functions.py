@@ -16,6 +16,8 @@ import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
+
 # How ml_collections loads a config.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
 
@@ -73,7 +75,7 @@ def render(write, tmp_path):
 
   def run(*arguments, out=tmp_path / "out"):
     RENDER.run(*BASE, *arguments, f"--out={out}")
-    *_, record = manifest(out)["records"]
+    *_, record = open_atlas(out).records
     stem = record["file"].removesuffix(".png")
     with np.load(out / "history.npz") as rows:
       names = ("score", "image_norm")
@@ -261,28 +263,29 @@ def sweep(write, tmp_path):
   def run(*arguments, out=tmp_path / "out"):
     prior, more = "--prior=mine:fade@0.3", ("--noplots", "--steps=3")
     SWEEP.run(*BASE, prior, *more, *arguments, f"--out={out}")
-    return manifest(out)
+    atlas = open_atlas(out)
+    return atlas.records, atlas.settings, atlas.kept
 
   return run
 
 
 def test_an_ablation_varies_it(sweep, write, render, tmp_path):
-  made = sweep("--vary=fade:0,1")
-  assert [record["strengths"] for record in made["records"]] == [
+  records, settings, kept = sweep("--vary=fade:0,1")
+  assert [record["strengths"] for record in records] == [
     {"fade": 0.0},
     {"fade": 1.0},
   ]
   for value in (0.0, 1.0):
-    kept = made["kept"][f"recipe fade={value:g}"]
-    assert kept["fade"] == value and kept["fade_function"] == "mine:fade"
-    assert kept["fade_sha256"] == hashlib.sha256(FADE.encode()).hexdigest()
-  assert made["settings"]["recipe"] == "none+fade"
+    recipe = kept[f"recipe fade={value:g}"]
+    assert recipe["fade"] == value and recipe["fade_function"] == "mine:fade"
+    assert recipe["fade_sha256"] == hashlib.sha256(FADE.encode()).hexdigest()
+  assert settings["recipe"] == "none+fade"
   with open(tmp_path / "out" / "results.csv", encoding="utf-8") as file:
     rows = [(row["strength"], row["value"]) for row in csv.DictReader(file)]
   assert rows == [("fade", "0.0"), ("fade", "1.0")]
   # Off it is the recipe without it; whole it leaves nothing.
   plain, _ = render("--steps=3", out=tmp_path / "plain")
-  off, whole = made["records"]
+  off, whole = records
   assert off["score_best"] == pytest.approx(plain["score_best"], rel=1e-3)
   assert whole["score_best"] < off["score_best"]
   write(SOURCE.replace("image * (1 - strength)", "image * (1 - 2 * strength)"))
@@ -290,10 +293,10 @@ def test_an_ablation_varies_it(sweep, write, render, tmp_path):
 
 
 def test_an_ablation_leaves_it_out(sweep):
-  made = sweep("--leave_one_out")
-  names = [record["recipe"] for record in made["records"]]
+  records, _, kept = sweep("--leave_one_out")
+  names = [record["recipe"] for record in records]
   assert names == ["none+fade", "without fade"]
-  strengths = [made["kept"][f"recipe {name}"]["fade"] for name in names]
+  strengths = [kept[f"recipe {name}"]["fade"] for name in names]
   assert strengths == [0.3, 0.0]
 
 

@@ -15,6 +15,7 @@ from scripts import Script
 
 import jdeepvis
 from experiments import recipe_flags, report
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.networks import convert, weights, zoo
 from jdeepvis.networks.pictures import preprocess, read_picture
@@ -385,7 +386,7 @@ def test_killed_and_started_again_gives_the_same_pictures(tmp_path):
       time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
   assert process.returncode == -signal.SIGKILL
-  assert json.loads((killed / "manifest.json").read_text())["records"] == []
+  assert open_atlas(killed).records == []
   assert not list(killed.rglob("seed_*.png"))
   step = int(np.load(checkpoint)["step"])
   assert 0 < step < 136
@@ -455,7 +456,7 @@ def test_inputs_of_any_form_become_pictures(script, tmp_path, channels, mean):
     (out, 20, 33, network.input.mean),
     (tmp_path / "corner", 5, 5, _corner(network.input.mean)),
   ):
-    (record,) = json.loads((folder / "manifest.json").read_text())["records"]
+    (record,) = open_atlas(folder).records
     assert record["status"] == "ok"
     with np.load(folder / "images.npz") as images:
       (image,) = images.values()
@@ -513,20 +514,19 @@ def test_a_run_writes_all_it_promises(script, tmp_path, capsys):
   for recipe in ("default", "none"):
     assert manifest["kept"][f"recipe {recipe}"]["steps"] == 2
   assert {"jdeepvis", "jax", "numpy", "git"} <= manifest["versions"].keys()
-  files = {record["file"] for record in manifest["records"]}
+  records = open_atlas(out).records
+  files = {record["file"] for record in records}
   assert files == {
     f"conv1/unit_{unit:04d}/{recipe}/seed_{seed}.png"
     for unit in (1, 2)
     for recipe in ("default", "none")
     for seed in (0, 1)
   }
-  previews = {
-    record["preview"] for record in manifest["records"] if "preview" in record
-  }
+  previews = {record["preview"] for record in records if "preview" in record}
   assert previews
   for name in (*files, *previews, "montage.png", "conv1/unit_0002/montage.png"):
     Image.open(out / name).load()
   page = (out / "index.html").read_text()
-  for record in manifest["records"]:
+  for record in records:
     assert record.get("preview", record["file"]) in page
   assert "8 pictures" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """Scores of a folder of pictures against a second look by hand."""
 
+import contextlib
 import csv
 import json
 import re
@@ -11,6 +12,7 @@ import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks import zoo
 from jdeepvis.networks.digests import weights_sha256
@@ -51,6 +53,15 @@ def script():
   return lambda *arguments: SCRIPT.run(*arguments)
 
 
+@contextlib.contextmanager
+def changed_records(path):
+  """Lends the records of a folder's one run, and writes what became of them."""
+  (file,) = path.glob("records/*.jsonl")
+  records = list(map(json.loads, file.read_text().splitlines()))
+  yield records
+  file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+
+
 def ranks(path, records):
   """Asked one by one, straight from the files."""
   network = small_networks.judge()
@@ -68,7 +79,7 @@ def test_the_table_says_what_a_second_look_says(
   photos = zoo.third_party() / "photos"
   script(f"--manifest={path / 'manifest.json'}", JUDGE, f"--photos={photos}")
   scores = json.loads((path / "scores.json").read_text())
-  records = json.loads((path / "manifest.json").read_text())["records"]
+  records = open_atlas(path).records
   classes = [record for record in records if record["layer"] == "scores"]
   assert len(scores["pictures"]) == len(classes) == 8
   reported = {record["file"]: record["rank"] for record in scores["pictures"]}
@@ -136,11 +147,10 @@ def test_hidden_units_are_compared_with_the_best_photograph(
 def test_a_picture_that_failed_counts(script, pictures, tmp_path):
   """No number is no recognition, not a picture less."""
   path = shutil.copytree(pictures, tmp_path / "copy")
-  manifest = json.loads((path / "manifest.json").read_text())
-  for record in manifest["records"]:
-    if record["recipe"] == "other":
-      record.update(probability=None, status="nan")
-  (path / "manifest.json").write_text(json.dumps(manifest))
+  with changed_records(path) as records:
+    for record in records:
+      if record["recipe"] == "other":
+        record.update(probability=None, status="nan")
   script(f"--manifest={path / 'manifest.json'}", JUDGE)
   row = json.loads((path / "scores.json").read_text())["recipes"][1]
   assert row["pictures"] == 2 and row["probability"] == 0
@@ -151,10 +161,9 @@ def test_faint_pictures_are_judged_as_they_are_or_stretched(
   script, pictures, tmp_path
 ):
   path = shutil.copytree(pictures, tmp_path / "copy")
-  manifest = json.loads((path / "manifest.json").read_text())
-  first, second = manifest["records"][0], manifest["records"][2]
-  first["preview"] = second["file"]
-  (path / "manifest.json").write_text(json.dumps(manifest))
+  with changed_records(path) as records:
+    first, second = records[0], records[2]
+    first["preview"] = second["file"]
   reported = {}
   for flag in ("--nostretched", "--stretched"):
     script(f"--manifest={path / 'manifest.json'}", JUDGE, flag)
@@ -199,7 +208,7 @@ def test_wrong_arguments_are_one_sentence(
   ("change", "reported"),
   [
     (lambda m: m["settings"].update(weights_sha256="0"), "put the old ones"),
-    (lambda m: m["records"].clear(), "pictures of 0 class units"),
+    (lambda m: None, "pictures of 0 class units"),
   ],
 )
 def test_foreign_manifests_are_refused(

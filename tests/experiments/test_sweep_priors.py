@@ -2,7 +2,6 @@
 
 import csv
 import functools
-import json
 import re
 import sys
 
@@ -12,6 +11,7 @@ import scripts
 from PIL import Image
 
 from jdeepvis.display import plots
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.runs import forecast, renders
 from jdeepvis.synthesis import batch
@@ -29,7 +29,7 @@ def script():
 
 
 def read(path):
-  return json.loads((path / "manifest.json").read_text())["records"]
+  return open_atlas(path).records
 
 
 def rows(path):

@@ -6,6 +6,8 @@ import grain  # noqa: F401  (its flags must outlive a script's)
 import pytest
 import scripts
 
+from jdeepvis.display.atlas import open_atlas
+
 # How ml_collections loads a config.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
 
@@ -53,7 +55,7 @@ def test_what_wants_classes_says_so(run, photos, tmp_path, name, arguments):
 
 
 def records(out):
-  return json.loads((out / "manifest.json").read_text())["records"]
+  return open_atlas(out).records
 
 
 @pytest.mark.parametrize(

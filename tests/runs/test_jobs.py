@@ -1,11 +1,10 @@
 """Pictures one by one: only what is missing is made."""
 
-import json
-
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.runs.jobs import Made, make_missing
 from jdeepvis.runs.renders import open_folder
 
@@ -32,7 +31,7 @@ def test_what_is_there_is_left_alone(tmp_path):
     make_missing(folder, jobs, make)
     folder.finish("Greys", captioned=("level",))
   assert asked == [7, 9]
-  records = json.loads((tmp_path / "manifest.json").read_text())["records"]
+  records = open_atlas(tmp_path).records
   assert [one["level"] for one in records] == [7, 9]
   assert [one["status"] for one in records] == ["ok", "silent"]
   assert all(one["seconds"] >= 0 for one in records)

@@ -5,7 +5,6 @@ network once more.
 """
 
 import functools
-import json
 import math
 import os
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 from PIL import Image
 
 import jdeepvis
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
 from jdeepvis.networks.network import InputSpec, Network
@@ -95,7 +95,7 @@ def run(network, path, requests, report=lambda report: None, **more):
 
 def read(path):
   """Records by file, files as float images, and the two archives."""
-  records = json.loads((path / "manifest.json").read_text())["records"]
+  records = open_atlas(path).records
   pixels = {}
   for record in records:
     with Image.open(path / record["file"]) as image:
@@ -289,7 +289,7 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(network, rendered, tmp_path):
   with pytest.raises(StopError):
     run(network, tmp_path, requests, stop_at(1), seconds=0)
   folder = PictureFolder.open(tmp_path, {})
-  assert folder.manifest["records"] == []
+  assert folder.records == []
   assert renders.count_image_steps(folder, requests) == 2 * 12
   # Another set is no continuation, and nothing is taken off its work.
   assert renders.count_image_steps(folder, [request(4)]) == 24
@@ -424,7 +424,7 @@ def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
   reported = forecast(folder, network, wanted)
   assert (reported.image_steps, reported.programs) == (4 * 24 + 30, 3)
   assert 0 < reported.seconds < 600
-  assert folder.manifest["records"] == []
+  assert folder.records == []
   folder, _ = run(network, tmp_path, wanted)
   assert forecast(folder, network, wanted) == (0, 0, 0.0)
 
@@ -432,7 +432,7 @@ def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
 def test_a_picture_wanted_twice_is_made_once(network, tmp_path):
   folder, news = run(network, tmp_path, [request(3)] * 3)
   assert sum(one.image_steps for one in news) == 24
-  assert len(folder.manifest["records"]) == 1
+  assert len(folder.records) == 1
 
 
 def test_units_start_from_noise_of_their_own(network):

@@ -13,6 +13,7 @@ import scripts
 import small_networks
 from PIL import Image
 
+from jdeepvis.display.atlas import open_atlas
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.records import from_version_1 as record_of_today
 from jdeepvis.networks.digests import weights_sha256
@@ -83,7 +84,11 @@ def test_an_old_folder_opens_and_extends(folder):
   arguments = *COMMAND, "--units=1-2", f"--out={folder}"
   SCRIPT.run(*arguments)
   manifest = json.loads((folder / "manifest.json").read_text())
-  first, second = manifest["records"]
+  atlas = open_atlas(folder)
+  first, second = atlas.records
+  np.testing.assert_array_equal(
+    atlas.history(first)["score"], np.arange(4, dtype=np.float32)
+  )
   assert (
     first == record_of_today(old)
     and (folder / old["file"]).read_bytes() == before
@@ -98,6 +103,7 @@ def test_an_old_folder_opens_and_extends(folder):
   # From then on it is a folder as any other.
   SCRIPT.run(*arguments)
   assert json.loads((folder / "manifest.json").read_text()) == manifest
+  assert open_atlas(folder).records == [first, second]
 
 
 @pytest.mark.parametrize(

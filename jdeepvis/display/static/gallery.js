@@ -1,68 +1,105 @@
-const {records, meanings} = data;
+const {meanings} = data;
 const distinct = (values) => [...new Set(values)];
 const isNumber = (value) => typeof value === 'number';
 const failed = ({status}) => status !== 'ok';
 const isStrip = ({aspect}) => aspect >= 1.8;
 const breadth = ({aspect}) => Math.max(1, aspect);
 
+const {compare} = new Intl.Collator('en', {numeric: true});
+const records = [];
 const known = new Map();  // From each fact's name to the values it takes.
-for (const {facts} of records) {
-  for (const [name, value] of Object.entries(facts)) {
-    if (value === null || Array.isArray(value)) continue;
-    if (!known.has(name)) known.set(name, []);
-    known.get(name).push(value);
+const figures = new Map();  // From each record that was drawn to its figure.
+let numbers = [];  // The names of facts that are numbers and differ.
+let choices = [];  // Of those that a few values are chosen from.
+
+if (data.records) {
+  records.push(...data.records);
+  start();
+} else {
+  load();
+}
+
+// Records come as scripts: a page from a file may load nothing else.
+function receive(some) { records.push(...some); }
+
+function load() {
+  let loaded = 0;
+  const tell = () => {
+    $('output').textContent = `Loading ${loaded} of ${data.parts.length}`;
+  };
+  tell();
+  for (const part of data.parts) {
+    document.head.append(element('script', {
+      src: address(part), async: false,  // in their order
+      onload: () => ++loaded === data.parts.length ? start() : tell(),
+      onerror: () => { throw new Error(`${part} is missing`); },
+    }));
   }
 }
-const varied = [...known.keys()].filter(
-  (name) => distinct(known.get(name)).length > 1);
-const numbers = varied.filter((name) => known.get(name).every(isNumber));
-// Text, and numbers that are chosen one by one as seeds are; few values first.
-const choices = varied.filter((name) => {
-  const values = known.get(name), different = distinct(values);
-  return different.length < values.length && (!numbers.includes(name) ||
-    different.length <= 12 && values.every(Number.isInteger));
-}).sort((a, b) =>
-  distinct(known.get(a)).length - distinct(known.get(b)).length);
 
-const {compare} = new Intl.Collator('en', {numeric: true});
-const layers = distinct(known.get('layer') ?? []);
-const place = ({facts}) => layers.indexOf(facts.layer);
-records.sort((a, b) => place(a) - place(b) || compare(a.title, b.title));
-const figures = new Map(records.map((record) => [record, figure(record)]));
+function start() {
+  survey();
+  summarize();
+  begin({
+    opens: 'picture',
+    fields: fields(),
+    more: more(),
+    key: ({file}) => file,
+    name: ({title, caption}) => [title, caption].filter(Boolean).join(' · '),
+    node: (record) => figureOf(record).firstChild,
+    find(view) {
+      const [order, name] = view.sort.split(/ (.*)/);
+      const items = sorted(records.filter(matcher(view)), order, name);
+      return {items: groups(items).flat(), total: records.length};
+    },
+    draw(items, view) {
+      const name = view.sort.split(/ (.*)/)[1];
+      return groups(items).map((group) => () => {
+        for (const record of group) {
+          figureOf(record).querySelector('.metric').textContent =
+            name ? `${words(name)} ${spell(record.facts[name])}` : '';
+        }
+        return section(group);
+      });
+    },
+    fill(record) {
+      const {file, preview, status, facts} = record;
+      const large = element('div', {},
+        element('img', {alt: record.title, src: address(preview)}));
+      dialog.classList.toggle('failed', failed(record));
+      dialog.classList.toggle('wide', isStrip(record));
+      return [large, element('dl', {}, ...terms({
+        status: [words(status), meanings[status]].filter(Boolean).join(': '),
+        ...facts, file,
+      }))];
+    },
+  });
+}
 
-summarize();
-begin({
-  opens: 'picture',
-  fields: fields(),
-  more: more(),
-  key: ({file}) => file,
-  name: ({title, caption}) => [title, caption].filter(Boolean).join(' · '),
-  node: (record) => figures.get(record).firstChild,
-  find(view) {
-    const [order, name] = view.sort.split(/ (.*)/);
-    const items = sorted(records.filter(matcher(view)), order, name);
-    return {items: groups(items).flat(), total: records.length};
-  },
-  draw(items, view) {
-    const name = view.sort.split(/ (.*)/)[1];
-    for (const record of items) {
-      figures.get(record).querySelector('.metric').textContent =
-        name ? `${words(name)} ${spell(record.facts[name])}` : '';
+function survey() {
+  for (const {facts} of records) {
+    for (const [name, value] of Object.entries(facts)) {
+      if (value === null || Array.isArray(value)) continue;
+      if (!known.has(name)) known.set(name, []);
+      known.get(name).push(value);
     }
-    return groups(items).map(section);
-  },
-  fill(record) {
-    const {file, preview, status, facts} = record;
-    const large = element('div', {},
-      element('img', {alt: record.title, src: address(preview)}));
-    dialog.classList.toggle('failed', failed(record));
-    dialog.classList.toggle('wide', isStrip(record));
-    return [large, element('dl', {}, ...terms({
-      status: [words(status), meanings[status]].filter(Boolean).join(': '),
-      ...facts, file,
-    }))];
-  },
-});
+  }
+  const different = new Map(
+    [...known].map(([name, values]) => [name, distinct(values)]));
+  const few = (name) => different.get(name).length;
+  const varied = [...known.keys()].filter((name) => few(name) > 1);
+  numbers = varied.filter((name) => known.get(name).every(isNumber));
+  // Text, and numbers that are chosen one by one as seeds are; few values first.
+  choices = varied.filter((name) =>
+    few(name) < known.get(name).length &&
+    (!numbers.includes(name) ||
+      few(name) <= 12 && known.get(name).every(Number.isInteger)),
+  ).sort((a, b) => few(a) - few(b));
+  const layers = different.get('layer') ?? [];
+  const places = new Map(layers.map((layer, place) => [layer, place]));
+  const place = ({facts}) => places.get(facts.layer) ?? -1;
+  records.sort((a, b) => place(a) - place(b) || compare(a.title, b.title));
+}
 
 function summarize() {
   const failures = records.filter(failed);
@@ -103,12 +140,17 @@ function more() {
   });
   const ranges = numbers.map((name) => element('fieldset', {},
     element('legend', {}, words(name)),
-    bound('least', name, Math.min(...known.get(name))),
-    bound('most', name, Math.max(...known.get(name)))));
+    bound('least', name, extreme(Math.min, name)),
+    bound('most', name, extreme(Math.max, name))));
   const parts = [...choices.slice(3).map(chosen), ...ranges];
   return parts.length ? [element('details', {},
     element('summary', {}, 'More filters'),
     element('div', {}, ...parts))] : [];
+}
+
+// Of any number of values: as arguments a call takes only some ten thousand.
+function extreme(most, name) {
+  return known.get(name).reduce((one, other) => most(one, other));
 }
 
 function matcher(view) {
@@ -153,7 +195,12 @@ function section(group) {
   return element('section', {
     className: 'unit', style: `--count: ${group.length}; --breadth: ${total}`,
   }, element('h2', {title}, title), element('div', {className: 'pictures'},
-    ...group.map((record) => figures.get(record))));
+    ...group.map(figureOf)));
+}
+
+function figureOf(record) {
+  if (!figures.has(record)) figures.set(record, figure(record));
+  return figures.get(record);
 }
 
 function figure(record) {

@@ -8,10 +8,16 @@ let page = null;  // What this page is of, see `begin`.
 let defaults = null;
 let shown = [];  // What is in view, in reading order.
 let current = null;  // The key of what the dialog shows.
+let waiting = [];  // What makes the nodes that are not drawn yet.
+
+const AT_ONCE = 200;  // Nodes that are drawn before one scrolls on.
+const watch = new IntersectionObserver((entries) => {
+  if (entries.some(({isIntersecting}) => isIntersecting)) drawMore();
+}, {rootMargin: '200%'});
 
 // `fields` go into the form, and `more` behind them. `find(view)` gives what
-// the form asks for and of how many, or nothing yet; `draw(items, view)` their
-// nodes and `node(item)` one's button. `key` and `name` tell an item to the
+// the form asks for and of how many, or nothing yet; `draw(items, view)`
+// functions that make their nodes, and `node(item)` one's button. `key` and `name` tell an item to the
 // address and to people; `fill(item)` gives what the dialog has of it. `opens`
 // is the address's word for it.
 function begin(own) {
@@ -72,12 +78,21 @@ function render() {
   const found = page.find(view);
   if (!found) return;
   shown = found.items;
-  $('#shown').replaceChildren(...page.draw(shown, view));
+  waiting = page.draw(shown, view);
+  $('#shown').replaceChildren();
+  drawMore();
   $('#nothing').hidden = shown.length > 0;
   $('output').textContent = `${shown.length} of ${found.total}`;
   const open = shown.find(isCurrent);
   if (open) enlarge(open);
   else if (dialog.open) dialog.close();
+}
+
+function drawMore() {
+  watch.disconnect();
+  $('#shown').append(...waiting.splice(0, AT_ONCE).map((make) => make()));
+  // It reports at once, so that as much is drawn as there is room for.
+  if (waiting.length) watch.observe($('#shown').lastElementChild);
 }
 
 function isCurrent(item) { return String(page.key(item)) === current; }

@@ -24,6 +24,7 @@ begin({
   ],
   key: ({unit}) => unit,
   name: nameOf,
+  // Nothing where one has not scrolled that far.
   node: (unit) => $('#shown').children[shown.indexOf(unit)],
   find(view) {
     const record = layers.find(({layer}) => layer === view.layer);
@@ -37,7 +38,7 @@ begin({
       matches(view.find, String(unit), label ?? '')), view.sort);
     return {items, total: units.length};
   },
-  draw: (units, {show}) => units.map((unit) => card(unit, show)),
+  draw: (units, {show}) => units.map((unit) => () => card(unit, show)),
   fill,
 });
 
