@@ -50,7 +50,7 @@ class Page(html.parser.HTMLParser):
     super().__init__()
     self.tags, self.sources, self.attributes = [], [], {}
     self.headings, self.captions, self.texts = [], [], {}
-    self.classes = []
+    self.classes, self.outputs = [], []
     self._open = []
     self.feed(page)
 
@@ -67,6 +67,8 @@ class Page(html.parser.HTMLParser):
       self.headings.append("")
     if tag == "figcaption":
       self.captions.append("")
+    if tag == "output":
+      self.outputs.append("")
     if tag not in ("meta", "link", "img", "input", "br"):
       self._open.append((tag, attributes.get("id")))
 
@@ -82,3 +84,5 @@ class Page(html.parser.HTMLParser):
         self.headings[-1] += data
       if tag == "figcaption":
         self.captions[-1] += data
+      if tag == "output":
+        self.outputs[-1] += data

@@ -28,7 +28,7 @@ ARRAYS = "arrays"
 """The fact of a line that tells where the picture's arrays are."""
 
 _LARGEST_SHARD = 2**26  # bytes from which on a run begins another
-_AT_ONCE = 1000  # lines that are parsed together
+_AT_ONCE = 100  # lines that are parsed together
 _NEEDED = {"file", "title", "status", ARRAYS}
 
 

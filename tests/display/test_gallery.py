@@ -193,6 +193,48 @@ def test_any_fact_is_sorted_and_filtered_by(browse):
   assert browse(several, "#kept=true").headings == ["photo 2"]
 
 
+def many(count):
+  """Records of one file, all units of two layers."""
+  return [
+    record(
+      f"conv{i % 2} {i}", layer=f"conv{i % 2}", unit=i, score=float(i % 97),
+      status="nan" if i == 5 else "ok",
+    )
+    for i in range(count)
+  ]  # fmt: skip
+
+
+def test_many_records_lie_beside_the_page(write, tmp_path):
+  records = many(2500)
+  data = json.loads(Page(write(records).read_text()).texts["data"])
+  assert "records" not in data
+  assert data["parts"] == [f"index/{number:04d}.js" for number in range(3)]
+  found = []
+  for part in data["parts"]:
+    text = (tmp_path / part).read_text()
+    assert text.startswith("receive(") and text.endswith(");\n")
+    found += json.loads(text.removeprefix("receive(").removesuffix(");\n"))
+  assert [one["title"] for one in found] == [one["title"] for one in records]
+  # As many as fit into the page leave none beside it.
+  data = json.loads(Page(write(records[:1000]).read_text()).texts["data"])
+  assert len(data["records"]) == 1000 and "parts" not in data
+
+
+def test_the_browser_draws_many_as_far_as_one_sees(browse):
+  records = many(2500)
+  page = browse(records)
+  assert page.texts["summary"] == "2500 pictures1 failed1 nan"
+  assert page.headings[0] == "conv0 0" and "2500 of 2500" in page.outputs
+  assert 100 < len(page.headings) < 1500
+  # All of them are searched and sorted, drawn or not.
+  page = browse(records, "#find=2499")
+  assert page.headings == ["conv1 2499"] and "1 of 2500" in page.outputs
+  page = browse(records, "#sort=highest+score&layer=conv1&least+unit=2300")
+  assert page.headings[0] == "conv1 2327" and "100 of 2500" in page.outputs
+  page = browse(records, "#status=failed")
+  assert page.headings == ["conv1 5"]
+
+
 def test_a_shared_address_opens_a_picture(browse):
   page = browse(RECORDS, "#picture=pictures%2F130.png")
   assert page.texts["name"] == "130 flamingo · sharp · seed 0 · score 40"
