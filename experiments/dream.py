@@ -14,7 +14,7 @@ with noise. A large picture is processed in tiles.
 
 --frames makes each picture the first of a zoom: every next frame is the dream
 of the last one's middle, and zoom.webp beside them shows all. OUT/index.html
-shows the pictures, manifest.json has their scores. A run that was stopped goes
+shows the pictures, records/ has their scores. A run that was stopped goes
 on from the last octave; more layers, units, photographs or frames are added.
 """
 

@@ -10,7 +10,7 @@ written (Nguyen, Yosinski and Clune 2015). --recipe=simonyan adds decay, as they
 do to see more of the class. A run that was stopped goes on where it was; more
 units, initial images or recipes are added.
 
-OUT/index.html shows the pictures, OUT/manifest.json has each one's `steps`;
+OUT/index.html shows the pictures, OUT/records has each one's `steps`;
 OUT/steps.csv and the table at the end sum them up. A picture that did not get
 there within --limit evaluations has the status `unconvinced`.
 """

@@ -10,7 +10,7 @@ picture is red, where it rises blue (Zeiler and Fergus 2014, figure 7). --units
 over the unit's map counts, as in the paper, or one position by --position.
 
 OUT/index.html shows the photographs beside their maps, history.npz has the maps
-(value of the whole photograph minus that of the covered one) and manifest.json
+(value of the whole photograph minus that of the covered one) and records/
 the value of the whole one (`value`), the largest loss and where it is. A
 unit that no square changes has the status `silent`. A run that was stopped goes
 on where it was.

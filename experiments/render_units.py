@@ -6,7 +6,7 @@ r"""Renders images that maximise units of a network.
 
 Give a folder that a run was stopped in and it goes on where it was; more
 units, seeds, layers or recipes are added to what is there. Open
-OUT/index.html to look at the pictures; OUT/manifest.json has the facts.
+OUT/index.html to look at the pictures; OUT/records has the facts.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jdeepvis.display.files import write_csv
-from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.manifest import ManifestFolder
 
 _SHOWN = ("index.html", "montage.png")
 
@@ -23,7 +23,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     print(line[0].ljust(widths[0]), *numbers, sep="  ")
 
 
-def print_results(folder: PictureFolder) -> None:
+def print_results(folder: ManifestFolder) -> None:
   """Says how many pictures there are, how many failed, where to look."""
   records = folder.records
   statuses = collections.Counter(record["status"] for record in records)
@@ -37,7 +37,7 @@ def print_results(folder: PictureFolder) -> None:
 
 
 def write_table(
-  folder: PictureFolder, file: str, rows: Sequence[Mapping[str, Any]]
+  folder: ManifestFolder, file: str, rows: Sequence[Mapping[str, Any]]
 ) -> None:
   """Writes a table into the folder, prints it, and says where to look."""
   write_csv(folder.path / file, rows)

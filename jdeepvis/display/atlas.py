@@ -15,7 +15,7 @@ from PIL import Image
 from jdeepvis.display import shards
 from jdeepvis.display.files import damaged
 from jdeepvis.display.manifest import read_manifest
-from jdeepvis.types import Pixels
+from jdeepvis.types import JdeepvisError, Pixels
 
 # What NumPy raises of a header that is no dict of its own, or lies.
 _UNREADABLE = (
@@ -195,11 +195,17 @@ class _Archive:
       self.below.setdefault(stem, []).append(last)
 
   def read(self, name: str) -> tuple[Path, bytes]:
+    if name not in self.names:
+      raise JdeepvisError(
+        f"There are no arrays of {name!r} in {str(self._main.parent)!r}; the "
+        "run that makes its picture keeps them."
+      )
+    archive = self.names[name]
+    path = Path(archive.filename)
     try:
-      archive = self.names[name]
-      return Path(archive.filename), archive.read(f"{name}.npy")
-    except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
-      raise damaged(self._main) from None
+      return path, archive.read(f"{name}.npy")
+    except (OSError, zipfile.BadZipFile, zlib.error):
+      raise damaged(path) from None
 
 
 def _array(path: Path, content: bytes) -> np.ndarray:

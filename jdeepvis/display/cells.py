@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jdeepvis.display.files import write_image
-from jdeepvis.display.folder import write_montage
+from jdeepvis.display.folder import SMALL, write_montage
 from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.manifest import ManifestFolder
 from jdeepvis.display.records import Captioned, Record
@@ -14,7 +14,7 @@ class CellFolder(ManifestFolder):
   """The folder that an archive's pictures are written to.
 
   manifest.json               settings, versions, one record a cell
-  LAYER/unit_0130/NAME/seed_0.png, montage.png
+  LAYER/unit_0130/NAME/seed_0.png, montage.png of up to `SMALL`
   index.html                  all of it in a browser
   """
 
@@ -38,7 +38,8 @@ class CellFolder(ManifestFolder):
       records.append(record.to_plain())
     self.manifest["records"] = records
     self._write_manifest()
-    write_montage(self.path, records, captioned=captioned)
+    if len(records) <= SMALL:
+      write_montage(self.path, records, captioned=captioned)
     write_gallery(
       self.path / "index.html",
       records,

@@ -78,7 +78,7 @@ class PictureFolder(ManifestFolder):
 
   @property
   def records(self) -> list[dict[str, Any]]:
-    """Those of all its pictures, read anew."""
+    """Those of all its pictures, read anew from their files."""
     return self._own(open_atlas(self.path))
 
   def add(self, pictures: Mapping[str, Kept]) -> None:

@@ -62,6 +62,11 @@ class ManifestFolder:
       raise no_folder(path, error) from error
     return folder
 
+  @property
+  def records(self) -> list[dict[str, Any]]:
+    """A record of each thing that it holds."""
+    return self.manifest["records"]
+
   def settle(self, name: str, value: Callable[[], Any]) -> Any:
     """A value that the first run to need it chooses, kept from then on."""
     kept = self.manifest.setdefault("kept", {})

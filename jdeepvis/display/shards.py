@@ -176,7 +176,8 @@ def read_bytes(root: Path, shard: str, span: Sequence[int]) -> bytes:
 def _begin(folder: Path) -> Path:
   """A file that nobody else writes to, numbered behind all that are there."""
   folder.mkdir(exist_ok=True)
-  taken = [int(path.stem) for path in folder.glob("[0-9]*.jsonl")]
+  stems = (path.stem for path in folder.glob("*.jsonl"))
+  taken = [int(stem) for stem in stems if stem.isdecimal()]
   for number in itertools.count(max(taken, default=-1) + 1):
     path = folder / f"{number:06d}.jsonl"
     try:
@@ -184,7 +185,6 @@ def _begin(folder: Path) -> Path:
     except FileExistsError:
       continue  # another run was faster
     return path
-  raise AssertionError
 
 
 def _end(where: Mapping[str, Any]) -> int:

@@ -21,7 +21,7 @@ def write_page(tree: UnitTree, *, title: str) -> None:
     tree: the tree; layers that `add_layer` has noted are shown.
     title: the page's heading.
   """
-  records = tree.manifest["records"]
+  records = tree.records
   for record in records:
     units = _units(tree, record["layer"], record["units"])
     lines = ",\n".join(map(files.to_json, units))

@@ -76,7 +76,7 @@ class UnitTree(ManifestFolder):
       layer: its name.
       units: how many it has.
     """
-    records = {record["layer"]: record for record in self.manifest["records"]}
+    records = {record["layer"]: record for record in self.records}
     file = f"{safe_name(layer)}/units.js"
     records[layer] = {"layer": layer, "units": units, "file": file}
     self.manifest["records"] = list(records.values())

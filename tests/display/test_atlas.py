@@ -237,8 +237,9 @@ def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
   with pytest.raises(JdeepvisError, match="is damaged"):
     open_atlas(tmp_path).picture(record)
   stranger = {**record, "file": "a.png"}
-  with pytest.raises(JdeepvisError, match=r"images\.npz.*is damaged"):
-    open_atlas(tmp_path).image(stranger)
+  for read in (open_atlas(tmp_path).image, open_atlas(tmp_path).history):
+    with pytest.raises(JdeepvisError, match=r"no arrays of 'a.* in .*\.$"):
+      read(stranger)
 
 
 @pytest.mark.parametrize(
