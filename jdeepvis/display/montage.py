@@ -89,19 +89,21 @@ def montage(
   font = ImageFont.load_default(max(_MIN_TEXT, width // 18))
   broken = [_broken(caption, width, font) for caption in captions]
   lines = max(map(len, broken))
-  cells = [
-    np.concatenate(
-      [
-        _picture(image, status, height, width, font),
-        _caption(caption, lines, width, font),
-      ]
-    )
-    for image, caption, status in zip(images, broken, statuses, strict=True)
-  ]
+  columns = columns or math.ceil(math.sqrt(len(images)))
+  rows = math.ceil(len(images) / columns)
   gap = round(1.5 * font.size)
-  sheet = tile(np.stack(cells), columns, gap)
-  margins = ((gap, gap), (gap, gap), (0, 0))
-  return np.pad(sheet, margins, constant_values=_PAPER)
+  down = height + _strip_height(lines, font) + gap
+  right = width + gap
+  size = gap + rows * down, gap + columns * right, 3
+  sheet = np.full(size, _PAPER, np.uint8)
+  # Each straight to its place: a sheet of a thousand is large enough once.
+  for i, image in enumerate(images):
+    cell = sheet[gap + i // columns * down :, gap + i % columns * right :]
+    picture = _picture(image, statuses[i], height, width, font)
+    cell[:height, :width] = picture
+    strip = _caption(broken[i], lines, width, font)
+    cell[height : height + len(strip), :width] = strip
+  return sheet
 
 
 def strips(
@@ -156,13 +158,21 @@ def _caption(
   width: int,
   font: ImageFont.FreeTypeFont,
 ) -> Sheet:
-  leading = round(1.4 * font.size)
-  _, descent = font.getmetrics()
-  canvas = Image.new("RGB", (width, lines * leading + descent), "white")
+  leading = _leading(font)
+  canvas = Image.new("RGB", (width, _strip_height(lines, font)), "white")
   draw = ImageDraw.Draw(canvas)
   for i, (line, ink) in enumerate(caption):
     draw.text((0, (i + 1) * leading), line, ink, font, anchor="ls")
   return np.asarray(canvas)
+
+
+def _strip_height(lines: int, font: ImageFont.FreeTypeFont) -> int:
+  _, descent = font.getmetrics()
+  return lines * _leading(font) + descent
+
+
+def _leading(font: ImageFont.FreeTypeFont) -> int:
+  return round(1.4 * font.size)
 
 
 def _broken(
