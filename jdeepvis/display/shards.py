@@ -132,18 +132,17 @@ def complete_files(root: Path) -> set[str]:
   Raises:
     JdeepvisError: records are damaged, or arrays.
   """
-  found, sizes = set(), {}
+  found: set[str] = set()
+  sizes: dict[str, int] = {}
   for record in read_lines(root):
     file, where = record["file"], record[ARRAYS]
-    shard = where["shard"]
-    if shard not in sizes:
-      path = root / shard
-      sizes[shard] = path.stat().st_size if path.exists() else None
-    size = sizes[shard]
-    if size is not None and size < _end(where):
-      raise damaged(root / shard)
-    files = (file, record["preview"]) if "preview" in record else (file,)
-    if size is not None and all(os.path.exists(f"{root}/{x}") for x in files):
+    # Asked for anew where it does not suffice, as others may write to it.
+    if sizes.get(where["shard"], 0) < _end(where):
+      sizes[where["shard"]] = _size(root / where["shard"], _end(where))
+    needed = (file, record["preview"]) if "preview" in record else (file,)
+    if sizes[where["shard"]] and all(
+      os.path.exists(f"{root}/{name}") for name in needed
+    ):
       found.add(file)
     else:
       found.discard(file)
@@ -185,6 +184,16 @@ def _begin(folder: Path) -> Path:
     except FileExistsError:
       continue  # another run was faster
     return path
+
+
+def _size(shard: Path, end: int) -> int:
+  """A shard's bytes, `end` at least; 0 where it is missing."""
+  if not shard.exists():
+    return 0
+  size = shard.stat().st_size
+  if size < end:
+    raise damaged(shard)
+  return size
 
 
 def _end(where: Mapping[str, Any]) -> int:

@@ -123,6 +123,22 @@ def test_runs_at_the_same_time_share_a_folder(tmp_path):
     assert len(images) == 6
 
 
+def test_a_folder_is_opened_while_another_run_writes(tmp_path, monkeypatch):
+  """Between one of its lines and the next that is read."""
+  first = fill(tmp_path, 1)
+  parse, units = shards._parse, iter((2, 3))
+
+  def slow(path, lines):
+    for unit in units:
+      add(first, made(unit))
+      break
+    return parse(path, lines)
+
+  monkeypatch.setattr(shards, "_parse", slow)
+  again = PictureFolder.open(tmp_path, SETTINGS)
+  assert all(made(unit)[0] in again for unit in (1, 2, 3))
+
+
 def test_the_last_of_several_records_holds(tmp_path):
   fill(tmp_path, 1, 2)
   file, one = made(1)
