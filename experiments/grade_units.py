@@ -40,7 +40,10 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing.extremes import ExtremePatches, extreme_patches
-from jdeepvis.types import JdeepvisError
+from jdeepvis.types import JdeepvisError, Pixels
+
+# A unit's pictures, one of each seed.
+Files = dict[int, list[Path]]
 
 _MANIFEST = flags.DEFINE_string(
   "manifest", None, "The manifest.json of pictures of hidden units."
@@ -77,53 +80,67 @@ def main() -> None:
   judge = load_network(_JUDGE.value)
   scoring.refuse_maker(judge, settings["weights_sha256"])
   photos = list(photographs.read(_PHOTOS.value).values())
-  grades = []
-  for layer, recipes in exciting.items():
-    against = inhibiting.get(layer, {})
-    units = sorted({unit for group in recipes.values() for unit in group})
-    pictures = {
-      name: (_pictures(group, units), _pictures(against.get(name, {}), units))
-      for name, group in recipes.items()
-    }
-    count = _PAIRS.value + _REFERENCES.value
-    patches = extreme_patches(maker, photos, layer, units, count=count)
-    for judge_layer in _JUDGE_LAYERS.value:
-      look = functools.partial(_features, judge, judge_layer)
-      for shown, made in _choices(look, patches, pictures):
-        facts = {"layer": layer, "judge_layer": judge_layer, **shown}
-        by_unit = made.right.mean(axis=1).tolist()
-        grades.append(
-          {
-            **facts,
-            "units": len(units),
-            "share": made.share,
-            "error": made.error,
-            "by_unit": dict(zip(map(str, units), by_unit, strict=True)),
-          }
-        )
+  grades = [
+    grade
+    for layer, recipes in exciting.items()
+    for grade in _grades(
+      maker, judge, layer, recipes, inhibiting.get(layer, {}), photos
+    )
+  ]
   rows = [{k: v for k, v in one.items() if k != "by_unit"} for one in grades]
   path = Path(_MANIFEST.value).parent / "grades.csv"
   write_csv(path, rows)
-  settings = {
+  facts = {
     "judge": _JUDGE.value,
     "weights_sha256": weights_sha256(judge.params),
     "photos": len(photos),
     "pairs": _PAIRS.value,
     "references": _REFERENCES.value,
   }
-  write_json(path.with_suffix(".json"), {**settings, "grades": grades})
+  write_json(path.with_suffix(".json"), {**facts, "grades": grades})
   report.print_table(rows)
   print(f"\nWrote {path} and {path.with_suffix('.json')}.")
 
 
-def _read(path: str, direction: int) -> dict[str, dict[str, dict]]:
+def _grades(
+  maker: Network,
+  judge: Network,
+  layer: str,
+  exciting: Mapping[str, Files],
+  inhibiting: Mapping[str, Files],
+  photos: list[Pixels],
+) -> Iterator[dict[str, Any]]:
+  """A row for each of the judge's layers and each kind of reference."""
+  units = sorted(set().union(*exciting.values()))
+  pictures = {
+    name: (_pictures(files, units), _pictures(inhibiting.get(name, {}), units))
+    for name, files in exciting.items()
+  }
+  count = _PAIRS.value + _REFERENCES.value
+  patches = extreme_patches(maker, photos, layer, units, count=count)
+  for judge_layer in _JUDGE_LAYERS.value:
+    look = functools.partial(_features, judge, judge_layer)
+    for shown, made in _choices(look, patches, pictures):
+      by_unit = made.right.mean(axis=1).tolist()
+      yield {
+        "layer": layer,
+        "judge_layer": judge_layer,
+        **shown,
+        "units": len(units),
+        "share": made.share,
+        "error": made.error,
+        "by_unit": dict(zip(map(str, units), by_unit, strict=True)),
+      }
+
+
+def _read(path: str, direction: int) -> dict[str, dict[str, Files]]:
   """Files of a folder's pictures: layer to recipe to unit to a list."""
   manifest = read_manifest(path)
   if manifest["settings"].get("direction") != direction:
     raise JdeepvisError(
       f"The pictures of {path!r} were not made with --direction={direction}."
     )
-  files: dict[str, dict[str, dict]] = {}
+  files: dict[str, dict[str, Files]] = {}
   for one in manifest["records"]:
     layer = one["layer"].removesuffix("/pre")
     group = files.setdefault(layer, {}).setdefault(one["recipe"], {})
@@ -131,7 +148,7 @@ def _read(path: str, direction: int) -> dict[str, dict[str, dict]]:
   return files
 
 
-def _pictures(files: dict[int, list[Path]], units: Sequence[int]) -> list[list]:
+def _pictures(files: Files, units: Sequence[int]) -> list[list[Pixels]]:
   counts = {len(files.get(unit, ())) for unit in units}
   if len(counts) > 1 or 0 in counts:
     raise JdeepvisError(

@@ -56,7 +56,7 @@ def facets(
       patches than clusters.
 
   Source: Nguyen, Yosinski and Clune 2016, *Multifaceted feature
-  visualization*, section 2.2, algorithm 1; there k = 10 clusters of the fc7
+  visualization*, algorithm 1; there k = 10 clusters of the fc7
   codes, after PCA and t-SNE, which are left out here.
   """
   features, patches = np.float64(features), np.asarray(patches)

@@ -83,8 +83,8 @@ def faithfulness(
     JdeepvisError: there are no pictures or photographs, not one class for
       each, or no such layer.
 
-  Source: Geirhos et al. 2023, *Don't trust your eyes: on the (un)reliability of
-  feature visualizations*, section 4, the sanity check, layer by layer.
+  Source: after the sanity check of Geirhos et al. 2023, *Don't trust your eyes:
+  on the (un)reliability of feature visualizations*, which is normalised alike.
   """
   for kind, some, known in (
     ("pictures", pictures, classes),

@@ -65,10 +65,8 @@ def extreme_patches(
   layer = find_layer(network, layer)
   origin = before_relu(network, layer)
   fitted = np.stack([fit(photo, network.input) for photo in photos])
-  images = [centre(one, network.input)[None] for one in fitted]
-  values = [classify.activations(network, origin, image) for image in images]
-  most, most_at = _peaks(values, units, 1)
-  least, least_at = _peaks(values, units, -1)
+  found = [_peaks(network, origin, units, photo) for photo in fitted]
+  most, most_at, least, least_at = np.stack(found, axis=-1)
   strong = np.argsort(-most, axis=1, kind="stable")[:, :count]
   # A unit of no ReLU of its own is 0 in many: of these, where it answers least.
   others = least.copy()
@@ -92,13 +90,13 @@ def extreme_patches(
   )
 
 
-def _peaks(values, units, sign):
-  """Each photograph's largest value of each unit, and its cell, `[u, n]`."""
-  peaks = [top_patches.peaks({"map": one}, ("map",), sign) for one in values]
-  score, cell = (
-    np.concatenate(part)[:, list(units)].T for part in zip(*peaks, strict=True)
-  )
-  return sign * score, cell
+def _peaks(network, layer, units, photo):
+  """Each unit's largest value and its cell, its smallest and its."""
+  image = centre(photo, network.input)[None]
+  blobs = {layer: classify.activations(network, layer, image)}
+  top, low = (top_patches.peaks(blobs, (layer,), sign) for sign in (1, -1))
+  rows = np.stack([top.score, top.cell, -low.score, low.cell])
+  return np.float64(rows[:, 0, list(units)])
 
 
 def _windows(network, layer):
