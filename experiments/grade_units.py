@@ -121,7 +121,7 @@ def _grades(
   for judge_layer in _JUDGE_LAYERS.value:
     look = functools.partial(_features, judge, judge_layer)
     for shown, made in _choices(look, patches, pictures):
-      by_unit = made.right.mean(axis=1).tolist()
+      by_unit = made.right.mean(axis=1, dtype=float).tolist()
       yield {
         "layer": layer,
         "judge_layer": judge_layer,

@@ -118,7 +118,8 @@ def test_the_table_is_that_of_the_same_choices_by_hand(folders, capsys):
   assert float(rows[1]["distance"]) == pytest.approx(np.mean(apart), rel=1e-4)
   report = json.loads((path / "for" / "grades.json").read_text())
   assert (report["photos"], report["pairs"]) == (8, 2)
-  by_unit = dict(zip("035", synthetic.right.mean(axis=1), strict=True))
+  shares = synthetic.right.mean(axis=1, dtype=float)
+  by_unit = dict(zip("035", shares, strict=True))
   assert report["grades"][1]["by_unit"] == by_unit
   assert "share" in capsys.readouterr().out
 
