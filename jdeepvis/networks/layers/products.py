@@ -182,6 +182,24 @@ def _weights(layer, kernel, features):
   return {"kernel": kernel} | bias
 
 
+def _dense(layer, weights, inputs, relu):
+  """At each place the last axis times the kernel."""
+  (x,) = inputs
+  return _with_bias(_multiply(layer, x, weights), weights)
+
+
+def _dense_weights(layer, shapes):
+  features = layer.option("features")
+  return _weights(layer, (shapes[0][-1], features), features)
+
+
+def _einsum(layer, weights, inputs, relu):
+  """Blobs with one another; the batch's letter is left out of `subscripts`."""
+  terms, made = layer.option("subscripts").split("->")
+  terms = ",".join(f"Z{term}" for term in terms.split(","))
+  return jnp.einsum(f"{terms}->Z{made}", *inputs, precision=precision(layer))
+
+
 def precision(layer: LayerInfo) -> str:
   """Of a product, as `jax.lax.Precision` names it."""
   return layer.option("precision", "highest")
@@ -240,4 +258,6 @@ TYPES = {
     caffe={"InnerProduct": _read_inner_product},
     weights_from_caffe=_inner_product_from_caffe,
   ),
+  "dense": _product(_dense, _dense_weights, reach="position", product="output"),
+  "einsum": LayerType(_einsum, inputs=(1, 8), weighs=True),
 }

@@ -1,0 +1,130 @@
+"""Nodes of which all inputs are known become constants."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from jdeepvis.networks.caffe.arrays import brief
+from jdeepvis.networks.onnx.files import MOST_VALUES, to_array
+from jdeepvis.networks.onnx.nodes import Node
+from jdeepvis.types import JdeepvisError
+
+_RANDOM = frozenset(
+  [
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+  ]
+)
+_GRAPHS = frozenset(["If", "Loop", "Scan", "SequenceMap"])
+_MOST_CHEAP = 2**24
+
+
+def foldable(node: Node) -> bool:
+  """Whether its outputs follow from its inputs alone."""
+  return node.op not in _RANDOM | _GRAPHS and "." not in node.op
+
+
+def fold(
+  node: Node, inputs: Sequence[np.ndarray | None], file: str
+) -> list[np.ndarray | None]:
+  """The outputs of a node whose inputs are constants.
+
+  By the reference evaluator of the onnx package.
+
+  Raises:
+    JdeepvisError: it cannot be computed, or its outputs would be too large.
+  """
+  where = f"{file}: node {node.name!r} ({node.op})"
+  if node.op == "Constant":
+    return [_constant(node, where)]
+  if node.op == "Identity":
+    return [inputs[0]]
+  try:
+    size = _size(node, inputs)
+    if size > MOST_VALUES:
+      raise ValueError(f"it would make {size} values")
+    with np.errstate(all="ignore"):
+      outputs = _evaluated(node, inputs)
+  except Exception as error:  # the evaluator raises whatever it meets
+    raise JdeepvisError(
+      f"{where} cannot be computed from its constants: {brief(error)}."
+    ) from error
+  return [x if isinstance(x, np.ndarray) else np.asarray(x) for x in outputs]
+
+
+def _constant(node: Node, where: str) -> np.ndarray:
+  for name, value in node.attributes.items():
+    if name == "value":
+      return to_array(value, where)
+    if name in ("value_float", "value_floats"):
+      return np.float32(value)
+    if name in ("value_int", "value_ints"):
+      return np.asarray(value, np.int64)
+  raise JdeepvisError(f"{where} is a constant without a value that is known.")
+
+
+def _evaluated(node: Node, inputs):
+  from onnx import helper
+  from onnx.reference import ReferenceEvaluator
+
+  names = [name for name in node.inputs if name]
+  outputs = [name for name in node.outputs if name]
+  values = dict(zip(node.inputs, inputs, strict=True))
+  graph = helper.make_graph(
+    [node.proto],
+    "constants",
+    [_any_value(name) for name in dict.fromkeys(names)],
+    [_any_value(name) for name in outputs],
+  )
+  model = helper.make_model(
+    graph, opset_imports=[helper.make_opsetid("", node.opset)]
+  )
+  found = ReferenceEvaluator(model).run(
+    None, {name: values[name] for name in names}
+  )
+  by_name = dict(zip(outputs, found, strict=True))
+  return [by_name[name] if name else None for name in node.outputs]
+
+
+def _any_value(name: str):
+  from onnx import ValueInfoProto
+
+  return ValueInfoProto(name=name)
+
+
+def _size(node: Node, inputs) -> int:
+  """At least as many values as it makes, where these may be many."""
+  first = np.asarray(inputs[0]) if inputs else np.zeros(0)
+  given = [np.asarray(x).reshape(-1) for x in inputs[1:] if x is not None]
+  if node.op == "ConstantOfShape":
+    return math.prod(max(int(x), 0) for x in first.reshape(-1))
+  if node.op in ("Expand", "Tile") and given:
+    factor = math.prod(max(int(x), 1) for x in given[0])
+    return factor * (first.size if node.op == "Tile" else 1) or 1
+  if node.op == "Range" and len(given) == 2:
+    step = float(given[1][0]) or 1.0
+    return int(abs((float(given[0][0]) - float(first.reshape(-1)[0])) / step))
+  if node.op == "Pad":
+    edges = given[0] if given else np.asarray(node.get("pads", ()))
+    grown = sum(max(int(x), 0) for x in edges)
+    return math.prod(side + grown for side in first.shape)
+  if node.op in ("OneHot", "Resize", "Upsample"):
+    if node.op == "OneHot":
+      return first.size * int(given[0][0])
+    largest = max([1.0, *(float(abs(x).max(initial=0)) for x in given)])
+    return int(first.size * largest ** min(first.ndim, 4))
+  if node.op in ("MatMul", "Gemm", "Einsum", "Conv") and given:
+    work = first.size * max(x.size for x in given)
+    return 0 if work < _MOST_CHEAP**2 else MOST_VALUES + 1
+  return (
+    math.prod(
+      np.broadcast_shapes(*(np.shape(x) for x in inputs if x is not None))
+    )
+    if node.op in ("Add", "Mul", "Sub", "Div", "Where", "Pow")
+    else 0
+  )

@@ -1,0 +1,148 @@
+"""Normalisations and softmax."""
+
+import numpy as np
+
+from jdeepvis.networks.layers.layer_type import CannotRunError
+from jdeepvis.networks.onnx.builder import Builder, Value, float_array
+from jdeepvis.networks.onnx.nodes import Node
+from jdeepvis.networks.onnx.operators.inputs import (
+  Inputs,
+  constant_at,
+  counted_axis,
+  needed,
+  size_of,
+  view_at,
+)
+from jdeepvis.networks.onnx.views import View
+
+_SOFTMAX_OF_ONE_AXIS = 13
+_SCALES_OF_CHANNELS = 21
+
+
+def batch_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """By the statistics in the file: a scale and a shift a channel."""
+  if node.get("training_mode", 0):
+    raise CannotRunError("in training mode it depends on the batch")
+  if not node.get("spatial", 1):
+    raise CannotRunError("its statistics are of places, not of channels")
+  view = view_at(inputs, 0)
+  scale, bias, mean, variance = (
+    np.float64(needed(constant_at(inputs, place), "an input"))
+    for place in range(1, 5)
+  )
+  with np.errstate(all="ignore"):
+    scale = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
+    bias = bias - mean * scale
+  weights = {"scale": np.float32(scale), "bias": np.float32(bias)}
+  return [_over_last(build, node.name, view, [1], "bn", {}, weights)]
+
+
+def layer_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """Over the last axes, in one piece."""
+  view = view_at(inputs, 0)
+  rank = len(view.axes)
+  first = counted_axis(int(node.get("axis", -1)), rank)
+  axes = list(range(first, rank))
+  shape = view.shape[first:]
+  weights = {}
+  for place, name in ((1, "scale"), (2, "bias")):
+    array = constant_at(inputs, place)
+    if array is not None:
+      values = np.broadcast_to(float_array(array), shape)
+      weights[name] = values.reshape(-1)
+  options = {"eps": float(node.get("epsilon", 1e-5))}
+  if "bias" not in weights:
+    options["bias"] = False
+  weights.setdefault("scale", np.ones(size_of(shape), np.float32))
+  made = _over_last(
+    build, node.name, view, axes, "layer_norm", options, weights
+  )
+  return [made, *(None for _ in node.outputs[1:])]
+
+
+def instance_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """Each channel over all its places."""
+  channels = view_at(inputs, 0).shape[1]
+  return [_grouped(build, node, inputs, channels)]
+
+
+def group_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """Groups of channels over all their places."""
+  groups = int(needed(node.get("num_groups"), "num_groups"))
+  return [_grouped(build, node, inputs, groups)]
+
+
+def local_response(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """Across channels."""
+  options = {
+    "size": int(needed(node.get("size"), "a size")),
+    "alpha": float(node.get("alpha", 1e-4)),
+    "beta": float(node.get("beta", 0.75)),
+    "k": float(node.get("bias", 1.0)),
+  }
+  view = view_at(inputs, 0)
+  return [_over_last(build, node.name, view, [1], "lrn", options, {})]
+
+
+def softmax(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """Over one axis; before opset 13 over that and all behind it."""
+  return [_softmax(build, node, view_at(inputs, 0), node.name)]
+
+
+def log_softmax(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """The logarithm; the softmax itself is a blob beside it."""
+  view = view_at(inputs, 0)
+  axes = _softmax_axes(node, len(view.axes))
+  build.kept.add(_softmax(build, node, view, f"{node.name}/softmax").blob)
+  return [_over_last(build, node.name, view, axes, "log_softmax", {}, {})]
+
+
+def lp_normalization(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  """Over the sum of absolute values, or the root of that of squares."""
+  from jdeepvis.networks.onnx.operators.pointwise import combined
+  from jdeepvis.networks.onnx.operators.reductions import reduced
+
+  view = view_at(inputs, 0)
+  axis = counted_axis(int(node.get("axis", -1)), len(view.axes))
+  norm = {1: "l1", 2: "l2"}[int(node.get("p", 2))]
+  length = reduced(build, f"{node.name}/length", view, [axis], norm, True)
+  return [combined(build, node, "divide", [view, length], "f")]
+
+
+def _softmax(build: Builder, node: Node, view: View, name: str) -> View:
+  axes = _softmax_axes(node, len(view.axes))
+  return _over_last(build, name, view, axes, "softmax", {}, {})
+
+
+def _softmax_axes(node: Node, rank: int) -> list[int]:
+  if node.opset >= _SOFTMAX_OF_ONE_AXIS:
+    return [counted_axis(int(node.get("axis", -1)), rank)]
+  return list(range(counted_axis(int(node.get("axis", 1)), rank), rank))
+
+
+def _grouped(build: Builder, node: Node, inputs: Inputs, groups: int) -> View:
+  view = view_at(inputs, 0)
+  channels = view.shape[1]
+  if view.axes[0]:
+    raise CannotRunError("it reads several images at once")
+  weights = {}
+  for place, name in ((1, "scale"), (2, "bias")):
+    array = float_array(needed(constant_at(inputs, place), f"a {name}"))
+    if array.size == groups != channels:
+      array = np.repeat(array, channels // groups)
+    weights[name] = array
+  options = {"groups": groups, "eps": float(node.get("epsilon", 1e-5))}
+  return _over_last(build, node.name, view, [1], "group_norm", options, weights)
+
+
+def _over_last(build, name, view, axes, kind, options, weights) -> View:
+  """A layer over these axes, which become the last of its blob."""
+  last = tuple(i for axis in axes for i in view.axes[axis])
+  if last:
+    view = build.with_last(view, axes)
+  else:
+    groups = tuple(axis for axis in view.axes if axis)
+    dims = tuple(size_of(view.atoms[i] for i in axis) for axis in groups)
+    view = build.placed(view, groups, (*dims, 1))
+  (made,) = build.emit(name, kind, [view.blob], options, weights)
+  return view._replace(blob=made, name=name, kind="f")
