@@ -1,4 +1,4 @@
-"""What of a file cannot be run is left out, with what depends on it, and said."""
+"""What of a file cannot be run is left out, with all that depends on it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Both sides of an activation are blobs, `x/pre` and `x`, of joined maps too."""
+"""Both sides of an activation are blobs, `x/pre` and `x`, also of concats."""
 
 from collections.abc import Sequence
 

@@ -51,10 +51,10 @@ def reshape(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
       for i, x in enumerate(said)
     ]
   size = math.prod(view.shape)
-  if -1 not in said and math.prod(said) == size * build.batch:
-    # The file's own number of images; ours come one by one.
-    if build.batch in said:
-      said[said.index(build.batch)] = 1
+  # The file's own number of images; ours come one by one.
+  whole = -1 not in said and math.prod(said) == size * build.batch
+  if whole and build.batch in said:
+    said[said.index(build.batch)] = 1
   known = math.prod(x for x in said if x != -1)
   said = [size // max(known, 1) if x == -1 else x for x in said]
   return [as_shape(build, node, view, said)]
