@@ -52,7 +52,7 @@ def image_input(graph, file: str, size: tuple[int, int] | None) -> ImageInput:
     )
   name = max(images, key=lambda name: _likeness(found[name]))
   batch, *dims = found[name]
-  last = dims[2] in _COLOURS and dims[0] not in _COLOURS
+  last = dims[2] in _COLOURS and dims[0] not in _COLOURS and dims[1] != 1
   height, width, channels = dims if last else (*dims[1:], dims[0])
   if size is not None:
     height, width = size

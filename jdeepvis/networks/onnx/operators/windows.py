@@ -162,7 +162,7 @@ def _pooled(build: Builder, node: Node, inputs: Inputs, kind: str) -> View:
   shape = whole_numbers(needed(node.get("kernel_shape"), "a kernel_shape"))
   size = build.stored(view.blob)[:2]
   where = _windows(node, size, shape)
-  if where.dilation != (1, 1) and kind != "max_pooling":
+  if where.dilation != (1, 1):
     raise CannotRunError("its windows have gaps")
   options = {} if node.get("ceil_mode", 0) else {"ceil": False}
   fields = where.fields
