@@ -1,7 +1,7 @@
 """Nodes of which all inputs are known become constants."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,31 +10,50 @@ from jdeepvis.networks.onnx.files import MOST_VALUES, to_array
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.types import JdeepvisError
 
-_RANDOM = frozenset(
-  [
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-  ]
+_RANDOM = (
+  "Bernoulli",
+  "Multinomial",
+  "RandomNormal",
+  "RandomNormalLike",
+  "RandomUniform",
+  "RandomUniformLike",
 )
-_GRAPHS = frozenset(["If", "Loop", "Scan", "SequenceMap"])
+_LOOPS = ("Loop", "Scan", "SequenceMap")
+_MOST_TURNS = 10_000
 _MOST_CHEAP = 2**24
 
 
 def foldable(node: Node) -> bool:
   """Whether its outputs follow from its inputs alone."""
-  return node.op not in _RANDOM | _GRAPHS and "." not in node.op
+  if "." in node.op or node.op in _RANDOM:
+    return False
+  inner = [x.op_type for graph in _graphs(node) for x in graph.node]
+  return not any(op in (*_LOOPS, "If", *_RANDOM) for op in inner)
+
+
+def free_names(node: Node) -> tuple[str, ...]:
+  """What the graphs within a node read from around it."""
+  found: dict[str, None] = {}
+  for graph in _graphs(node):
+    own = {x.name for x in (*graph.input, *graph.initializer)}
+    own |= {name for inner in graph.node for name in inner.output}
+    read = [name for inner in graph.node for name in inner.input]
+    read += [x.name for x in graph.output]
+    found |= dict.fromkeys(name for name in read if name and name not in own)
+  return tuple(found)
 
 
 def fold(
-  node: Node, inputs: Sequence[np.ndarray | None], file: str
+  node: Node, values: Mapping[str, np.ndarray], file: str
 ) -> list[np.ndarray | None]:
-  """The outputs of a node whose inputs are constants.
+  """The outputs of a node of which all that it reads is known.
 
   By the reference evaluator of the onnx package.
+
+  Args:
+    node: the node.
+    values: by name, also what graphs within it read.
+    file: its name, for messages.
 
   Raises:
     JdeepvisError: it cannot be computed, or its outputs would be too large.
@@ -42,19 +61,31 @@ def fold(
   where = f"{file}: node {node.name!r} ({node.op})"
   if node.op == "Constant":
     return [_constant(node, where)]
+  inputs = [values.get(name) for name in node.inputs]
   if node.op == "Identity":
     return [inputs[0]]
   try:
     size = _size(node, inputs)
     if size > MOST_VALUES:
       raise ValueError(f"it would make {size} values")
+    if node.op in _LOOPS:
+      turns = inputs[0] if node.op == "Loop" else None
+      if turns is None or int(turns.reshape(-1)[0]) > _MOST_TURNS:
+        raise ValueError("it may turn without end")
     with np.errstate(all="ignore"):
-      outputs = _evaluated(node, inputs)
+      outputs = _evaluated(node, values)
   except Exception as error:  # the evaluator raises whatever it meets
     raise JdeepvisError(
       f"{where} cannot be computed from its constants: {brief(error)}."
     ) from error
-  return [x if isinstance(x, np.ndarray) else np.asarray(x) for x in outputs]
+  return [
+    x if x is None or isinstance(x, np.ndarray) else np.asarray(x)
+    for x in outputs
+  ]
+
+
+def _graphs(node: Node) -> list:
+  return [x for x in node.attributes.values() if hasattr(x, "initializer")]
 
 
 def _constant(node: Node, where: str) -> np.ndarray:
@@ -68,25 +99,21 @@ def _constant(node: Node, where: str) -> np.ndarray:
   raise JdeepvisError(f"{where} is a constant without a value that is known.")
 
 
-def _evaluated(node: Node, inputs):
+def _evaluated(node: Node, values):
   from onnx import helper
   from onnx.reference import ReferenceEvaluator
 
-  names = [name for name in node.inputs if name]
   outputs = [name for name in node.outputs if name]
-  values = dict(zip(node.inputs, inputs, strict=True))
   graph = helper.make_graph(
     [node.proto],
     "constants",
-    [_any_value(name) for name in dict.fromkeys(names)],
+    [_any_value(name) for name in values],
     [_any_value(name) for name in outputs],
   )
   model = helper.make_model(
     graph, opset_imports=[helper.make_opsetid("", node.opset)]
   )
-  found = ReferenceEvaluator(model).run(
-    None, {name: values[name] for name in names}
-  )
+  found = ReferenceEvaluator(model).run(None, dict(values))
   by_name = dict(zip(outputs, found, strict=True))
   return [by_name[name] if name else None for name in node.outputs]
 
@@ -113,9 +140,11 @@ def _size(node: Node, inputs) -> int:
     edges = given[0] if given else np.asarray(node.get("pads", ()))
     grown = sum(max(int(x), 0) for x in edges)
     return math.prod(side + grown for side in first.shape)
-  if node.op in ("OneHot", "Resize", "Upsample"):
-    if node.op == "OneHot":
-      return first.size * int(given[0][0])
+  if node.op == "OneHot":
+    return first.size * int(given[0][0])
+  if node.op in ("Resize", "Upsample"):
+    if given and given[-1].dtype.kind == "i" and given[-1].size:
+      return math.prod(int(x) for x in given[-1])
     largest = max([1.0, *(float(abs(x).max(initial=0)) for x in given)])
     return int(first.size * largest ** min(first.ndim, 4))
   if node.op in ("MatMul", "Gemm", "Einsum", "Conv") and given:

@@ -11,7 +11,7 @@ from jdeepvis.networks.left_out import LeftOut, sentences, why_missing
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.onnx.builder import Builder, Value
 from jdeepvis.networks.onnx.files import to_array
-from jdeepvis.networks.onnx.folding import fold, foldable
+from jdeepvis.networks.onnx.folding import fold, foldable, free_names
 from jdeepvis.networks.onnx.images import image_input
 from jdeepvis.networks.onnx.nodes import Node, read_nodes
 from jdeepvis.networks.onnx.operators.table import OPERATORS
@@ -81,35 +81,134 @@ def build_graph(
   build.values[image.name] = image.view
   build.values[""] = None
   build.results = frozenset(x.name for x in graph.output)
-  for node in nodes:
-    for name in node.inputs:
-      build.readers[name].append(node)
-  _fold_constants(build, nodes, file)
-  missing = dict.fromkeys(image.others, "")
-  causes: dict[str, tuple[LeftOut, list[str]]] = {}
-  cut: list[Node] = []
-  for node in nodes:
-    if all(name in build.values for name in node.outputs if name):
-      continue
-    cause = _missing_cause(build, node, missing, file)
+  walk = _Walk(build, file, image.others)
+  walk.run(nodes)
+  return _finished(walk, image.shape, graph)
+
+
+class _Walk:
+  """Goes through nodes, and keeps what of them is left out, and why.
+
+  Attributes:
+    build: what they become.
+    file: its name, for messages.
+    cut: the nodes that are left out.
+  """
+
+  def __init__(self, build: Builder, file: str, others: Sequence[str]):
+    self.build, self.file, self.cut = build, file, []
+    self._others = others
+    self._missing = dict.fromkeys(others, "")
+    self._causes: dict[str, tuple[LeftOut, list[str]]] = {}
+
+  @property
+  def notes(self) -> tuple[str, ...]:
+    """A sentence for each thing left out."""
+    return sentences(self.file, self._causes.values())
+
+  def run(self, nodes: Sequence[Node]) -> None:
+    """Adds what nodes, in order, become."""
+    for node in nodes:
+      for name in (*node.inputs, *free_names(node)):
+        self.build.readers[name].append(node)
+    self._fold_constants(nodes)
+    for node in nodes:
+      if any(name not in self.build.values for name in node.outputs if name):
+        self._run_one(node)
+
+  def _run_one(self, node: Node) -> None:
+    cause = self._missing_cause(node)
     if cause is None:
-      reason = _run(build, node, file)
+      reason = self._add(node)
       if reason is not None:
-        causes[node.name] = reason, []
         cause = node.name
+        self._causes[cause] = reason, []
+    elif cause != node.name:
+      why = why_missing(cause, self._others)
+      self._causes.setdefault(cause, (why, []))[1].append(node.name)
     if cause is not None:
-      cut.append(node)
-      if cause != node.name:
-        why = why_missing(cause, image.others)
-        causes.setdefault(cause, (why, []))[1].append(node.name)
+      self.cut.append(node)
     for name in node.outputs:
-      if name and name not in build.values:
-        missing[name] = node.name if cause is None else cause
-  notes = sentences(file, causes.values())
-  return _finished(build, image.shape, graph, cut, notes, file)
+      if name and name not in self.build.values:
+        self._missing[name] = cause or node.name
+
+  def _fold_constants(self, nodes: Sequence[Node]) -> None:
+    for node in nodes:
+      names = (*node.inputs, *free_names(node))
+      values = self.build.values
+      known = all(
+        name in values and not isinstance(values[name], View) for name in names
+      )
+      if known and foldable(node):
+        self._fold(node)
+
+  def _fold(self, node: Node) -> None:
+    names = dict.fromkeys((*node.inputs, *free_names(node)))
+    known = {name: self.build.values[name] for name in names if name}
+    outputs = fold(node, known, self.file)
+    for name, value in zip(node.outputs, outputs, strict=False):
+      if name:
+        self.build.values[name] = value
+
+  def _missing_cause(self, node: Node) -> str | None:
+    """Why a node cannot be run for what it reads, or None."""
+    for name in node.inputs:
+      if name in self.build.values:
+        continue
+      if name not in self._missing:
+        raise JdeepvisError(
+          f"{self.file}: node {node.name!r} ({node.op}) reads {name!r}, which "
+          "no node before it writes."
+        )
+      return self._missing[name] or f"input {name}"
+    return None
+
+  def _add(self, node: Node) -> LeftOut | None:
+    """Adds a node's layers, or says why they cannot be."""
+    values = self.build.values
+    inputs = [values[name] for name in node.inputs]
+    within = [values.get(name, ()) for name in free_names(node)]
+    constant = not any(isinstance(x, View | tuple) for x in (*inputs, *within))
+    if constant and foldable(node):
+      self._fold(node)
+      return None
+    if node.op == "If" and isinstance(inputs[0], np.ndarray):
+      return self._branch(node, bool(inputs[0].reshape(-1)[:1].any()))
+    if node.op not in OPERATORS:
+      return _unknown(node)
+    try:
+      outputs = OPERATORS[node.op](self.build, node, inputs)
+    except CannotRunError as error:
+      return LeftOut(
+        f"node {node.name!r} ({node.op}) cannot be run here and is left out",
+        f": {str(error).rstrip('.')}",
+      )
+    except _BAD as error:
+      raise JdeepvisError(
+        f"{self.file}: node {node.name!r} ({node.op}) cannot be run: "
+        f"{brief(error)}."
+      ) from error
+    for name, value in zip(node.outputs, outputs, strict=False):
+      if name and value is not None:
+        values[name] = value
+    return None
+
+  def _branch(self, node: Node, taken: bool) -> LeftOut | None:
+    """Adds the branch of an If whose condition is known."""
+    branch = node.get("then_branch" if taken else "else_branch")
+    for tensor in branch.initializer:
+      self.build.values[tensor.name] = to_array(tensor, self.file)
+    self.run(read_nodes(branch, node.opset, self.file))
+    for name, inner in zip(node.outputs, branch.output, strict=True):
+      if inner.name in self.build.values:
+        self.build.values[name] = self.build.values[inner.name]
+      else:
+        self._missing[name] = self._missing.get(inner.name, node.name)
+    return None
 
 
-def _finished(build: Builder, shape, graph, cut, notes, file) -> OnnxGraph:
+def _finished(walk: _Walk, shape, graph) -> OnnxGraph:
+  build, cut, notes, file = walk.build, walk.cut, walk.notes, walk.file
   results = [build.values.get(x.name) for x in graph.output]
   read = {
     value.blob
@@ -136,63 +235,6 @@ def _finished(build: Builder, shape, graph, cut, notes, file) -> OnnxGraph:
   keys = {layer.weights_key for layer in layers}
   params = {key: x for key, x in build.params.items() if key in keys}
   return OnnxGraph(layers, params, shape, output, notes, dict(build.values))
-
-
-def _fold_constants(build: Builder, nodes: Sequence[Node], file: str) -> None:
-  for node in nodes:
-    known = all(
-      name in build.values and not isinstance(build.values[name], View)
-      for name in node.inputs
-    )
-    if known and foldable(node):
-      _fold(build, node, file)
-
-
-def _fold(build: Builder, node: Node, file: str) -> None:
-  inputs = [build.values[name] for name in node.inputs]
-  outputs = fold(node, inputs, file)
-  for name, value in zip(node.outputs, outputs, strict=False):
-    if name:
-      build.values[name] = value
-
-
-def _missing_cause(build: Builder, node: Node, missing, file) -> str | None:
-  """Why a node cannot be run for what it reads, or None."""
-  for name in node.inputs:
-    if name in build.values:
-      continue
-    if name not in missing:
-      raise JdeepvisError(
-        f"{file}: node {node.name!r} ({node.op}) reads {name!r}, which no node "
-        "before it writes."
-      )
-    return missing[name] or f"input {name}"
-  return None
-
-
-def _run(build: Builder, node: Node, file: str) -> LeftOut | None:
-  """Adds a node's layers, or says why they cannot be."""
-  inputs = [build.values[name] for name in node.inputs]
-  if not any(isinstance(value, View) for value in inputs) and foldable(node):
-    _fold(build, node, file)
-    return None
-  if node.op not in OPERATORS:
-    return _unknown(node)
-  try:
-    outputs = OPERATORS[node.op](build, node, inputs)
-  except CannotRunError as error:
-    return LeftOut(
-      f"node {node.name!r} ({node.op}) cannot be run here and is left out",
-      f": {str(error).rstrip('.')}",
-    )
-  except _BAD as error:
-    raise JdeepvisError(
-      f"{file}: node {node.name!r} ({node.op}) cannot be run: {brief(error)}."
-    ) from error
-  for name, value in zip(node.outputs, outputs, strict=False):
-    if name and value is not None:
-      build.values[name] = value
-  return None
 
 
 def _unknown(node: Node) -> LeftOut:
@@ -242,11 +284,15 @@ def _with_known_operators(model, opset: int, file: str):
   import onnx
   import onnx.inliner
 
-  unknown = {
-    node.op_type
-    for node in model.graph.node
-    if node.domain in ("", "ai.onnx") and node.op_type not in OPERATORS
-  }
+  known = {x.name for x in model.graph.initializer}
+  computed = {x.name for x in model.graph.input} - known
+  unknown = set()
+  for node in model.graph.node:
+    # What follows from constants and shapes alone is folded as it is.
+    if node.op_type not in ("Shape", "Size") and computed & set(node.input):
+      computed |= set(node.output)
+      if node.domain in ("", "ai.onnx") and node.op_type not in OPERATORS:
+        unknown.add(node.op_type)
   spelled = []
   for name in sorted(unknown):
     try:

@@ -273,5 +273,5 @@ def _sums(node: Node, view: View, arguments, axis: int, extent: int):
   proto = helper.make_node("Resize", names, ["y"], **kept)
   one = Node(node.name, "Resize", tuple(names), ("y",), kept, 19, proto)
   values = {"x": np.eye(extent, dtype=np.float32), **given}
-  (found,) = fold(one, [values.get(name) for name in names], "Resize")
+  (found,) = fold(one, values, "its axis")
   return np.ascontiguousarray(found.T)
