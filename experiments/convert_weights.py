@@ -106,7 +106,7 @@ def main() -> None:
       f"There is no --net={net!r}; give a .prototxt, or a name: "
       f"{nearest(net, ARCHITECTURES)}."
     )
-  if known and (_SCALE.value != 1 or not _BGR.value or _SIZE.value):
+  if known and (_SCALE.value != 1 or _BGR.value is not None or _SIZE.value):
     raise JdeepvisError(
       "--scale, --bgr and --size are for a --net that is a .prototxt."
     )
@@ -121,7 +121,7 @@ def main() -> None:
       _WEIGHTS.value,
       mean=_MEAN.value,
       scale=_SCALE.value,
-      bgr=_BGR.value,
+      bgr=_BGR.value is not False,
       size=_SIZE.value,
     )
     print(*notes, sep="\n", end="\n" * bool(notes))

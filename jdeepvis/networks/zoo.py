@@ -17,6 +17,7 @@ from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.onnx.convert import is_onnx, read_onnx
 from jdeepvis.networks.texts import read_lines
+from jdeepvis.networks.torch_files import how_to_export
 from jdeepvis.networks.weights import Origin, read_network, write_network
 from jdeepvis.types import JdeepvisError
 
@@ -140,6 +141,8 @@ def load_network(
     network = _call_factory(name)
     named = network.name != Network.name
     return network if named else network.replace(name=name)
+  if export := how_to_export(name):
+    raise JdeepvisError(export)
   raise JdeepvisError(
     f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
     "the path of a .safetensors, .onnx or .prototxt file or "

@@ -105,13 +105,13 @@ def _arithmetic(layer, weights, inputs, relu):
   There -1 is the next blob, -2 the next of the option `numbers`, -3 the weight
   `value`.
   """
-  blobs, numbers = iter(inputs), iter(layer.option("numbers", ()))
+  blobs, numbers = list(inputs), list(layer.option("numbers", ()))
   operands = []
   for which in layer.option("operands") or (-1,) * len(inputs):
     if which == -1:
-      operands.append(next(blobs))
+      operands.append(blobs.pop(0))
     elif which == -2:
-      operands.append(jnp.asarray(next(numbers), inputs[0].dtype))
+      operands.append(jnp.asarray(numbers.pop(0), inputs[0].dtype))
     else:
       operands.append(weights["value"][None])
   return OPERATIONS[layer.option("operation")](*operands)

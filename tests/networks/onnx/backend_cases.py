@@ -7,7 +7,6 @@ images stay constants.
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -90,11 +89,11 @@ def wrapped(model, arrays, dynamic: int):
     helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, total, 1, 1])
   )
   before, at = [], 0
-  for name, kind, array in zip(names, kinds, arrays[:dynamic]):
+  for name, kind, array in zip(names, kinds, arrays[:dynamic], strict=False):
     before += _cut(graph, name, kind, array.shape, at, at + array.size, opset)
     at += array.size
   given = [x.name for x in graph.initializer]
-  for name, array in list(zip(names, arrays))[dynamic:]:
+  for name, array in list(zip(names, arrays, strict=False))[dynamic:]:
     if name not in given:
       graph.initializer.append(numpy_helper.from_array(array, name))
   nodes = [*before, *graph.node]
