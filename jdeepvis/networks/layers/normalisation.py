@@ -192,9 +192,8 @@ def _layer_norm(layer, weights, inputs, relu):
 def _group_norm(layer, weights, inputs, relu):
   """The same over all places of each group of channels (Wu and He 2018)."""
   (x,) = inputs
-  parts = x.reshape(
-    len(x), -1, layer.option("groups"), x.shape[-1] // layer.option("groups")
-  )
+  count = layer.option("parts")
+  parts = x.reshape(len(x), -1, count, x.shape[-1] // count)
   return _scaled(_whitened(parts, (1, 3), layer).reshape(x.shape), weights)
 
 

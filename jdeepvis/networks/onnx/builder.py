@@ -24,6 +24,7 @@ from jdeepvis.networks.onnx.views import (
 )
 
 Value = View | np.ndarray
+Results = list[View | np.ndarray | None]
 
 
 class Builder:

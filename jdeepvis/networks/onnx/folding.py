@@ -93,7 +93,7 @@ def _constant(node: Node, where: str) -> np.ndarray:
     if name == "value":
       return to_array(value, where)
     if name in ("value_float", "value_floats"):
-      return np.float32(value)
+      return np.asarray(value, np.float32)
     if name in ("value_int", "value_ints"):
       return np.asarray(value, np.int64)
   raise JdeepvisError(f"{where} is a constant without a value that is known.")
@@ -110,8 +110,11 @@ def _evaluated(node: Node, values):
     [_any_value(name) for name in values],
     [_any_value(name) for name in outputs],
   )
+  # The evaluator has these only as they are since then.
+  quantised = node.op in ("QuantizeLinear", "DequantizeLinear")
+  opset = max(node.opset, 19) if quantised else node.opset
   model = helper.make_model(
-    graph, opset_imports=[helper.make_opsetid("", node.opset)]
+    graph, opset_imports=[helper.make_opsetid("", opset)]
   )
   found = ReferenceEvaluator(model).run(None, dict(values))
   by_name = dict(zip(outputs, found, strict=True))

@@ -98,7 +98,7 @@ def test_class_names_in_the_metadata(tmp_path):
   read = _load(_model(metadata={"character": "x\n"}), tmp_path)
   assert read.labels == ("blank", "x", " ")
   assert _load(_model(metadata={"names": "[1, 2]"}), tmp_path).labels == ()
-  given = _load(_model(metadata={"names": "{}"}), tmp_path, labels="def")
+  given = _load(_model(metadata={"names": "{}"}), tmp_path, labels=list("def"))
   assert given.labels == ("d", "e", "f")
 
 
@@ -116,7 +116,7 @@ def test_what_is_not_known_is_left_out_with_what_depends_on_it(
     ("Strange", "r", "s", {"node_name": "odd"}),
     ("Relu", "s", "t", {"node_name": "after"}),
     *_NODES[2:],
-    ("NonZero", "y", "z", {"node_name": "last"}),
+    ("NonZero", "f", "z", {"node_name": "last"}),
   ]
   network = _load(_model(nodes=nodes, outputs=("y", "t", "z")), tmp_path)
   assert network.output == "head"
@@ -174,13 +174,11 @@ def test_a_missing_file_and_other_arguments(tmp_path):
 def test_a_model_that_torch_saved_says_how_to_export_it(tmp_path):
   import zipfile
 
-  for inner, call in (
-    ("data.pkl", "torch.load("),
-    ("constants.pkl", "jit.load"),
-  ):
+  calls = {"net/code.py": "torch.load(", "net/constants.pkl": "torch.jit.load("}
+  for inner, call in calls.items():
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as file:
       file.writestr("net/data.pkl", b"")
-      file.writestr(f"net/{inner}", b"")
+      file.writestr(inner, b"")
     with pytest.raises(JdeepvisError, match=r"torch\.onnx\.export") as error:
       jdeepvis.load_network(tmp_path / "net.pt")
     assert call in str(error.value) and "net.onnx" in str(error.value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Value, float_array
+from jdeepvis.networks.onnx.builder import Builder, Results, float_array
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.networks.onnx.operators.inputs import (
   Inputs,
@@ -27,7 +27,7 @@ from jdeepvis.networks.onnx.views import (
 )
 
 
-def shape_of(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def shape_of(build: Builder, node: Node, inputs: Inputs) -> Results:
   """A constant: every shape is known, of one image."""
   shape = view_at(inputs, 0).shape
   rank = len(shape)
@@ -35,12 +35,12 @@ def shape_of(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [np.asarray(shape[start:end] if rank else (), np.int64)]
 
 
-def size_of_all(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def size_of_all(build: Builder, node: Node, inputs: Inputs) -> Results:
   """A constant as well."""
   return [np.asarray(math.prod(view_at(inputs, 0).shape), np.int64)]
 
 
-def reshape(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def reshape(build: Builder, node: Node, inputs: Inputs) -> Results:
   """0 keeps an extent, -1 is whatever is left."""
   view = view_at(inputs, 0)
   said = numbers_at(node, "shape", inputs, 1)
@@ -60,7 +60,7 @@ def reshape(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [as_shape(build, node, view, said)]
 
 
-def flatten(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def flatten(build: Builder, node: Node, inputs: Inputs) -> Results:
   """To a matrix."""
   view = view_at(inputs, 0)
   axis, rank = int(node.get("axis", 1)), len(view.axes)
@@ -71,7 +71,7 @@ def flatten(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [as_shape(build, node, view, shape)]
 
 
-def squeeze(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def squeeze(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Axes of extent 1 left out."""
   view = view_at(inputs, 0)
   said = numbers_at(node, "axes", inputs, 1)
@@ -86,7 +86,7 @@ def squeeze(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [view._replace(axes=tuple(axes), name=node.name)]
 
 
-def unsqueeze(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def unsqueeze(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Axes of extent 1 added."""
   view = view_at(inputs, 0)
   said = needed(numbers_at(node, "axes", inputs, 1), "axes")
@@ -97,14 +97,14 @@ def unsqueeze(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [view._replace(axes=axes, name=node.name)]
 
 
-def transpose(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def transpose(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Another order of the axes."""
   view = view_at(inputs, 0)
   order = node.get("perm") or tuple(range(len(view.axes)))[::-1]
   return [transposed(view, order)._replace(name=node.name)]
 
 
-def depth_to_space(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def depth_to_space(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Channels to places."""
   view, block = view_at(inputs, 0), int(node.get("blocksize", 1))
   n, c, h, w = view.shape
@@ -120,7 +120,7 @@ def depth_to_space(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [as_shape(build, node, view, shape)]
 
 
-def space_to_depth(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def space_to_depth(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Places to channels."""
   view, block = view_at(inputs, 0), int(node.get("blocksize", 1))
   n, c, h, w = view.shape
@@ -150,7 +150,7 @@ def as_shape(
   return found._replace(name=node.name)
 
 
-def concat(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def concat(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Along any axis; constants are blobs."""
   views = [build.view(value, node.name) for value in inputs]
   number = counted_axis(
@@ -201,7 +201,7 @@ def _order_of(view: View, place: int, number: int) -> list[int | None]:
   return [view.axes.index(group) for group in groups]
 
 
-def split(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def split(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Into parts of one axis."""
   view = view_at(inputs, 0)
   number = counted_axis(int(node.get("axis", 0)), len(view.axes))
@@ -229,7 +229,7 @@ def split(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   ]
 
 
-def expand(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def expand(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Repeats what is of extent 1."""
   view = view_at(inputs, 0)
   shape = whole_numbers(needed(constant_at(inputs, 1), "a shape"))
@@ -246,7 +246,7 @@ def expand(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [view_of(made, build.stored(made), axes, node.name, view.kind)]
 
 
-def tile(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def tile(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Repeats whole axes."""
   view = view_at(inputs, 0)
   counts = whole_numbers(needed(constant_at(inputs, 1), "repeats"))

@@ -59,6 +59,11 @@ def counted_axis(axis: int, rank: int) -> int:
   return axis % rank if rank else 0
 
 
+def number(value: float | int) -> np.ndarray:
+  """A number as a constant."""
+  return np.asarray(value, np.float32)
+
+
 def single(value: np.ndarray) -> float:
   """The one number that a constant holds."""
   if value.size != 1:

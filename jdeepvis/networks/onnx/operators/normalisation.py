@@ -3,7 +3,7 @@
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Value, float_array
+from jdeepvis.networks.onnx.builder import Builder, Results, float_array
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.networks.onnx.operators.inputs import (
   Inputs,
@@ -19,7 +19,7 @@ _SOFTMAX_OF_ONE_AXIS = 13
 _SCALES_OF_CHANNELS = 21
 
 
-def batch_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def batch_norm(build: Builder, node: Node, inputs: Inputs) -> Results:
   """By the statistics in the file: a scale and a shift a channel."""
   if node.get("training_mode", 0):
     raise CannotRunError("in training mode it depends on the batch")
@@ -37,7 +37,7 @@ def batch_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [_over_last(build, node.name, view, [1], "bn", {}, weights)]
 
 
-def layer_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def layer_norm(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Over the last axes, in one piece."""
   view = view_at(inputs, 0)
   rank = len(view.axes)
@@ -60,19 +60,19 @@ def layer_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [made, *(None for _ in node.outputs[1:])]
 
 
-def instance_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def instance_norm(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Each channel over all its places."""
   channels = view_at(inputs, 0).shape[1]
   return [_grouped(build, node, inputs, channels)]
 
 
-def group_norm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def group_norm(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Groups of channels over all their places."""
   groups = int(needed(node.get("num_groups"), "num_groups"))
   return [_grouped(build, node, inputs, groups)]
 
 
-def local_response(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def local_response(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Across channels."""
   options = {
     "size": int(needed(node.get("size"), "a size")),
@@ -84,12 +84,12 @@ def local_response(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [_over_last(build, node.name, view, [1], "lrn", options, {})]
 
 
-def softmax(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def softmax(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Over one axis; before opset 13 over that and all behind it."""
   return [_softmax(build, node, view_at(inputs, 0), node.name)]
 
 
-def log_softmax(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def log_softmax(build: Builder, node: Node, inputs: Inputs) -> Results:
   """The logarithm; the softmax itself is a blob beside it."""
   view = view_at(inputs, 0)
   axes = _softmax_axes(node, len(view.axes))
@@ -97,7 +97,7 @@ def log_softmax(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [_over_last(build, node.name, view, axes, "log_softmax", {}, {})]
 
 
-def lp_normalization(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def lp_normalization(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Over the sum of absolute values, or the root of that of squares."""
   from jdeepvis.networks.onnx.operators.pointwise import combined
   from jdeepvis.networks.onnx.operators.reductions import reduced
@@ -131,7 +131,7 @@ def _grouped(build: Builder, node: Node, inputs: Inputs, groups: int) -> View:
     if array.size == groups != channels:
       array = np.repeat(array, channels // groups)
     weights[name] = array
-  options = {"groups": groups, "eps": float(node.get("epsilon", 1e-5))}
+  options = {"parts": groups, "eps": float(node.get("epsilon", 1e-5))}
   return _over_last(build, node.name, view, [1], "group_norm", options, weights)
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Value
+from jdeepvis.networks.onnx.builder import Builder, Results
 from jdeepvis.networks.onnx.folding import fold
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.networks.onnx.operators.arrangements import as_shape
@@ -35,7 +35,7 @@ _MODES = {
 }
 
 
-def slice_(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def slice_(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Ranges of several axes, in steps."""
   view = view_at(inputs, 0)
   rank = len(view.axes)
@@ -100,7 +100,7 @@ def _selected(build: Builder, name, view: View, number: int, found: range):
   return axis.result(build, made, name, len(found))
 
 
-def gather(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def gather(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Places of one axis that are known beforehand."""
   view = view_at(inputs, 0)
   indices = needed(constant_at(inputs, 1), "indices")
@@ -125,7 +125,7 @@ def gather(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [as_shape(build, node, made, shape)]
 
 
-def pad(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def pad(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Around any axes; zeros around a map keep what a unit sees."""
   view = view_at(inputs, 0)
   rank = len(view.axes)
@@ -188,7 +188,7 @@ def _places(build: Builder, view: View, edges) -> list[int | None]:
   return plain
 
 
-def resize(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def resize(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Height and width of a map, each by sums that are known beforehand."""
   view = view_at(inputs, 0)
   arguments = [constant_at(inputs, place) for place in range(1, len(inputs))]

@@ -5,13 +5,19 @@ import math
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Value, kind_of_array
+from jdeepvis.networks.onnx.builder import (
+  Builder,
+  Results,
+  Value,
+  kind_of_array,
+)
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.networks.onnx.operators.alignment import Aligned, aligned
 from jdeepvis.networks.onnx.operators.inputs import (
   Inputs,
   constant_at,
   counted_axis,
+  number,
   single,
   view_at,
 )
@@ -22,7 +28,7 @@ _WHOLE = (2, 3, 4, 5, 6, 7, 12, 13)
 _BOOL = 9
 
 
-def same(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def same(build: Builder, node: Node, inputs: Inputs) -> Results:
   """The first input as it is."""
   return [inputs[0]]
 
@@ -30,7 +36,7 @@ def same(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
 def unary(kind: str, **settings):
   """An operator that becomes a layer type; `ours="theirs=default"` settings."""
 
-  def run(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     options = {}
     for ours, theirs in settings.items():
       name, _, default = theirs.partition("=")
@@ -43,7 +49,7 @@ def unary(kind: str, **settings):
 def function(operation: str, kind: str | None = None):
   """An operator of one operand that is one of `arithmetic.OPERATIONS`."""
 
-  def run(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     view = view_at(inputs, 0)
     options = {"operation": operation}
     made = _of_one(build, node, view, "arithmetic", options)
@@ -55,7 +61,7 @@ def function(operation: str, kind: str | None = None):
 def operation(name: str, kind: str | None = None):
   """An operator of several operands that broadcast."""
 
-  def run(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     return [combined(build, node, name, list(inputs), kind)]
 
   return run
@@ -64,7 +70,7 @@ def operation(name: str, kind: str | None = None):
 def of_many(name: str):
   """An operator of any number of operands, by twos."""
 
-  def run(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     total, *others = inputs
     for other in others:
       total = combined(build, node, name, [total, other], None)
@@ -73,20 +79,20 @@ def of_many(name: str):
   return run
 
 
-def divide(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def divide(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Whole numbers are divided without a rest."""
   whole = all(_kind(value) == "i" for value in inputs)
   name = "divide_whole" if whole else "divide"
   return [combined(build, node, name, list(inputs), None)]
 
 
-def remainder(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def remainder(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Of the divisor's sign, or with `fmod` the dividend's."""
   name = "truncated_remainder" if node.get("fmod", 0) else "remainder"
   return [combined(build, node, name, list(inputs), None)]
 
 
-def maximum(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def maximum(build: Builder, node: Node, inputs: Inputs) -> Results:
   """The largest; with 0 it is a rectifier."""
   if len(inputs) == 2:
     for one, other in (inputs, inputs[::-1]):
@@ -96,7 +102,7 @@ def maximum(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return of_many("maximum")(build, node, inputs)
 
 
-def mean(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def mean(build: Builder, node: Node, inputs: Inputs) -> Results:
   """The mean of several blobs."""
   (total,) = of_many("add")(build, node, inputs)
   if len(inputs) == 1:
@@ -104,7 +110,7 @@ def mean(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [_of_one(build, node, total, "factor", {"factor": 1 / len(inputs)})]
 
 
-def clip(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def clip(build: Builder, node: Node, inputs: Inputs) -> Results:
   """From 0 on a rectifier, with 6 as the most relu6."""
   ends = []
   for place, name in enumerate(("min", "max"), start=1):
@@ -128,20 +134,20 @@ def clip(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [_of_one(build, node, view, "clip", options)]
 
 
-def leaky_relu(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def leaky_relu(build: Builder, node: Node, inputs: Inputs) -> Results:
   """A rectifier with a slope."""
   slope = float(node.get("alpha", 0.01))
   return [_of_one(build, node, view_at(inputs, 0), "relu", {"slope": slope})]
 
 
-def gelu(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def gelu(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Exactly, or by the hyperbolic tangent."""
   tanh = node.get("approximate", "none") == "tanh"
   options = {"tanh": True} if tanh else {}
   return [_of_one(build, node, view_at(inputs, 0), "gelu", options)]
 
 
-def prelu(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def prelu(build: Builder, node: Node, inputs: Inputs) -> Results:
   """One slope, or one a channel; other slopes by arithmetic."""
   view, slope = view_at(inputs, 0), inputs[1]
   if isinstance(slope, np.ndarray):
@@ -157,17 +163,17 @@ def prelu(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
         (made,) = build.emit(node.name, "prelu", [blob], options, weights)
         return [_result(found, made, build)]
   below = combined(build, node, "multiply", [view, slope], "f", "below")
-  above = combined(build, node, "greater", [view, np.float32(0)], "b", "above")
+  above = combined(build, node, "greater", [view, number(0)], "b", "above")
   return [combined(build, node, "where", [above, view, below], "f")]
 
 
-def swish(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def swish(build: Builder, node: Node, inputs: Inputs) -> Results:
   """`x sigmoid(alpha x)`."""
   options = {"beta": float(node.get("alpha", 1.0))}
   return [_of_one(build, node, view_at(inputs, 0), "swish", options)]
 
 
-def cast(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def cast(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Blobs hold floats: to whole numbers is towards 0, a truth is 1."""
   view, to = view_at(inputs, 0), node.get("to")
   if node.op == "CastLike":
@@ -183,7 +189,7 @@ def cast(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   if to in _WHOLE:
     return function("truncate", "i")(build, node, inputs)
   if to == _BOOL:
-    zero = np.float32(0)
+    zero = number(0)
     equal = combined(build, node, "equal", [view, zero], "b", "zero")
     return [
       _of_one(build, node, equal, "arithmetic", {"operation": "not"})._replace(
@@ -193,7 +199,7 @@ def cast(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   raise CannotRunError(f"it makes numbers of type {to}")
 
 
-def quantize(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def quantize(build: Builder, node: Node, inputs: Inputs) -> Results:
   """To whole numbers of few bits; the derivative is that without rounding."""
   view = view_at(inputs, 0)
   zero = constant_at(inputs, 2) if len(inputs) > 2 else None
@@ -206,11 +212,11 @@ def quantize(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   # Blobs hold float32, which are exact to 24 bits.
   limits = np.iinfo(kind)
   scale, zero = _scales(node, view, inputs)
-  ends = [np.float32(limits.min), np.float32(limits.max)]
+  ends = [number(limits.min), number(limits.max)]
   return [combined(build, node, "quantize", [view, scale, zero, *ends], "i")]
 
 
-def dequantize(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def dequantize(build: Builder, node: Node, inputs: Inputs) -> Results:
   """`(x - zero) scale`."""
   view = view_at(inputs, 0)
   if node.get("block_size", 0):
@@ -224,7 +230,7 @@ def dequantize(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
 def _scales(node: Node, view: View, inputs: Inputs):
   """Scale and zero, one number or one for each place of an axis."""
   scale, zero = constant_at(inputs, 1), constant_at(inputs, 2)
-  zero = np.float32(0) if zero is None else zero
+  zero = number(0) if zero is None else zero
   rank = len(view.axes)
   found = []
   for array in (scale, zero):

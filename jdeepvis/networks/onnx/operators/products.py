@@ -6,9 +6,9 @@ import string
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Value, float_array
+from jdeepvis.networks.onnx.builder import Builder, Results, float_array
 from jdeepvis.networks.onnx.nodes import Node
-from jdeepvis.networks.onnx.operators.inputs import Inputs
+from jdeepvis.networks.onnx.operators.inputs import Inputs, number
 from jdeepvis.networks.onnx.operators.pointwise import combined
 from jdeepvis.networks.onnx.views import View, plain_axes, view_of
 
@@ -16,7 +16,7 @@ _BATCH = "Z"
 _LETTERS = [x for x in string.ascii_letters if x != _BATCH]
 
 
-def matmul(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def matmul(build: Builder, node: Node, inputs: Inputs) -> Results:
   """With weights behind, a layer of them, else a product of two blobs."""
   left, right = inputs
   if isinstance(left, View) and isinstance(right, np.ndarray):
@@ -38,7 +38,7 @@ def matmul(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   return [_batched(build, node.name, left, right)]
 
 
-def gemm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def gemm(build: Builder, node: Node, inputs: Inputs) -> Results:
   """`alpha A B + beta C`."""
   left, right, more = (*inputs, None, None)[:3]
   alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
@@ -69,13 +69,13 @@ def gemm(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
     made = _batched(build, name, left, right)
     if alpha != 1:
       made = combined(
-        build, node, "multiply", [made, np.float32(alpha)], "f", "alpha"
+        build, node, "multiply", [made, number(alpha)], "f", "alpha"
       )
   if more is None:
     return [made]
   if beta != 1:
     more = (
-      combined(build, node, "multiply", [more, np.float32(beta)], "f", "beta")
+      combined(build, node, "multiply", [more, number(beta)], "f", "beta")
       if isinstance(more, View)
       else float_array(more) * np.float32(beta)
     )
@@ -138,7 +138,7 @@ def dense(
   )
 
 
-def einsum(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def einsum(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Any sum of products that letters say."""
   text = node.get("equation", "").replace(" ", "")
   terms, arrow, made = text.partition("->")
@@ -249,7 +249,7 @@ def _is_matrix(array: np.ndarray) -> bool:
   return array.ndim >= 2 and math.prod(array.shape[:-2]) == 1
 
 
-def integer_matmul(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def integer_matmul(build: Builder, node: Node, inputs: Inputs) -> Results:
   """MatMulInteger: the product of whole numbers minus their zeros."""
   left, right = inputs[:2]
   zeros = [*inputs[2:], None, None][:2]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Value
+from jdeepvis.networks.onnx.builder import Builder, Results
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.networks.onnx.operators.inputs import (
   Inputs,
@@ -25,7 +25,7 @@ from jdeepvis.networks.onnx.views import (
 def reduction(operation: str):
   """A reduction over the axes that an attribute or an input names."""
 
-  def run(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     view = view_at(inputs, 0)
     rank = len(view.axes)
     said = numbers_at(node, "axes", inputs, 1)
@@ -98,7 +98,7 @@ def reduced(
 def place(operation: str):
   """ArgMax and ArgMin."""
 
-  def run(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     view = view_at(inputs, 0)
     number = counted_axis(int(node.get("axis", 0)), len(view.axes))
     axis = along(build, view, number)
@@ -118,7 +118,7 @@ def place(operation: str):
   return run
 
 
-def top(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def top(build: Builder, node: Node, inputs: Inputs) -> Results:
   """TopK: the largest, in order, and where they are."""
   count = node.get("k")
   if count is None:
@@ -140,7 +140,7 @@ def top(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
   ]
 
 
-def cumulative_sum(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def cumulative_sum(build: Builder, node: Node, inputs: Inputs) -> Results:
   """CumSum."""
   view = view_at(inputs, 0)
   number = int(single(np.asarray(constant_at(inputs, 1))))

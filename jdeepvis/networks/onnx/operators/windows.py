@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Value, float_array
+from jdeepvis.networks.onnx.builder import Builder, Results, float_array
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.networks.onnx.operators.inputs import (
   Inputs,
@@ -55,7 +55,7 @@ class _Windows(NamedTuple):
     return {"padding": tuple(zip(self.before, self.after, strict=True))}
 
 
-def convolution(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def convolution(build: Builder, node: Node, inputs: Inputs) -> Results:
   """One or two axes of space, any groups; an Add behind is its bias."""
   view, kernel = build.as_map(view_at(inputs, 0)), _kernel(inputs)
   groups = int(node.get("group", 1))
@@ -72,7 +72,7 @@ def convolution(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
 
 def transposed_convolution(
   build: Builder, node: Node, inputs: Inputs
-) -> list[Value]:
+) -> Results:
   """The transpose of a convolution."""
   view, kernel = build.as_map(view_at(inputs, 0)), _kernel(inputs)
   groups = int(node.get("group", 1))
@@ -116,13 +116,13 @@ def transposed_convolution(
   )
 
 
-def max_pooling(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def max_pooling(build: Builder, node: Node, inputs: Inputs) -> Results:
   """The largest of each window; not where it was."""
   made = _pooled(build, node, inputs, "max_pooling")
   return [made, *(None for _ in node.outputs[1:])]
 
 
-def average_pooling(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+def average_pooling(build: Builder, node: Node, inputs: Inputs) -> Results:
   """The mean of each window, of positions in the map or also around it."""
   return [_pooled(build, node, inputs, "average_pooling")]
 
@@ -130,7 +130,7 @@ def average_pooling(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
 def global_pooling(kind: str):
   """All positions of a map."""
 
-  def run(build: Builder, node: Node, inputs: Inputs) -> list[Value]:
+  def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     view = build.as_map(view_at(inputs, 0))
     (made,) = build.emit(node.name, kind, [view.blob])
     rank = len(view.axes)
@@ -142,7 +142,7 @@ def global_pooling(kind: str):
 
 def quantized_convolution(
   build: Builder, node: Node, inputs: Inputs
-) -> list[Value]:
+) -> Results:
   """ConvInteger: of whole numbers minus their zeros."""
   from jdeepvis.networks.onnx.operators.pointwise import combined
 
