@@ -49,22 +49,24 @@ def _deconvolution(layer, weights, inputs, relu):
   """The transpose of a convolution.
 
   The kernel is that convolution's, so its inputs, one group's outputs here,
-  stand before its outputs, all channels of `x`.
+  stand before its outputs, all channels of `x`. The option `padding` is that
+  convolution's too, `((top, bottom), (left, right))`.
   """
   (x,) = inputs
   kernel = jnp.swapaxes(weights["kernel"][::-1, ::-1], 2, 3)
   groups = jnp.split(kernel, layer.option("groups", 1), axis=2)
+  pads = layer.option("padding") or tuple((pad, pad) for pad in layer.pad)
   edges = [
-    dilation * (extent - 1) - pad
-    for dilation, extent, pad in zip(
-      layer.dilation, layer.kernel, layer.pad, strict=True
+    tuple(dilation * (extent - 1) - pad for pad in axis)
+    for dilation, extent, axis in zip(
+      layer.dilation, layer.kernel, pads, strict=True
     )
   ]
   out = lax.conv_general_dilated(
     x,
     jnp.concatenate(groups, axis=3),
     (1, 1),
-    [(edge, edge) for edge in edges],
+    edges,
     lhs_dilation=layer.stride,
     rhs_dilation=layer.dilation,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
