@@ -4,12 +4,15 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from jdeepvis.networks.caffe.arrays import brief
 from jdeepvis.networks.graph import infer_shapes
 from jdeepvis.networks.layers.layer_type import CannotRunError
 from jdeepvis.networks.left_out import LeftOut, sentences, why_missing
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.networks.onnx.builder import Builder, Value
+from jdeepvis.networks.onnx.definitions import with_known_operators
 from jdeepvis.networks.onnx.files import to_array
 from jdeepvis.networks.onnx.folding import fold, foldable, free_names
 from jdeepvis.networks.onnx.images import image_input
@@ -70,7 +73,7 @@ def build_graph(
       read that nothing writes, no layer is left, or no input is an image.
   """
   opset = _opset(model, file)
-  graph = _with_known_operators(model, opset, file).graph
+  graph = with_known_operators(model, opset).graph
   image = image_input(graph, file, size)
   nodes = read_nodes(graph, opset, file)
   build = Builder(image.shape, image.batch)
@@ -277,38 +280,3 @@ def _opset(model, file: str) -> int:
       "it again."
     )
   return versions[0]
-
-
-def _with_known_operators(model, opset: int, file: str):
-  """The model with operators that are functions of others spelled out."""
-  import onnx
-  import onnx.inliner
-
-  known = {x.name for x in model.graph.initializer}
-  computed = {x.name for x in model.graph.input} - known
-  unknown = set()
-  for node in model.graph.node:
-    # What follows from constants and shapes alone is folded as it is.
-    if node.op_type not in ("Shape", "Size") and computed & set(node.input):
-      computed |= set(node.output)
-      if node.domain in ("", "ai.onnx") and node.op_type not in OPERATORS:
-        unknown.add(node.op_type)
-  spelled = []
-  for name in sorted(unknown):
-    try:
-      schema = onnx.defs.get_schema(name, opset, "")
-    except onnx.defs.SchemaError:
-      continue
-    if schema.has_function or schema.has_context_dependent_function:
-      spelled.append(("", name))
-  if not spelled:
-    return model
-  try:
-    return onnx.inliner.inline_selected_functions(
-      model, spelled, inline_schema_functions=True
-    )
-  except Exception as error:  # the inliner raises whatever it meets
-    raise JdeepvisError(
-      f"{file}: the operators {', '.join(name for _, name in spelled)} cannot "
-      f"be spelled out: {brief(error)}."
-    ) from error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jdeepvis.networks.layers.layer_type import CannotRunError
-from jdeepvis.networks.onnx.builder import Builder, Results, float_array
+from jdeepvis.networks.onnx.builder import Builder, Results
 from jdeepvis.networks.onnx.nodes import Node
 from jdeepvis.networks.onnx.operators.inputs import (
   Inputs,
@@ -22,6 +22,7 @@ from jdeepvis.networks.onnx.views import (
   View,
   natural_groups,
   reshaped,
+  stored_groups,
   transposed,
   view_of,
 )
@@ -127,7 +128,9 @@ def space_to_depth(build: Builder, node: Node, inputs: Inputs) -> Results:
   if block < 1 or h % block or w % block:
     raise ValueError(f"a map of {h} x {w} is not blocks of {block}")
   cut = n, c, h // block, block, w // block, block
-  view = transposed(as_shape(build, node, view, cut), (0, 3, 5, 1, 2, 4))
+  rows_first = node.get("mode", "DCR") == "DCR"
+  order = (0, 3, 5, 1, 2, 4) if rows_first else (0, 1, 3, 5, 2, 4)
+  view = transposed(as_shape(build, node, view, cut), order)
   shape = n, c * block**2, h // block, w // block
   return [as_shape(build, node, view, shape)]
 
@@ -183,8 +186,6 @@ def concat(build: Builder, node: Node, inputs: Inputs) -> Results:
 
 def _order_of(view: View, place: int, number: int) -> list[int | None]:
   """The ONNX axis of each of a blob's axes."""
-  from jdeepvis.networks.onnx.views import stored_groups
-
   order: list[int | None] = []
   for at, group in enumerate(stored_groups(view)):
     if at == place:
@@ -266,8 +267,3 @@ def tile(build: Builder, node: Node, inputs: Inputs) -> Results:
   (made,) = build.emit(node.name, "repeat", [blob], options)
   axes = [order.index(i) if i in order else None for i in range(len(counts))]
   return [view_of(made, build.stored(made), axes, node.name, view.kind)]
-
-
-def where_constant(array: np.ndarray) -> np.ndarray:
-  """A condition as ones and zeros."""
-  return float_array(array != 0)

@@ -10,13 +10,16 @@ from jdeepvis.networks.onnx.operators.inputs import (
   constant_at,
   counted_axis,
   needed,
+  number,
   size_of,
   view_at,
 )
+from jdeepvis.networks.onnx.operators.pointwise import combined
+from jdeepvis.networks.onnx.operators.reductions import reduced
 from jdeepvis.networks.onnx.views import View
 
 _SOFTMAX_OF_ONE_AXIS = 13
-_SCALES_OF_CHANNELS = 21
+_TINY = 1e-37
 
 
 def batch_norm(build: Builder, node: Node, inputs: Inputs) -> Results:
@@ -51,13 +54,31 @@ def layer_norm(build: Builder, node: Node, inputs: Inputs) -> Results:
       values = np.broadcast_to(float_array(array), shape)
       weights[name] = values.reshape(-1)
   options = {"eps": float(node.get("epsilon", 1e-5))}
+  others = _statistics(build, node, view, axes, options["eps"])
   if "bias" not in weights:
     options["bias"] = False
   weights.setdefault("scale", np.ones(size_of(shape), np.float32))
   made = _over_last(
     build, node.name, view, axes, "layer_norm", options, weights
   )
-  return [made, *(None for _ in node.outputs[1:])]
+  return [made, *others]
+
+
+def _statistics(build, node, view, axes, eps) -> Results:
+  """The mean and one over the deviation, where something asks for them."""
+  asked = [
+    x for x in node.outputs[1:] if x in build.results | build.readers.keys()
+  ]
+  if not any(asked):
+    return []
+  mean = reduced(build, f"{node.name}/mean", view, axes, "mean", True)
+  centred = combined(build, node, "subtract", [view, mean], "f", "centred")
+  square = combined(build, node, "multiply", [centred] * 2, "f", "square")
+  variance = reduced(build, f"{node.name}/variance", square, axes, "mean", True)
+  for operation, other in (("add", eps), ("power", -0.5)):
+    values = [variance, number(other)]
+    variance = combined(build, node, operation, values, "f", "inverse")
+  return [mean, variance]
 
 
 def instance_norm(build: Builder, node: Node, inputs: Inputs) -> Results:
@@ -99,13 +120,14 @@ def log_softmax(build: Builder, node: Node, inputs: Inputs) -> Results:
 
 def lp_normalization(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Over the sum of absolute values, or the root of that of squares."""
-  from jdeepvis.networks.onnx.operators.pointwise import combined
-  from jdeepvis.networks.onnx.operators.reductions import reduced
-
   view = view_at(inputs, 0)
   axis = counted_axis(int(node.get("axis", -1)), len(view.axes))
   norm = {1: "l1", 2: "l2"}[int(node.get("p", 2))]
   length = reduced(build, f"{node.name}/length", view, [axis], norm, True)
+  # 0 over 0 is 0 here.
+  length = combined(
+    build, node, "maximum", [length, number(_TINY)], "f", "divisor"
+  )
   return [combined(build, node, "divide", [view, length], "f")]
 
 

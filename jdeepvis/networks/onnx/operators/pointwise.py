@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from jdeepvis.networks.layers.layer_type import CannotRunError
 from jdeepvis.networks.onnx.builder import (
   Builder,
   Results,
@@ -16,16 +15,11 @@ from jdeepvis.networks.onnx.operators.alignment import Aligned, aligned
 from jdeepvis.networks.onnx.operators.inputs import (
   Inputs,
   constant_at,
-  counted_axis,
   number,
   single,
   view_at,
 )
 from jdeepvis.networks.onnx.views import View
-
-_FLOATS = (1, 10, 11, 16)
-_WHOLE = (2, 3, 4, 5, 6, 7, 12, 13)
-_BOOL = 9
 
 
 def same(build: Builder, node: Node, inputs: Inputs) -> Results:
@@ -41,7 +35,7 @@ def unary(kind: str, **settings):
     for ours, theirs in settings.items():
       name, _, default = theirs.partition("=")
       options[ours] = float(node.get(name, float(default)))
-    return [_of_one(build, node, view_at(inputs, 0), kind, options)]
+    return [of_one(build, node, view_at(inputs, 0), kind, options)]
 
   return run
 
@@ -52,7 +46,7 @@ def function(operation: str, kind: str | None = None):
   def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     view = view_at(inputs, 0)
     options = {"operation": operation}
-    made = _of_one(build, node, view, "arithmetic", options)
+    made = of_one(build, node, view, "arithmetic", options)
     return [made._replace(kind=kind or view.kind)]
 
   return run
@@ -81,7 +75,7 @@ def of_many(name: str):
 
 def divide(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Whole numbers are divided without a rest."""
-  whole = all(_kind(value) == "i" for value in inputs)
+  whole = all(kind_of(value) == "i" for value in inputs)
   name = "divide_whole" if whole else "divide"
   return [combined(build, node, name, list(inputs), None)]
 
@@ -98,7 +92,7 @@ def maximum(build: Builder, node: Node, inputs: Inputs) -> Results:
     for one, other in (inputs, inputs[::-1]):
       zero = isinstance(other, np.ndarray) and other.size == 1
       if isinstance(one, View) and zero and not other.any():
-        return [_of_one(build, node, one, "relu", {})]
+        return [of_one(build, node, one, "relu", {})]
   return of_many("maximum")(build, node, inputs)
 
 
@@ -107,7 +101,7 @@ def mean(build: Builder, node: Node, inputs: Inputs) -> Results:
   (total,) = of_many("add")(build, node, inputs)
   if len(inputs) == 1:
     return [total]
-  return [_of_one(build, node, total, "factor", {"factor": 1 / len(inputs)})]
+  return [of_one(build, node, total, "factor", {"factor": 1 / len(inputs)})]
 
 
 def clip(build: Builder, node: Node, inputs: Inputs) -> Results:
@@ -127,24 +121,24 @@ def clip(build: Builder, node: Node, inputs: Inputs) -> Results:
     for end, bound in zip(ends, (-math.inf, math.inf), strict=True)
   )
   if least == 0 and most == math.inf:
-    return [_of_one(build, node, view, "relu", {})]
+    return [of_one(build, node, view, "relu", {})]
   if least == 0 and most > 0:
-    return [_of_one(build, node, view, "clip_relu", {"most": most})]
+    return [of_one(build, node, view, "clip_relu", {"most": most})]
   options = {"least": least, "most": most}
-  return [_of_one(build, node, view, "clip", options)]
+  return [of_one(build, node, view, "clip", options)]
 
 
 def leaky_relu(build: Builder, node: Node, inputs: Inputs) -> Results:
   """A rectifier with a slope."""
   slope = float(node.get("alpha", 0.01))
-  return [_of_one(build, node, view_at(inputs, 0), "relu", {"slope": slope})]
+  return [of_one(build, node, view_at(inputs, 0), "relu", {"slope": slope})]
 
 
 def gelu(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Exactly, or by the hyperbolic tangent."""
   tanh = node.get("approximate", "none") == "tanh"
   options = {"tanh": True} if tanh else {}
-  return [_of_one(build, node, view_at(inputs, 0), "gelu", options)]
+  return [of_one(build, node, view_at(inputs, 0), "gelu", options)]
 
 
 def prelu(build: Builder, node: Node, inputs: Inputs) -> Results:
@@ -170,76 +164,7 @@ def prelu(build: Builder, node: Node, inputs: Inputs) -> Results:
 def swish(build: Builder, node: Node, inputs: Inputs) -> Results:
   """`x sigmoid(alpha x)`."""
   options = {"beta": float(node.get("alpha", 1.0))}
-  return [_of_one(build, node, view_at(inputs, 0), "swish", options)]
-
-
-def cast(build: Builder, node: Node, inputs: Inputs) -> Results:
-  """Blobs hold floats: to whole numbers is towards 0, a truth is 1."""
-  view, to = view_at(inputs, 0), node.get("to")
-  if node.op == "CastLike":
-    other = inputs[1]
-    to = {"f": 1, "i": 7, "b": _BOOL}[_kind(other)]
-  if (
-    to in _FLOATS
-    or (to in _WHOLE and view.kind != "f")
-    or (to == _BOOL and view.kind == "b")
-  ):
-    kind = "f" if to in _FLOATS else "i" if to in _WHOLE else "b"
-    return [view._replace(kind=kind)]
-  if to in _WHOLE:
-    return function("truncate", "i")(build, node, inputs)
-  if to == _BOOL:
-    zero = number(0)
-    equal = combined(build, node, "equal", [view, zero], "b", "zero")
-    return [
-      _of_one(build, node, equal, "arithmetic", {"operation": "not"})._replace(
-        kind="b"
-      )
-    ]
-  raise CannotRunError(f"it makes numbers of type {to}")
-
-
-def quantize(build: Builder, node: Node, inputs: Inputs) -> Results:
-  """To whole numbers of few bits; the derivative is that without rounding."""
-  view = view_at(inputs, 0)
-  zero = constant_at(inputs, 2) if len(inputs) > 2 else None
-  kind = np.dtype(np.uint8) if zero is None else zero.dtype
-  kinds = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
-  if said := node.get("output_dtype", 0):
-    kind = np.dtype(kinds.get(said, np.float32))
-  if kind.kind not in "iu" or kind.itemsize > 4 or node.get("block_size", 0):
-    raise CannotRunError("only whole numbers of 8 to 32 bits are possible")
-  # Blobs hold float32, which are exact to 24 bits.
-  limits = np.iinfo(kind)
-  scale, zero = _scales(node, view, inputs)
-  ends = [number(limits.min), number(limits.max)]
-  return [combined(build, node, "quantize", [view, scale, zero, *ends], "i")]
-
-
-def dequantize(build: Builder, node: Node, inputs: Inputs) -> Results:
-  """`(x - zero) scale`."""
-  view = view_at(inputs, 0)
-  if node.get("block_size", 0):
-    raise CannotRunError("scales of blocks are not possible")
-  scale, zero = _scales(node, view, inputs)
-  if zero.any():
-    view = combined(build, node, "subtract", [view, zero], "f", "centred")
-  return [combined(build, node, "multiply", [view, scale], "f")]
-
-
-def _scales(node: Node, view: View, inputs: Inputs):
-  """Scale and zero, one number or one for each place of an axis."""
-  scale, zero = constant_at(inputs, 1), constant_at(inputs, 2)
-  zero = number(0) if zero is None else zero
-  rank = len(view.axes)
-  found = []
-  for array in (scale, zero):
-    array = np.asarray(array, np.float32)
-    if array.size > 1:
-      axis = counted_axis(node.get("axis", 1), rank)
-      array = array.reshape([-1 if i == axis else 1 for i in range(rank)])
-    found.append(array)
-  return found
+  return [of_one(build, node, view_at(inputs, 0), "swish", options)]
 
 
 def combined(
@@ -252,7 +177,7 @@ def combined(
 ) -> View:
   """An operation on operands that broadcast, of which some are constants."""
   if kind is None:
-    kinds = {_kind(value) for value in values}
+    kinds = {kind_of(value) for value in values}
     kind = "f" if "f" in kinds else "i" if "i" in kinds else "b"
   if not any(isinstance(value, View) for value in values):
     values = [build.constant(values[0], node.name), *values[1:]]
@@ -333,7 +258,8 @@ def _by_arithmetic(build: Builder, name, operation, found: Aligned):
   return build.emit(name, kind, blobs, options, weights)[0]
 
 
-def _of_one(build: Builder, node: Node, view: View, kind, options) -> View:
+def of_one(build: Builder, node: Node, view: View, kind, options) -> View:
+  """A layer of one blob, value by value."""
   (made,) = build.emit(node.name, kind, [view.blob], options)
   return view._replace(blob=made, name=node.name)
 
@@ -342,5 +268,6 @@ def _result(found: Aligned, made: str, build: Builder) -> View:
   return found.result._replace(blob=made, stored=build.stored(made))
 
 
-def _kind(value: Value) -> str:
+def kind_of(value: Value) -> str:
+  """`f`loat, `i`nteger or `b`ool."""
   return value.kind if isinstance(value, View) else kind_of_array(value)

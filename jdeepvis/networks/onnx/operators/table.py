@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from jdeepvis.networks.onnx.operators import (
   arrangements,
+  conversions,
   normalisation,
   parts,
   pointwise,
@@ -57,10 +58,10 @@ _ARITHMETIC = {
   "Exp": pointwise.unary("exp"),
   "Log": pointwise.unary("log"),
   "Abs": pointwise.unary("abs"),
-  "Cast": pointwise.cast,
-  "CastLike": pointwise.cast,
-  "QuantizeLinear": pointwise.quantize,
-  "DequantizeLinear": pointwise.dequantize,
+  "Cast": conversions.cast,
+  "CastLike": conversions.cast,
+  "QuantizeLinear": conversions.quantize,
+  "DequantizeLinear": conversions.dequantize,
 }
 
 _ACTIVATIONS = {

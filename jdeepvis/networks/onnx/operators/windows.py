@@ -15,6 +15,7 @@ from jdeepvis.networks.onnx.operators.inputs import (
   view_at,
   whole_numbers,
 )
+from jdeepvis.networks.onnx.operators.pointwise import combined
 from jdeepvis.networks.onnx.views import View, view_of
 
 Pair = tuple[int, int]
@@ -144,8 +145,6 @@ def quantized_convolution(
   build: Builder, node: Node, inputs: Inputs
 ) -> Results:
   """ConvInteger: of whole numbers minus their zeros."""
-  from jdeepvis.networks.onnx.operators.pointwise import combined
-
   view, kernel = view_at(inputs, 0), constant_at(inputs, 1)
   kernel = float_array(kernel)
   zeros = [*inputs[2:], None, None][:2]
