@@ -36,7 +36,10 @@ def onnx_array(view: View, blobs) -> np.ndarray:
 
 def run_case(case, dynamic: int = 1) -> Outcome:
   """Runs a case, its first `dynamic` inputs as images."""
-  inputs, outputs = case.data_sets[0]
+  inputs, outputs = (
+    [numpy_helper.to_array(x) if isinstance(x, TensorProto) else x for x in xs]
+    for xs in case.data_sets[0]
+  )
   if not inputs or not all(_is_plain(x) for x in (*inputs, *outputs)):
     return Outcome(False, "out: its values are no arrays of numbers")
   arrays = [np.asarray(x) for x in inputs]

@@ -10,9 +10,10 @@ import pytest
 import jdeepvis
 from jdeepvis.types import JdeepvisError
 
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from onnx_graphs import make_model, random  # noqa: E402
+import onnx
+from onnx_graphs import make_model, random
 
 _NODES = [
   ("Conv", "x w b", "c", {"node_name": "/stem/stem.0/Conv"}),
