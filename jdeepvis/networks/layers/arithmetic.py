@@ -22,18 +22,6 @@ def _logical(function):
   return lambda *x: function(*(one != 0 for one in x)).astype(x[0].dtype)
 
 
-def _remainder(x, y):
-  return jnp.where(y == 0, jnp.nan, x - y * jnp.floor(x / _unless_zero(y)))
-
-
-def _truncated_remainder(x, y):
-  return jnp.where(y == 0, jnp.nan, x - y * jnp.trunc(x / _unless_zero(y)))
-
-
-def _unless_zero(y):
-  return jnp.where(y == 0, 1, y)
-
-
 def _straight_through(rounded, x):
   """What is rounded has the derivative of what it was, not 0 throughout."""
   return x + jax.lax.stop_gradient(rounded - x)
@@ -60,8 +48,8 @@ OPERATIONS = {
   "power": jnp.power,
   "minimum": jnp.minimum,
   "maximum": jnp.maximum,
-  "remainder": _remainder,
-  "truncated_remainder": _truncated_remainder,
+  "remainder": jnp.mod,
+  "truncated_remainder": jnp.fmod,
   "where": lambda condition, x, y: jnp.where(condition != 0, x, y),
   "less": _truth(jnp.less),
   "less_equal": _truth(jnp.less_equal),

@@ -155,7 +155,11 @@ def as_shape(
 
 def concat(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Along any axis; constants are blobs."""
-  views = [build.view(value, node.name) for value in inputs]
+  views = [
+    build.view(value, node.name)
+    for value in inputs
+    if isinstance(value, View) or value.size
+  ]
   number = counted_axis(
     int(needed(node.get("axis"), "an axis")), len(views[0].axes)
   )
@@ -212,10 +216,14 @@ def split(build: Builder, node: Node, inputs: Inputs) -> Results:
     count = int(node.get("num_outputs", len(node.outputs)))
     size = -(-extent // max(count, 1))
     sizes = (*(size for _ in range(count - 1)), extent - size * (count - 1))
-  if sum(sizes) != extent or min(sizes) < 1 or len(sizes) != len(node.outputs):
+  if sum(sizes) != extent or min(sizes) < 0 or len(sizes) != len(node.outputs):
     raise ValueError(f"its parts {list(sizes)} are not those of {extent}")
-  if len(sizes) == 1:
-    return [view]
+  if extent in sizes:
+    shape = [0 if i == number else x for i, x in enumerate(view.shape)]
+    empty = np.zeros(shape, np.float32)
+    return [view if size else empty for size in sizes]
+  if min(sizes) < 1:
+    raise CannotRunError("some of its parts are empty")
   axis = along(build, view, number)
   options = {"points": tuple(int(x) for x in np.cumsum(sizes)[:-1])}
   kind = "slice"

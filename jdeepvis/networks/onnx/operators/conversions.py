@@ -29,7 +29,10 @@ def cast(build: Builder, node: Node, inputs: Inputs) -> Results:
   """Blobs hold floats: to whole numbers is towards 0, a truth is 1."""
   view, to = inputs[0], node.get("to")
   if node.op == "CastLike":
-    to = {"f": 1, "i": 7, "b": _BOOL}[kind_of(inputs[1])]
+    like = inputs[1]
+    if isinstance(like, np.ndarray) and like.dtype.kind not in "fiub":
+      raise CannotRunError(f"it makes numbers of type {like.dtype}")
+    to = {"f": 1, "i": 7, "b": _BOOL}[kind_of(like)]
   if not isinstance(view, View):
     kinds = {1: np.float32, 7: np.int64, _BOOL: np.bool_}
     return [view.astype(kinds.get(to, np.float32))]
