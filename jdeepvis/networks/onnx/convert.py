@@ -54,7 +54,11 @@ def read_onnx(
   graph = build_graph(model, str(path), size)
   shape, output = graph.shape, graph.output
   if output is not None and not labels:
-    said = {entry.key: entry.value for entry in model.metadata_props}
+    said = {
+      entry.key: entry.value
+      for entry in model.metadata_props
+      if isinstance(entry.value, str)
+    }
     classes = infer_shapes(graph.layers, shape).blobs[output][-1]
     labels = class_names(said, classes)
   layers, params = fold_pixels(

@@ -61,6 +61,8 @@ def read_model(path: Path | str):
       "it again."
     )
   for tensor in _tensors(model.graph, 0, path):
+    if not isinstance(tensor.name, str):
+      raise JdeepvisError(_no_text(path, "an array's name"))
     if tensor.data_location == _EXTERNAL:
       _bring_in(tensor, Path(path).expanduser())
   if model.functions:
@@ -99,10 +101,22 @@ def to_array(tensor, where: str) -> np.ndarray:
 
 
 def _tensors(graph, depth: int, path) -> Iterator:
+  """Every array of a graph and of those within, whose names are texts."""
   if depth > _MAX_DEPTH:
     raise JdeepvisError(f"{str(path)!r}: its graphs are nested too deeply.")
   yield from graph.initializer
+  ends = (*graph.input, *graph.output)
+  if not all(isinstance(end.name, str) for end in ends):
+    raise JdeepvisError(_no_text(path, "the name of an input or output"))
   for node in graph.node:
+    texts = [node.name, node.op_type, node.domain, *node.input, *node.output]
+    texts += [attribute.name for attribute in node.attribute]
+    texts += [
+      x for entry in node.metadata_props for x in (entry.key, entry.value)
+    ]
+    # Protobuf hands on as bytes what is no text.
+    if not all(isinstance(text, str) for text in texts):
+      raise JdeepvisError(_no_text(path, "a node's name"))
     for attribute in node.attribute:
       if attribute.HasField("t"):
         yield attribute.t
@@ -111,6 +125,12 @@ def _tensors(graph, depth: int, path) -> Iterator:
         yield from _tensors(attribute.g, depth + 1, path)
       for inner in attribute.graphs:
         yield from _tensors(inner, depth + 1, path)
+
+
+def _no_text(path, what: str) -> str:
+  return (
+    f"{str(path)!r} is damaged, so export or fetch it again: {what} is no text."
+  )
 
 
 def _bring_in(tensor, path: Path) -> None:
