@@ -180,7 +180,9 @@ class _Walk:
     if node.op not in OPERATORS:
       return _unknown(node)
     try:
-      outputs = OPERATORS[node.op](self.build, node, inputs)
+      # Weights that are no numbers are the file's own.
+      with np.errstate(all="ignore"):
+        outputs = OPERATORS[node.op](self.build, node, inputs)
     except CannotRunError as error:
       return LeftOut(
         f"node {node.name!r} ({node.op}) cannot be run here and is left out",

@@ -89,9 +89,9 @@ def _channels_read(graph, name: str) -> int:
   return 0
 
 
-def _likeness(dims):
-  cells = 2**40 if 0 in dims[1:] else dims[1] * dims[2] * dims[3]
-  return cells
+def _likeness(dims: list[int]) -> int:
+  # One whose size is not said may be large.
+  return 2**40 if 0 in dims[1:] else dims[1] * dims[2] * dims[3]
 
 
 def _dims(value) -> list[int]:

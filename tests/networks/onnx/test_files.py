@@ -1,6 +1,7 @@
 """ONNX files as they come: names, metadata, what is left out or refused."""
 
 import os
+import sys
 
 import hypothesis
 import hypothesis.strategies as st
@@ -103,6 +104,30 @@ def test_class_names_in_the_metadata(tmp_path):
   assert given.labels == ("d", "e", "f")
 
 
+def test_without_the_onnx_package_the_way_to_get_it_is_said(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setitem(sys.modules, "onnx", None)
+  assert 'pip install "jdeepvis[onnx]"' in _refused(b"", tmp_path)
+
+
+def test_a_branch_whose_condition_is_known_is_taken(tmp_path):
+  def branch(op, name):
+    node = onnx.helper.make_node(op, ["c"], [name])
+    ends = [onnx.ValueInfoProto(name=name)]
+    return onnx.helper.make_graph([node], name, [], ends)
+
+  taken = {
+    "then_branch": branch("Relu", "r"),
+    "else_branch": branch("Neg", "n"),
+  }
+  nodes = [_NODES[0], ("If", "yes", "y", taken)]
+  model = _model(nodes=nodes, weights={"yes": np.bool_([True])})
+  network = _load(model, tmp_path)
+  assert {"r", "r/pre"} <= network.shapes.keys()
+  assert "n" not in network.shapes
+
+
 def test_a_size_that_the_file_leaves_open(tmp_path):
   model = _model(shape=("n", 3, "h", "w"))
   assert "size=(HEIGHT, WIDTH)" in _refused(model, tmp_path)
@@ -145,6 +170,7 @@ def test_nothing_that_can_be_run(tmp_path):
     ([("Concat", "x x", "y", {"axis": 9})], "axis 9"),
     ([("Reshape", "x s", "y")], "reshapes [1, 3, 12, 10] to [7]"),
     ([("Transpose", "x", "y", {"perm": [0, 0, 1, 2]})], "no order"),
+    ([("Gemm", "x w", "y")], "cannot be run"),
   ],
 )
 def test_what_is_not_written_as_it_must_be(nodes, words, tmp_path):

@@ -28,14 +28,10 @@ def reduction(operation: str):
   def run(build: Builder, node: Node, inputs: Inputs) -> Results:
     view = view_at(inputs, 0)
     rank = len(view.axes)
-    said = numbers_at(node, "axes", inputs, 1)
-    if not said and node.get("noop_with_empty_axes", 0):
-      if operation in ("sum", "mean", "max", "min", "prod"):
-        return [view]
-      said = ()
-      axes = []
-    else:
-      axes = [counted_axis(axis, rank) for axis in said or range(rank)]
+    axes = numbers_at(node, "axes", inputs, 1) or ()
+    if not axes and not node.get("noop_with_empty_axes", 0):
+      axes = range(rank)
+    axes = [counted_axis(axis, rank) for axis in axes]
     keep = bool(node.get("keepdims", 1))
     return [reduced(build, node.name, view, axes, operation, keep)]
 
