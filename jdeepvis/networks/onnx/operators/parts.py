@@ -27,12 +27,7 @@ from jdeepvis.networks.onnx.views import (
   view_of,
 )
 
-_MODES = {
-  "constant": "constant",
-  "reflect": "reflect",
-  "edge": "edge",
-  "wrap": "wrap",
-}
+_MODES = ("constant", "reflect", "edge", "wrap")
 
 
 def slice_(build: Builder, node: Node, inputs: Inputs) -> Results:
@@ -166,7 +161,7 @@ def pad(build: Builder, node: Node, inputs: Inputs) -> Results:
       "after": tuple(by_place.get(i, (0, 0))[1] for i in range(stored)),
     }
     if mode != "constant":
-      options["mode"] = _MODES[mode]
+      options["mode"] = mode
     elif number:
       options["number"] = number
     (made,) = build.emit(node.name, "pad_axes", [view.blob], options)
