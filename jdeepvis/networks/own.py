@@ -24,6 +24,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jdeepvis.networks.jaxpr.program import trace
+from jdeepvis.networks.jaxpr.rectifiers import evaluate_with, with_sides
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.types import Activations, Images, JdeepvisError
@@ -241,24 +243,26 @@ class OwnApply:
     until: str | tuple[str, ...] | None = None,
     relu=jax.nn.relu,
   ) -> Activations:
-    """Every blob, or `until` alone with its side before the ReLU."""
-    if relu is not jax.nn.relu and not self.takes_relu:
-      raise JdeepvisError(
-        "This model calls its own ReLU, which deconvnet and guided "
-        "backpropagation must replace; let its call take a keyword relu and "
-        "use that in place of jax.nn.relu."
-      )
-    rectifier = {"relu": relu} if self.takes_relu else {}
-    blobs = {
+    """Every blob, or `until` alone, each with its side before the ReLU."""
+    program = trace(self.blobs, params, images)
+    program, blobs = with_sides(program, program.result)
+    if until is not None:
+      wanted = (until,) if isinstance(until, str) else until
+      sides = {side for name in wanted for side in (name, f"{name}/pre")}
+      blobs = {name: blobs[name] for name in blobs if name in sides}
+    values = evaluate_with(
+      program, (params, images), tuple(blobs.values()), relu
+    )
+    return dict(zip(blobs, values, strict=True))
+
+  def blobs(self, params: Any, images: Images) -> Activations:
+    """What the function itself gives, by name."""
+    rectifier = {"relu": jax.nn.relu} if self.takes_relu else {}
+    return {
       name or _OUTPUT: value
       for name, value in _leaves(self.function(params, images, **rectifier))
       if jnp.ndim(value) > 1 and len(value) == len(images)
     }
-    if until is None:
-      return blobs
-    wanted = (until,) if isinstance(until, str) else until
-    sides = {side for name in wanted for side in (name, f"{name}/pre")}
-    return {name: blobs[name] for name in blobs if name in sides}
 
 
 @dataclasses.dataclass(frozen=True)
