@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from jdeepvis.networks.graph import INPUT, infer_shapes, with_layers
+from jdeepvis.networks.jaxpr.crops import crop_apply
 from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
-from jdeepvis.networks.receptive_field import require_graph
+from jdeepvis.networks.receptive_field import traced_field
 from jdeepvis.networks.regions import (
   Position,
   Rectangle,
@@ -57,10 +58,15 @@ def crop(
   Raises:
     JdeepvisError: there is no such layer or position, or no layer graph.
   """
-  require_graph(network)
   layer = find_layer(network, layer)
+  unit = locate(layer, network.shapes[layer], position)
+  if not network.layers:
+    return _ending(
+      network.replace(apply=crop_apply(network, layer, unit)),
+      layer,
+      traced_field(network, layer, unit),
+    )
   shapes = infer_shapes(network.layers, network.input.shape).blobs
-  unit = locate(layer, shapes[layer], position)
   needed = needed_regions(network.layers, shapes, layer, unit)
   layers = tuple(
     part
@@ -69,11 +75,17 @@ def crop(
     for part in _crop_layer(info, needed, shapes)
   )
   keys = {info.weights_key for info in layers}
-  return with_layers(network, layers).replace(
-    params={key: network.params[key] for key in network.params if key in keys},
-    input=_crop_input(network.input, needed[INPUT]),
-    labels=network.labels if layer == network.output else (),
-    output=layer if layer == network.output else None,
+  params = {key: x for key, x in network.params.items() if key in keys}
+  cropped = with_layers(network, layers).replace(params=params)
+  return _ending(cropped, layer, needed[INPUT])
+
+
+def _ending(network: Network, layer: str, field: Rectangle) -> Network:
+  classes = layer == network.output
+  return network.replace(
+    input=_crop_input(network.input, field),
+    labels=network.labels if classes else (),
+    output=layer if classes else None,
   )
 
 

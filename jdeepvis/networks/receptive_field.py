@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks.graph import INPUT, infer_shapes
+from jdeepvis.networks.jaxpr.crops import image_region, unit_regions
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.regions import (
@@ -53,9 +54,14 @@ def receptive_field(
   >>> jdeepvis.receptive_field(network, "fire2/concat", (0, 0))
   Rectangle(top=0, left=0, bottom=11, right=11)
 
+  Without a layer graph the network's jaxpr is walked instead, which takes
+  convolutions, pooling, padding, slices and all that is done at each position
+  for what they are. What it does not know, such as `lax.scan`, is measured by
+  `numerical_receptive_field`, or counts as seeing the whole image where that
+  fails.
+
   Args:
-    network: any network; without a layer graph the answer is found by
-      `numerical_receptive_field`.
+    network: any network.
     layer: a blob of it; `output` stands for the class scores.
     position: row and column of the unit in the layer's map; None is the
       centre, `(h // 2, w // 2)`.
@@ -66,11 +72,11 @@ def receptive_field(
   Raises:
     JdeepvisError: there is no such layer or position.
   """
-  if not network.layers:
-    return numerical_receptive_field(network, layer, position)
   layer = find_layer(network, layer)
+  unit = locate(layer, network.shapes[layer], position)
+  if not network.layers:
+    return traced_field(network, layer, unit)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
-  unit = locate(layer, shapes[layer], position)
   return needed_regions(network.layers, shapes, layer, unit)[INPUT]
 
 
@@ -78,24 +84,39 @@ def field_geometry(network: Network, layer: str) -> FieldGeometry:
   """Extent, stride and offset of a layer's receptive fields, unclipped.
 
   Args:
-    network: a network with a layer graph.
+    network: any network.
     layer: a blob of it. Beyond a layer that reads a whole map all units see
       the same, and the strides are 0.
 
   Raises:
-    JdeepvisError: there is no such layer, or no layer graph.
+    JdeepvisError: there is no such layer.
   """
-  require_graph(network)
   layer = find_layer(network, layer)
-  shapes = infer_shapes(network.layers, network.input.shape).blobs
   first, second = (
-    needed_regions(
-      network.layers, shapes, layer, Rectangle(i, i, i + 1, i + 1), clip=False
-    )[INPUT]
-    for i in (0, 1)
+    _unclipped(network, layer, Rectangle(i, i, i + 1, i + 1)) for i in (0, 1)
   )
   stride = (second.top - first.top, second.left - first.left)
   return FieldGeometry(first.size, stride, (first.top, first.left))
+
+
+def _unclipped(network: Network, layer: str, unit: Rectangle) -> Rectangle:
+  if not network.layers:
+    regions = unit_regions(network, layer, unit, clip=False)
+    return image_region(network, regions)
+  shapes = infer_shapes(network.layers, network.input.shape).blobs
+  needed = needed_regions(network.layers, shapes, layer, unit, clip=False)
+  return needed[INPUT]
+
+
+def traced_field(network: Network, layer: str, unit: Rectangle) -> Rectangle:
+  """`receptive_field` from the network's jaxpr.
+
+  Args:
+    network: any network.
+    layer: a blob of it.
+    unit: one position of its map.
+  """
+  return image_region(network, unit_regions(network, layer, unit))
 
 
 def numerical_receptive_field(
@@ -158,8 +179,7 @@ def require_graph(network: Network) -> None:
   """
   if not network.layers:
     raise JdeepvisError(
-      "This network has no layer graph, so its receptive fields can be "
-      "measured (numerical_receptive_field) but not derived or cropped to."
+      "This network has no layer graph, from which it would be known."
     )
 
 

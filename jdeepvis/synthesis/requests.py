@@ -153,10 +153,11 @@ def asked(network: Network, request: Request) -> Asked:
     network = with_image_size(network, layers, canvas)
     return Asked(network, position, (0, 0), False)
   classes = layer == network.output
-  whole = canvas == "image" or not network.layers or request.objective
-  if classes or whole:
+  if classes or canvas == "image" or request.objective:
     return Asked(network, position, (0, 0), classes and not request.objective)
   field = receptive_field(network, layer, position)
+  if not network.layers and field.size == network.input.shape[:2]:
+    return Asked(network, position, (0, 0), False)
   return Asked(crop(network, layer, position), None, field[:2], False)
 
 

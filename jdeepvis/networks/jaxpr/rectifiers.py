@@ -36,6 +36,7 @@ _CUSTOM = ("custom_jvp_call", "custom_vjp_call")
 _LOOPS = ("scan", "while", "cond")
 _CONSTANT = ("convert_element_type", "broadcast_in_dim", "reshape", "squeeze")
 _ARRANGED = (*_CONSTANT, "transpose", "copy")
+_PASSED = ("add", *_CONSTANT)
 _GUARDED = ("rsqrt", "sqrt", "log", "pow")
 
 
@@ -72,8 +73,10 @@ def find_rectifiers(program: Program) -> dict[int, Rectifier]:
     rectifier = _rectifier(equation, constants)
     if rectifier and (
       rectifier.custom
-      or _is_float(program.aval(equation.outputs[0]))
-      and guards.isdisjoint(equation.outputs)
+      or (
+        _is_float(program.aval(equation.outputs[0]))
+        and guards.isdisjoint(equation.outputs)
+      )
     ):
       found[place] = rectifier
   return found
@@ -113,24 +116,35 @@ def evaluate_with(
   Raises:
     JdeepvisError: there is none to be replaced, or one that cannot be.
   """
+  return evaluate(program, arguments, wanted, application(program, relu))
+
+
+def application(
+  program: Program, relu: Relu
+) -> Callable[[int, Equation, Sequence[Any]], Sequence[Any]]:
+  """How each equation is applied under a rectifier, for `evaluate`.
+
+  Raises:
+    JdeepvisError: there is none to be replaced.
+  """
   if relu is jax.nn.relu:
-    return evaluate(program, arguments, wanted, lambda place, *x: bind(*x))
+    return lambda place, equation, inputs: bind(equation, inputs)
   require_rectifier(program)
-  return _evaluate_with(program, arguments, wanted, relu)
+  return _replacing(program, relu)
 
 
-def _evaluate_with(program, arguments, wanted, relu):
+def _replacing(program, relu):
   rectifiers = find_rectifiers(program)
 
   def apply(place, equation, inputs):
     if rectifier := rectifiers.get(place):
       return [rectifier(inputs[rectifier.operand], relu)]
-    return bind_with(equation, inputs, relu)
+    return _bind_replacing(equation, inputs, relu)
 
-  return evaluate(program, arguments, wanted, apply)
+  return apply
 
 
-def bind_with(
+def _bind_replacing(
   equation: Equation, inputs: Sequence[Any], relu: Relu
 ) -> Sequence[Any]:
   """The outputs of an equation, the rectifiers within it replaced.
@@ -147,7 +161,7 @@ def bind_with(
     return bind(equation, inputs)
   if equation.name in _CUSTOM:
     (body,) = map(flatten, inner.values())
-    return _evaluate_with(body, tuple(inputs), body.outputs, relu)
+    return evaluate(body, inputs, body.outputs, _replacing(body, relu))
   if equation.name not in _LOOPS:
     raise JdeepvisError(
       f"This model has a ReLU inside {equation.name}, where deconvnet and "
@@ -266,9 +280,8 @@ def _guards(program: Program) -> set[int]:
       found.update(x for x in read[:1] if isinstance(x, int))
     elif equation.name == "div":
       found.update(x for x in read[1:] if isinstance(x, int))
-    elif equation.name in ("add", *_CONSTANT):
-      if not found.isdisjoint(equation.outputs):
-        found.update(x for x in read if isinstance(x, int))
+    elif not found.isdisjoint(equation.outputs) and equation.name in _PASSED:
+      found.update(x for x in read if isinstance(x, int))
   return found
 
 
@@ -298,7 +311,8 @@ def _rewritten(closed: ClosedJaxpr, relu: Relu) -> ClosedJaxpr:
   program = flatten(closed)
 
   def run(*arguments):
-    return _evaluate_with(program, arguments, program.outputs, relu)
+    apply = _replacing(program, relu)
+    return evaluate(program, arguments, program.outputs, apply)
 
   shapes = [
     jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=x.weak_type)
