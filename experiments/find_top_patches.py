@@ -5,7 +5,8 @@ r"""Finds the images, and the patches in them, that excite each unit most.
     --layers=inception_3a/output,output --bottom=9 --views=deconv,guided
 
 IMAGES is a folder, read however deep, or a text file with one image a line.
-A run that is killed and started again goes on where it was, to the same bits.
+A run that is killed and started again goes on where it was, to the same bits;
+with other --views it adds those.
 Several processes, on one machine or on many that share --out, look together:
 the same command for each with --coordinator=HOST:PORT --processes=N and its
 own --process, 0 to N-1. Open OUT/index.html to look at what was found.
@@ -31,7 +32,7 @@ from jdeepvis.networks.names import find_layer, nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.probing import images, scan, top_patches
-from jdeepvis.probing.backprop import RULES
+from jdeepvis.probing.backprop import RULES, require_rule
 from jdeepvis.runs import patches, scans
 from jdeepvis.runs.versions import versions
 from jdeepvis.types import JdeepvisError
@@ -82,6 +83,8 @@ def main() -> None:
   _connect()
   network = load_network(_NET.value)
   layers = _layers(network)
+  for view in views:
+    require_rule(network, view)
   leads = jax.process_index() == 0
   with only_run(_OUT.value) if leads else contextlib.nullcontext():
     tree = _open(network, listing, layers, views) if leads else None
@@ -144,10 +147,10 @@ def _open(
     "k": _K.value,
     "bottom": _BOTTOM.value,
     "layers": layers,
-    "views": views,
   }
   for name, value in pinned.items():
     tree.pin(name, value)
+  tree.note("views", views)
   return tree
 
 
