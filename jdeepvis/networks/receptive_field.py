@@ -171,18 +171,6 @@ def numerical_receptive_field(
   )
 
 
-def require_graph(network: Network) -> None:
-  """Refuses a network without a layer graph.
-
-  Raises:
-    JdeepvisError: there is no layer graph.
-  """
-  if not network.layers:
-    raise JdeepvisError(
-      "This network has no layer graph, from which it would be known."
-    )
-
-
 @functools.partial(jax.jit, static_argnames=("layer", "index"))
 def _is_nan(network, images, layer, index):
   values = network(images, until=layer)[layer]

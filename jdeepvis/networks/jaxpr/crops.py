@@ -222,7 +222,7 @@ def _evaluate(program, arguments, outputs, crop: CropApply, relu):
   ]
 
 
-def _fitted(value: jax.Array, fit: Fit, edge: Callable[[], Any]) -> jax.Array:
+def _fitted(value: Any, fit: Fit, edge: Callable[[], Any]) -> Any:
   if any(before > 0 or behind > 0 for _, before, behind in fit):
     config = [(0, 0, 0)] * value.ndim
     for axis, before, behind in fit:

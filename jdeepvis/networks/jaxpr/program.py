@@ -213,5 +213,15 @@ def bind(
   source = source.replace(
     invars=list(variables), params=source.params | changes
   )
-  alone = Jaxpr((), variables, source.outvars, [source], source.effects)
+  alone = _empty().replace(
+    invars=list(variables),
+    outvars=source.outvars,
+    eqns=[source],
+    effects=source.effects,
+  )
   return jaxpr_as_fun(ClosedJaxpr(alone, ()))(*inputs)
+
+
+@functools.cache
+def _empty() -> Jaxpr:
+  return jax.make_jaxpr(lambda: ())().jaxpr
