@@ -11,7 +11,7 @@ from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
-from jdeepvis.networks.receptive_field import traced_field
+from jdeepvis.networks.receptive_field import receptive_field
 from jdeepvis.networks.regions import (
   Position,
   Rectangle,
@@ -34,9 +34,11 @@ def crop(
   map (`inner_product`, `global_average`) the unit sees the whole image, and
   the crop's input is as large as the network's.
 
-  A crop is a layer graph like any other. Positions whose windows are padded
-  alike, such as all those that no padding reaches, give equal `apply`s, which
-  share one compiled program.
+  A crop of a layer graph is one like any other; of another network it is the
+  network's jaxpr, each equation at what is needed of it. Where the field was
+  measured, the whole network runs on the field amid the mean colour. Positions
+  whose windows are padded alike, such as all those that no padding reaches,
+  give equal `apply`s, which share one compiled program.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -44,28 +46,26 @@ def crop(
   (15, 15, 3)
 
   Args:
-    network: a network with a layer graph.
+    network: any network.
     layer: a blob of it; `output` stands for the class scores.
     position: row and column of the unit in the layer's map; None is the
       centre, `(h // 2, w // 2)`.
 
   Returns:
     A network that ends at `layer`, a map of 1 x 1 (a vector stays one). Its
-    layers and weights are those that are needed, its input's shape and
+    layers, and their weights, are those that are needed, its input's shape and
     per-pixel mean those of the receptive field. Its `output` is `layer` where
     that holds the class scores, else None.
 
   Raises:
-    JdeepvisError: there is no such layer or position, or no layer graph.
+    JdeepvisError: there is no such layer or position.
   """
   layer = find_layer(network, layer)
   unit = locate(layer, network.shapes[layer], position)
   if not network.layers:
-    return _ending(
-      network.replace(apply=crop_apply(network, layer, unit)),
-      layer,
-      traced_field(network, layer, unit),
-    )
+    field = receptive_field(network, layer, position)
+    apply = crop_apply(network, layer, unit, field)
+    return _ending(network.replace(apply=apply), layer, field)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   needed = needed_regions(network.layers, shapes, layer, unit)
   layers = tuple(

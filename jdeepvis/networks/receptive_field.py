@@ -17,6 +17,7 @@ from jdeepvis.networks.regions import (
   Rectangle,
   locate,
   needed_regions,
+  whole,
 )
 from jdeepvis.types import JdeepvisError
 
@@ -56,9 +57,9 @@ def receptive_field(
 
   Without a layer graph the network's jaxpr is walked instead, which takes
   convolutions, pooling, padding, slices and all that is done at each position
-  for what they are. What it does not know, such as `lax.scan`, is measured by
-  `numerical_receptive_field`, or counts as seeing the whole image where that
-  fails.
+  for what they are. Beyond what it does not know, such as `lax.scan`, the field
+  is measured by `numerical_receptive_field`; it is the whole image where that
+  fails, or where the unit's value in noise changes with what lies beyond.
 
   Args:
     network: any network.
@@ -75,7 +76,9 @@ def receptive_field(
   layer = find_layer(network, layer)
   unit = locate(layer, network.shapes[layer], position)
   if not network.layers:
-    return traced_field(network, layer, unit)
+    regions = unit_regions(network, layer, unit)
+    field = image_region(network, regions)
+    return _measured(network, layer, unit) if regions.unknown else field
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   return needed_regions(network.layers, shapes, layer, unit)[INPUT]
 
@@ -85,8 +88,8 @@ def field_geometry(network: Network, layer: str) -> FieldGeometry:
 
   Args:
     network: any network.
-    layer: a blob of it. Beyond a layer that reads a whole map all units see
-      the same, and the strides are 0.
+    layer: a blob of it. Beyond a layer that reads a whole map, or of whose
+      reach nothing is known, all units see the same, and the strides are 0.
 
   Raises:
     JdeepvisError: there is no such layer.
@@ -106,17 +109,6 @@ def _unclipped(network: Network, layer: str, unit: Rectangle) -> Rectangle:
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   needed = needed_regions(network.layers, shapes, layer, unit, clip=False)
   return needed[INPUT]
-
-
-def traced_field(network: Network, layer: str, unit: Rectangle) -> Rectangle:
-  """`receptive_field` from the network's jaxpr.
-
-  Args:
-    network: any network.
-    layer: a blob of it.
-    unit: one position of its map.
-  """
-  return image_region(network, unit_regions(network, layer, unit))
 
 
 def numerical_receptive_field(
@@ -145,17 +137,15 @@ def numerical_receptive_field(
       show what it depends on.
   """
   layer = find_layer(network, layer)
-  shape = network.shapes[layer]
-  unit = locate(layer, shape, position)
-  index = (0, *unit[:2]) if len(shape) == 3 else (0,)
+  unit = locate(layer, network.shapes[layer], position)
   height, width, _ = network.input.shape
   rows, columns = np.indices((height, width))
-  noise = np.random.default_rng(0).normal(0, 50, network.input.shape)
+  noise = _noise(network)
 
   def sees(pixels):
-    image = np.float32(np.where(pixels[..., None], np.nan, noise))[None]
+    image = np.where(pixels[..., None], np.float32(np.nan), noise)
     with jax.debug_nans(False):
-      return _is_nan(network, image, layer, index)
+      return bool(jnp.isnan(_values(network, image, unit[:2], layer)).any())
 
   if sees(rows < 0) or not sees(rows >= 0):
     raise JdeepvisError(
@@ -171,7 +161,31 @@ def numerical_receptive_field(
   )
 
 
-@functools.partial(jax.jit, static_argnames=("layer", "index"))
-def _is_nan(network, images, layer, index):
-  values = network(images, until=layer)[layer]
-  return jnp.isnan(values[index]).any()
+def _measured(network: Network, layer: str, unit: Rectangle) -> Rectangle:
+  whole_image = whole(network.input.shape)
+  try:
+    field = numerical_receptive_field(network, layer, unit[:2])
+  except JdeepvisError:
+    return whole_image
+  noise = _noise(network)
+  part = np.zeros_like(noise)
+  part[field.slices] = noise[field.slices]
+  expected, found = (
+    np.asarray(_values(network, image, unit[:2], layer), np.float32)
+    for image in (noise, part)
+  )
+  scale = np.abs(expected).max()
+  alike = np.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale)
+  return field if alike else whole_image
+
+
+def _noise(network: Network) -> np.ndarray:
+  rng = np.random.default_rng(0)
+  return np.float32(rng.normal(0, 50, network.input.shape))
+
+
+@functools.partial(jax.jit, static_argnames="layer")
+def _values(network, image, position, layer):
+  """All of a layer's units at one position; of a vector, its units."""
+  values = network(image[None], until=layer)[layer][0]
+  return values[position[0], position[1]] if values.ndim == 3 else values

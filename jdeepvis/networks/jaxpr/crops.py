@@ -95,6 +95,45 @@ class CropApply:
     return {name: value[:, 0] for name, value in found.items()}
 
 
+@dataclasses.dataclass(frozen=True)
+class PlacedApply:
+  """`Network.apply` of a field that was measured: the rest of the image is 0.
+
+  Attributes:
+    apply: of the whole network.
+    shape: of the whole network's image.
+    blobs: the unit's layer, and with it the side before its ReLU.
+    unit: its position in their maps.
+    field: the part of the image that is given.
+  """
+
+  apply: Callable[..., Activations]
+  shape: tuple[int, int, int]
+  blobs: tuple[str, ...]
+  unit: Rectangle
+  field: Rectangle
+
+  def __call__(
+    self,
+    params: Any,
+    images: Images,
+    *,
+    until: str | tuple[str, ...] | None = None,
+    relu=jax.nn.relu,
+  ) -> Activations:
+    """As `CropApply`."""
+    del until
+    whole = jnp.zeros((len(images), *self.shape), images.dtype)
+    whole = whole.at[:, *self.field.slices].set(images)
+    found = self.apply(params, whole, until=self.blobs, relu=relu)
+    return {
+      name: found[name][:, *self.unit.slices]
+      if found[name].ndim == 4
+      else found[name]
+      for name in self.blobs
+    }
+
+
 def unit_regions(
   network: Network, layer: str, unit: Rectangle, *, clip: bool = True
 ) -> Regions:
@@ -119,16 +158,21 @@ def image_region(network: Network, regions: Regions) -> Rectangle:
   return Rectangle(rows[0], columns[0], rows[1], columns[1])
 
 
-def crop_apply(network: Network, layer: str, unit: Rectangle) -> CropApply:
+def crop_apply(
+  network: Network, layer: str, unit: Rectangle, field: Rectangle
+) -> CropApply | PlacedApply:
   """`Network.apply` of what a position of a layer depends on.
 
   Args:
     network: any network.
     layer: a blob of it.
     unit: one position of its map.
+    field: what it sees, as its regions say or smaller.
   """
   program, blobs = _program(network), _sides(network, layer)
   regions = unit_regions(network, layer, unit)
+  if field != image_region(network, regions):
+    return PlacedApply(network.apply, network.input.shape, blobs, unit, field)
   steps = []
   for place in regions.places:
     equation = program.equations[place]

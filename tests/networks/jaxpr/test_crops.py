@@ -201,6 +201,26 @@ def test_what_is_taken_of_a_whole_map_sees_the_whole_image():
   assert max(differences(network, "output", (4, 4))) < 1e-4
 
 
+def _scanned(params, images):
+  def layer(x, kernel):
+    return jax.lax.conv(x, kernel, (1, 1), "SAME"), ()
+
+  first = jnp.moveaxis(images, -1, 1)
+  x = jnp.moveaxis(jax.lax.scan(layer, first, params)[0], 1, -1)
+  hidden = jax.lax.map(lambda x: jnp.where(x > 0, x, 0), x)
+  return {"stack": x, "hidden": hidden}
+
+
+def test_what_is_not_known_is_measured():
+  kernels = jax.random.normal(jax.random.key(0), (2, 3, 3, 3, 3)) / 5
+  network = from_function(_scanned, kernels, SPEC, output=None)
+  assert receptive_field(network, "stack", (9, 0)) == (7, 0, 12, 3)
+  for position in [(9, 0), (15, 12)]:
+    assert max(differences(network, "stack", position)) < 1e-4
+  # NaN does not come through, so all of the image counts.
+  assert receptive_field(network, "hidden", (9, 9)).size == SPEC.shape[:2]
+
+
 def test_a_blob_that_sees_no_image_has_the_whole_of_it():
   def constant(params, images):
     table = jnp.broadcast_to(params, (len(images), *params.shape))
