@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -251,7 +251,7 @@ def sha256(path: Path | str) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def weights_sha256(params: Params) -> str:
+def weights_sha256(params: Any) -> str:
   """A digest of all weights, by which a run recognises its network."""
   digest = hashlib.sha256()
   for path, leaf in jax.tree_util.tree_leaves_with_path(params):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from jdeepvis.networks.graph import INPUT, infer_shapes, with_layers
-from jdeepvis.networks.jaxpr.crops import crop_apply
+from jdeepvis.networks.jaxpr.crops import crop_traced
 from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.names import find_layer
@@ -64,8 +64,7 @@ def crop(
   unit = locate(layer, network.shapes[layer], position)
   if not network.layers:
     field = receptive_field(network, layer, position)
-    apply = crop_apply(network, layer, unit, field)
-    return _ending(network.replace(apply=apply), layer, field)
+    return crop_traced(network, layer, unit, field)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
   needed = needed_regions(network.layers, shapes, layer, unit)
   layers = tuple(
@@ -75,17 +74,11 @@ def crop(
     for part in _crop_layer(info, needed, shapes)
   )
   keys = {info.weights_key for info in layers}
-  params = {key: x for key, x in network.params.items() if key in keys}
-  cropped = with_layers(network, layers).replace(params=params)
-  return _ending(cropped, layer, needed[INPUT])
-
-
-def _ending(network: Network, layer: str, field: Rectangle) -> Network:
-  classes = layer == network.output
-  return network.replace(
-    input=_crop_input(network.input, field),
-    labels=network.labels if classes else (),
-    output=layer if classes else None,
+  return with_layers(network, layers).replace(
+    params={key: network.params[key] for key in network.params if key in keys},
+    input=_crop_input(network.input, needed[INPUT]),
+    labels=network.labels if layer == network.output else (),
+    output=layer if layer == network.output else None,
   )
 
 

@@ -2,11 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jdeepvis.networks.jaxpr.program import (
@@ -24,7 +25,7 @@ from jdeepvis.networks.jaxpr.reach import (
 )
 from jdeepvis.networks.jaxpr.rectifiers import application, find_rectifiers
 from jdeepvis.networks.jaxpr.regions import Regions, find_regions
-from jdeepvis.networks.network import Network
+from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.regions import Rectangle
 from jdeepvis.types import Activations, Images
 
@@ -60,21 +61,19 @@ class Plan(NamedTuple):
 class CropApply:
   """`Network.apply` of what one unit sees; equal plans share a compilation.
 
+  Its weights are the whole network.
+
   Attributes:
-    apply: of the whole network.
-    shape: of the whole network's image.
     blobs: the unit's layer, and with it the side before its ReLU.
     plan: what is made of each value.
   """
 
-  apply: Callable[..., Activations]
-  shape: tuple[int, int, int]
   blobs: tuple[str, ...]
   plan: Plan
 
   def __call__(
     self,
-    params: Any,
+    network: Network,
     images: Images,
     *,
     until: str | tuple[str, ...] | None = None,
@@ -82,12 +81,12 @@ class CropApply:
   ) -> Activations:
     """The unit's layer at its one position, both sides of its ReLU."""
     del until  # There is nothing after it.
-    image = jax.ShapeDtypeStruct((1, *self.shape), images.dtype)
-    program = trace(self.apply, params, image)
+    program = _program(network, images.dtype)
     outputs = [program.result[name] for name in self.blobs]
 
     def run(image):
-      values = _evaluate(program, (params, image[None]), outputs, self, relu)
+      arguments = network, image[None]
+      values = _evaluate(program, arguments, outputs, self.plan, relu)
       return dict(zip(self.blobs, values, strict=True))
 
     # A program's equations are those of one image; two may have others.
@@ -99,23 +98,21 @@ class CropApply:
 class PlacedApply:
   """`Network.apply` of a field that was measured: the rest of the image is 0.
 
+  Its weights are the whole network.
+
   Attributes:
-    apply: of the whole network.
-    shape: of the whole network's image.
     blobs: the unit's layer, and with it the side before its ReLU.
     unit: its position in their maps.
     field: the part of the image that is given.
   """
 
-  apply: Callable[..., Activations]
-  shape: tuple[int, int, int]
   blobs: tuple[str, ...]
   unit: Rectangle
   field: Rectangle
 
   def __call__(
     self,
-    params: Any,
+    network: Network,
     images: Images,
     *,
     until: str | tuple[str, ...] | None = None,
@@ -123,9 +120,9 @@ class PlacedApply:
   ) -> Activations:
     """As `CropApply`."""
     del until
-    whole = jnp.zeros((len(images), *self.shape), images.dtype)
+    whole = jnp.zeros((len(images), *network.input.shape), images.dtype)
     whole = whole.at[:, *self.field.slices].set(images)
-    found = self.apply(params, whole, until=self.blobs, relu=relu)
+    found = network(whole, until=self.blobs, relu=relu)
     return {
       name: found[name][:, *self.unit.slices]
       if found[name].ndim == 4
@@ -145,7 +142,7 @@ def unit_regions(
     unit: one position of its map.
     clip: whether what lies beyond a map is left out.
   """
-  program = _program(network)
+  program = _program(network, network.dtype)
   outputs = [program.result[name] for name in _sides(network, layer)]
   return find_regions(program, program.inputs[-1], outputs, unit, clip=clip)
 
@@ -153,15 +150,15 @@ def unit_regions(
 def image_region(network: Network, regions: Regions) -> Rectangle:
   """The image's part of what a unit depends on; all of it where of none."""
   height, width, _ = network.input.shape
-  image = _program(network).inputs[-1]
+  image = _program(network, network.dtype).inputs[-1]
   rows, columns = regions.parts.get(image, ((0, height), (0, width)))
   return Rectangle(rows[0], columns[0], rows[1], columns[1])
 
 
-def crop_apply(
+def crop_traced(
   network: Network, layer: str, unit: Rectangle, field: Rectangle
-) -> CropApply | PlacedApply:
-  """`Network.apply` of what a position of a layer depends on.
+) -> Network:
+  """`crop` of a network without a layer graph.
 
   Args:
     network: any network.
@@ -169,10 +166,26 @@ def crop_apply(
     unit: one position of its map.
     field: what it sees, as its regions say or smaller.
   """
-  program, blobs = _program(network), _sides(network, layer)
-  regions = unit_regions(network, layer, unit)
-  if field != image_region(network, regions):
-    return PlacedApply(network.apply, network.input.shape, blobs, unit, field)
+  regions, blobs = unit_regions(network, layer, unit), _sides(network, layer)
+  apply = PlacedApply(blobs, unit, field)
+  if field == image_region(network, regions):
+    apply = CropApply(blobs, _plan(network, blobs, unit, regions))
+  spec, classes = network.input, layer == network.output
+  mean = spec.mean[field.slices] if np.ndim(spec.mean) == 3 else spec.mean
+  return network.replace(
+    apply=apply,
+    params=network,
+    # What a network does to images before all else is a part of its jaxpr.
+    input=InputSpec((*field.size, spec.shape[2]), mean),
+    labels=network.labels if classes else (),
+    output=layer if classes else None,
+  )
+
+
+def _plan(
+  network: Network, blobs: Sequence[str], unit: Rectangle, regions: Regions
+) -> Plan:
+  program = _program(network, network.dtype)
   steps = []
   for place in regions.places:
     equation = program.equations[place]
@@ -187,13 +200,16 @@ def crop_apply(
       sizes = tuple((axis, end - start) for axis, (start, end) in made.items())
       steps.append((place, Step(fits, sizes)))
   ends = [_end(program, regions, program.result[name], unit) for name in blobs]
-  plan = Plan(tuple(steps), tuple(ends))
-  return CropApply(network.apply, network.input.shape, blobs, plan)
+  return Plan(tuple(steps), tuple(ends))
 
 
-def _program(network: Network) -> Program:
-  image = jax.ShapeDtypeStruct((1, *network.input.shape), network.dtype)
-  return trace(network.apply, network.params, image)
+def _program(network: Network, dtype: Any) -> Program:
+  image = jax.ShapeDtypeStruct((1, *network.input.shape), dtype)
+  return trace(_run, network, image)
+
+
+def _run(network: Network, images: Images) -> Activations:
+  return network(images)
 
 
 def _sides(network: Network, layer: str) -> tuple[str, ...]:
@@ -230,8 +246,8 @@ def _held(program, regions: Regions, value: Atom, axis: int) -> Range:
   return regions.made(value).get(axis, whole)
 
 
-def _evaluate(program, arguments, outputs, crop: CropApply, relu):
-  steps, rectifiers = dict(crop.plan.steps), find_rectifiers(program)
+def _evaluate(program, arguments, outputs, plan: Plan, relu):
+  steps, rectifiers = dict(plan.steps), find_rectifiers(program)
   plain = application(program, relu)
 
   def apply(place, equation, inputs):
@@ -262,7 +278,7 @@ def _evaluate(program, arguments, outputs, crop: CropApply, relu):
   values = evaluate(program, arguments, outputs, apply)
   return [
     _fitted(value, end, float)
-    for value, end in zip(values, crop.plan.ends, strict=True)
+    for value, end in zip(values, plan.ends, strict=True)
   ]
 
 
