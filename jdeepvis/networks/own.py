@@ -5,13 +5,11 @@ place in it (`encoder/conv1`; `output` is what the model itself returns, unless
 it returns a dict, whose keys are then blobs too). A part called again is
 `encoder/conv1/call1`. Only values with the batch axis are kept.
 
-ReLUs. `jax.nn.relu` inside a model cannot be reached from outside, so:
-  * deconvnet and guided backpropagation, which swap the rectifier, need a
-    model whose call takes a keyword `relu` and uses that. Other models refuse
-    any rectifier but `jax.nn.relu`; plain gradients need nothing.
-  * a blob `x` has its side before the ReLU only where there is a blob `x/pre`.
-    Elsewhere gradients are of the value itself, and a dead unit has none. A
-    convolution that is a part of its own *is* the side before its ReLU.
+ReLUs are found in the function's jaxpr, see `networks.jaxpr.rectifiers`. So
+deconvnet and guided backpropagation replace them, and a blob `x` that a ReLU
+returns has the side before it, `x/pre`, unless the model gives one of that name
+itself. A convolution that is a part of its own *is* the side before its ReLU.
+A keyword `relu` of the model is given `jax.nn.relu` and replaced like the rest.
 """
 
 import dataclasses
@@ -56,9 +54,8 @@ def from_function(
 
   Args:
     function: `function(params, images)` gives a dict from blob name to array
-      `[n, h, w, c]` or `[n, c]`; `images` are centred, `[n, h, w, c]`. It may
-      take a keyword `relu`, see the module's docstring. Hashable, as every
-      `def` is; a new function is a new program.
+      `[n, h, w, c]` or `[n, c]`; `images` are centred, `[n, h, w, c]`.
+      Hashable, as every `def` is; a new function is a new program.
     params: the weights, any pytree of arrays.
     input: what the images must be.
     output: the blob that holds the class scores before softmax; None where

@@ -23,9 +23,8 @@ from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
 DOC = Path(__file__).parents[2] / "docs" / "own_models.md"
-*EXAMPLES, CHECKPOINTS = re.findall(
-  r"```python\n(.*?)```", DOC.read_text(), re.DOTALL
-)
+BLOCKS = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
+EXAMPLES, CHECKPOINTS = BLOCKS[:4], BLOCKS[4]
 SPEC = InputSpec((8, 6, 3), np.zeros(3, np.float32))
 
 
