@@ -98,6 +98,21 @@ def test_what_a_picture_is_does_not_depend_on_its_neighbours(network):
   assert alone.pixels.shape[:2] == size
 
 
+def test_a_unit_of_an_own_model_is_drawn_at_its_own_size():
+  own = small_networks.own()
+  field = jdeepvis.render(own, "conv:3", SHORT, **QUIET)
+  assert field.pixels.shape == (5, 5, 3)
+  whole = jdeepvis.render(own, "conv:3", SHORT, canvas="image", **QUIET)
+  assert whole.pixels.shape == (21, 21, 3)
+  # The unit's value of the picture, placed in an image.
+  placed = np.zeros((1, *own.input.shape), np.float32)
+  unit = (4, 4)
+  part = receptive_field(own, "conv", unit).slices
+  placed[0][part] = np.float32(field.pixels) - own.input.mean
+  value = own(placed)["conv"][0, *unit, 3]
+  np.testing.assert_allclose(field.activation, value, rtol=1e-4)
+
+
 def test_targets_are_what_they_say(network):
   def reported(targets, **more):
     return [
