@@ -23,7 +23,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jdeepvis.networks.jaxpr.program import trace
-from jdeepvis.networks.jaxpr.rectifiers import evaluate_with, with_sides
+from jdeepvis.networks.jaxpr.rectifiers import evaluate_with
+from jdeepvis.networks.jaxpr.sides import with_sides
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.types import Activations, Images, JdeepvisError

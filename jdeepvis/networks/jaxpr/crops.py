@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jdeepvis.networks.jaxpr.parts import changes, padding_value
 from jdeepvis.networks.jaxpr.program import (
   Atom,
   Program,
@@ -17,12 +18,7 @@ from jdeepvis.networks.jaxpr.program import (
   evaluate,
   trace,
 )
-from jdeepvis.networks.jaxpr.reach import (
-  OPAQUE,
-  Range,
-  changes,
-  padding_value,
-)
+from jdeepvis.networks.jaxpr.reach import OPAQUE, Range
 from jdeepvis.networks.jaxpr.rectifiers import application, find_rectifiers
 from jdeepvis.networks.jaxpr.regions import Regions, find_regions
 from jdeepvis.networks.network import InputSpec, Network
@@ -81,7 +77,7 @@ class CropApply:
   ) -> Activations:
     """The unit's layer at its one position, both sides of its ReLU."""
     del until  # There is nothing after it.
-    program = _program(network, images.dtype)
+    program = _program(network)
     outputs = [program.result[name] for name in self.blobs]
 
     def run(image):
@@ -142,7 +138,7 @@ def unit_regions(
     unit: one position of its map.
     clip: whether what lies beyond a map is left out.
   """
-  program = _program(network, network.dtype)
+  program = _program(network)
   outputs = [program.result[name] for name in _sides(network, layer)]
   return find_regions(program, program.inputs[-1], outputs, unit, clip=clip)
 
@@ -150,7 +146,7 @@ def unit_regions(
 def image_region(network: Network, regions: Regions) -> Rectangle:
   """The image's part of what a unit depends on; all of it where of none."""
   height, width, _ = network.input.shape
-  image = _program(network, network.dtype).inputs[-1]
+  image = _program(network).inputs[-1]
   rows, columns = regions.parts.get(image, ((0, height), (0, width)))
   return Rectangle(rows[0], columns[0], rows[1], columns[1])
 
@@ -185,7 +181,7 @@ def crop_traced(
 def _plan(
   network: Network, blobs: Sequence[str], unit: Rectangle, regions: Regions
 ) -> Plan:
-  program = _program(network, network.dtype)
+  program = _program(network)
   steps = []
   for place in regions.places:
     equation = program.equations[place]
@@ -203,7 +199,9 @@ def _plan(
   return Plan(tuple(steps), tuple(ends))
 
 
-def _program(network: Network, dtype: Any) -> Program:
+def _program(network: Network) -> Program:
+  # A crop's images have the type of its weights, the network's mean among them.
+  dtype = network.replace(params=network).dtype
   image = jax.ShapeDtypeStruct((1, *network.input.shape), dtype)
   return trace(_run, network, image)
 

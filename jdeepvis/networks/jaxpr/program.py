@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.extend.core import (
   ClosedJaxpr,
   Jaxpr,
@@ -26,6 +27,10 @@ _INLINED = {
   "remat2": "jaxpr",
   "checkpoint": "jaxpr",
 }
+
+
+RESHAPED = ("convert_element_type", "broadcast_in_dim", "reshape", "squeeze")
+"""Primitives that hand their input's values on in the same order."""
 
 
 class Equation(NamedTuple):
@@ -168,6 +173,25 @@ def needed(program: Program, wanted: Sequence[Atom]) -> tuple[int, ...]:
       alive.update(x for x in equation.inputs if isinstance(x, int))
       kept.append(place)
   return tuple(reversed(kept))
+
+
+def known_scalars(program: Program) -> dict[Any, Any]:
+  """The numbers that are known, by `key`; also as all values of an array."""
+  found = {}
+  for equation in program.equations:
+    for atom in equation.inputs:
+      if isinstance(atom, Literal) and np.ndim(atom.val) == 0:
+        found[key(atom)] = atom.val
+    first = key(equation.inputs[0]) if equation.inputs else None
+    if equation.name in RESHAPED and first in found:
+      found[equation.outputs[0]] = found[first]
+  return found
+
+
+def key(atom: Atom) -> Any:
+  """What tells an atom from others."""
+  # Literals compare by what they are, and some have no hash.
+  return atom if isinstance(atom, int) else ("literal", id(atom))
 
 
 def evaluate(

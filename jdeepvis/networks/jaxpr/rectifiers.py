@@ -1,4 +1,4 @@
-"""The ReLUs of a function: found in its jaxpr, replaced, looked before.
+"""The ReLUs of a function, found in its jaxpr and replaced.
 
 A rectifier is
 
@@ -6,37 +6,37 @@ A rectifier is
     `max(x, 0)` and `min(max(x, 0), 6)`;
   * `jnp.maximum(x, 0)`, and so `jnp.clip(x, 0, ...)`.
 
-It is none in a hard sigmoid or a hard swish, where it belongs to a gate, nor
+It is none in a hard sigmoid, a hard swish or a CELU, where it is a part, nor
 where a root, a logarithm or a quotient is taken of it, as of a variance that
 must not be negative.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr
 
 from jdeepvis.networks.jaxpr.program import (
+  RESHAPED,
   Atom,
   Equation,
   Program,
   bind,
   evaluate,
   flatten,
+  key,
+  known_scalars,
 )
 from jdeepvis.types import JdeepvisError
 
 Relu = Callable[[jax.Array], jax.Array]
 
-_GATES = ("hard_sigmoid", "hard_silu")
+_GATES = ("hard_sigmoid", "hard_silu", "celu")
 _CUSTOM = ("custom_jvp_call", "custom_vjp_call")
 _LOOPS = ("scan", "while", "cond")
-_CONSTANT = ("convert_element_type", "broadcast_in_dim", "reshape", "squeeze")
-_ARRANGED = (*_CONSTANT, "transpose", "copy")
-_PASSED = ("add", *_CONSTANT)
+_PASSED = ("add", *RESHAPED)
 _GUARDED = ("rsqrt", "sqrt", "log", "pow")
 
 
@@ -64,7 +64,7 @@ class Rectifier(NamedTuple):
 
 def find_rectifiers(program: Program) -> dict[int, Rectifier]:
   """The rectifiers among a program's equations, by place; not within loops."""
-  constants = _constants(program)
+  constants = known_scalars(program)
   guards = _guards(program)
   found = {}
   for place, equation in enumerate(program.equations):
@@ -176,64 +176,13 @@ def _bind_replacing(
   return bind(equation, inputs, **changed)
 
 
-def with_sides(
-  program: Program, blobs: Mapping[str, Atom]
-) -> tuple[Program, dict[str, Atom]]:
-  """The blobs with the sides before their ReLUs, `x/pre`.
-
-  A blob has one where it is what a rectifier returned, be it in another shape
-  or another order of axes.
-
-  Args:
-    program: which.
-    blobs: values of it, by name; one that is called `x/pre` stays.
-
-  Returns:
-    The program, which computes those sides too, and all blobs.
-  """
-  rectifiers = find_rectifiers(program)
-  writers = {
-    atom: place
-    for place, equation in enumerate(program.equations)
-    for atom in equation.outputs
-  }
-  constants = _constants(program)
-  equations, shapes = list(program.equations), list(program.shapes)
-  found = dict(blobs)
-  for name, blob in blobs.items():
-    arranged, atom, before = [], blob, None
-    while before is None and isinstance(atom, int) and atom in writers:
-      place = writers[atom]
-      equation = program.equations[place]
-      if rectifier := rectifiers.get(place):
-        before = equation.inputs[rectifier.operand]
-      elif equation.name in _ARRANGED:
-        arranged.append(equation)
-        atom = equation.inputs[0]
-      elif equation.name == "min":  # the upper end of a clip
-        varied = (x for x in equation.inputs if _key(x) not in constants)
-        atom = next(varied, None)
-      else:
-        break
-    if before is None or f"{name}/pre" in blobs:
-      continue
-    for equation in reversed(arranged):
-      shapes.append(program.shapes[equation.outputs[0]])
-      inputs = (before, *equation.inputs[1:])
-      before = len(shapes) - 1
-      equations.append(equation._replace(inputs=inputs, outputs=(before,)))
-    found[f"{name}/pre"] = before
-  program = program._replace(equations=tuple(equations), shapes=tuple(shapes))
-  return program, found
-
-
 def _rectifier(equation: Equation, constants) -> Rectifier | None:
   if equation.name == "custom_jvp_call":
     return _custom_rectifier(equation)
   if equation.name != "max":
     return None
   for operand, other in ((0, 1), (1, 0)):
-    if constants.get(_key(equation.inputs[other])) == 0:
+    if constants.get(key(equation.inputs[other])) == 0:
       return Rectifier(operand)
   return None
 
@@ -244,31 +193,13 @@ def _custom_rectifier(equation: Equation) -> Rectifier | None:
   names = [x.name for x in body.equations]
   if len(body.inputs) != 1 or names not in (["max"], ["max", "min"]):
     return None
-  constants = _constants(body)
+  constants = known_scalars(body)
   first, *rest = body.equations
   if _rectifier(first, constants) is None:
     return None
-  ends = [constants.get(_key(x)) for last in rest for x in last.inputs]
+  ends = [constants.get(key(x)) for last in rest for x in last.inputs]
   ends = [float(x) for x in ends if x is not None]
   return Rectifier(0, min(ends, default=None), custom=True)
-
-
-def _constants(program: Program) -> dict[Any, Any]:
-  """The scalars that are known, by atom; also as an array's only value."""
-  found = {}
-  for equation in program.equations:
-    for atom in equation.inputs:
-      if isinstance(atom, Literal) and np.ndim(atom.val) == 0:
-        found[_key(atom)] = atom.val
-    first = _key(equation.inputs[0]) if equation.inputs else None
-    if equation.name in _CONSTANT and first in found:
-      found[equation.outputs[0]] = found[first]
-  return found
-
-
-def _key(atom: Atom) -> Any:
-  # Literals compare by what they are, and some have no hash.
-  return atom if isinstance(atom, int) else ("literal", id(atom))
 
 
 def _guards(program: Program) -> set[int]:

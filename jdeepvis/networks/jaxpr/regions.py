@@ -10,7 +10,7 @@ from jdeepvis.networks.regions import Rectangle
 Axes = tuple[int | None, int | None]
 """The axes along which a value is held in part: the image's rows, columns.
 
-None where all of them are held.
+None stands for no such axis: all is held.
 """
 
 Part = tuple[Range | None, Range | None]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_networks
 from crop_checks import differences
 from flax import nnx
 from small_networks import residual, with_rim
@@ -182,6 +183,21 @@ def test_crops_have_both_sides_batches_and_rules():
     whole = np.zeros_like(images)
     whole[:, field.top : field.bottom, field.left : field.right] = found
     np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_crops_of_half_precision_are_those_of_the_whole():
+  network = small_networks.own()
+  half = jax.tree.map(lambda x: jnp.asarray(x, jnp.bfloat16), network.params)
+  network = network.replace(params=half)
+  field = receptive_field(network, "conv", (3, 4))
+  image = np.float32(np.random.default_rng(0).normal(0, 50, (1, 21, 21, 3)))
+  seen = crop(network, "conv", (3, 4))
+  value = seen(image[:, *field.slices])["conv"][0, 0, 0]
+  expected = network(image)["conv"][0, 3, 4]
+  assert value.dtype == expected.dtype == jnp.bfloat16
+  np.testing.assert_allclose(
+    np.float32(value), np.float32(expected), rtol=0.02, atol=0.1
+  )
 
 
 class _Global(nn.Module):
