@@ -146,8 +146,8 @@ def unit_regions(
 def image_region(network: Network, regions: Regions) -> Rectangle:
   """The image's part of what a unit depends on; all of it where of none."""
   height, width, _ = network.input.shape
-  image = _program(network).inputs[-1]
-  rows, columns = regions.parts.get(image, ((0, height), (0, width)))
+  whole = (0, height), (0, width)
+  rows, columns = regions.parts.get(regions.image, whole)
   return Rectangle(rows[0], columns[0], rows[1], columns[1])
 
 

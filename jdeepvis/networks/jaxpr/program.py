@@ -101,9 +101,8 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
     function: hashable, from pytrees of arrays to a pytree of arrays.
     *arguments: of it, arrays or their shapes.
   """
-  leaves, structure = jax.tree.flatten(
-    jax.eval_shape(lambda *x: x, *arguments), is_leaf=_is_shape
-  )
+  leaves, structure = jax.tree.flatten(arguments)
+  leaves = map(_shape, leaves)
   # A precision set by a context is a part of the jaxpr.
   precision = jax.config.jax_default_matmul_precision
   return _trace(function, structure, tuple(leaves), precision)
@@ -117,8 +116,13 @@ def _trace(function, structure, leaves, precision) -> Program:
   return flatten(closed)._replace(structure=jax.tree.structure(result))
 
 
-def _is_shape(value: Any) -> bool:
-  return isinstance(value, jax.ShapeDtypeStruct)
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+  if isinstance(leaf, jax.ShapeDtypeStruct):
+    return leaf
+  aval = jax.typeof(leaf)
+  return jax.ShapeDtypeStruct(
+    aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False)
+  )
 
 
 def flatten(closed: ClosedJaxpr) -> Program:

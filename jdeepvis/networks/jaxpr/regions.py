@@ -24,6 +24,7 @@ class Regions(NamedTuple):
   """What some outputs of a program depend on.
 
   Attributes:
+    image: the number of the image.
     places: the equations that they depend on.
     axes: of every value, by number.
     paths: of the operands of each equation, by place.
@@ -32,6 +33,7 @@ class Regions(NamedTuple):
       is known.
   """
 
+  image: int
   places: tuple[int, ...]
   axes: Mapping[int, Axes]
   paths: Mapping[int, tuple[Paths, ...]]
@@ -92,7 +94,7 @@ def find_regions(
           if axis is not None and made[side] is not None:
             part[side] = reaches[place][operand][axis].window.read(made[side])
       need(value, (part[0], part[1]))
-  return Regions(places, axes, reaches, parts, unknown)
+  return Regions(image, places, axes, reaches, parts, unknown)
 
 
 def _need(old, new, axis, shape, clip) -> Range | None:
