@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from jdeepvis.networks.names import before_relu
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.receptive_field import field_geometry, receptive_field
 from jdeepvis.networks.regions import Rectangle
-from jdeepvis.probing.backprop import origin, point_seed, pull_back
+from jdeepvis.probing.backprop import point_seed, pull_back
 from jdeepvis.types import Images
 
 
@@ -103,7 +104,7 @@ class Viewer:
   def __init__(self, network: Network, layer: str, batch: int):
     self.batch = batch
     self._network = network
-    self._origin = origin(network, layer)
+    self._origin = before_relu(network, layer)
     self._shape = network.shapes[layer]
 
   def __call__(

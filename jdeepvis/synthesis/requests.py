@@ -20,13 +20,17 @@ from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Noise
 from jdeepvis.synthesis.named_recipes import RECIPES
 from jdeepvis.synthesis.named_recipes import recipe as find_recipe
-from jdeepvis.synthesis.objectives import Objective, as_objective, neuron
+from jdeepvis.synthesis.objective import Objective, as_objective
+from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import blobs_read
 from jdeepvis.types import Image, JdeepvisError, PRNGKey
 
 Canvas = str | tuple[int, int]
 """`field`, `image`, or a height and width in pixels."""
+
+Recipes = str | Recipe | Sequence[str | Recipe] | Mapping[str, Recipe]
+"""Recipes by name, made, or by the names that they shall have."""
 
 
 class Request(NamedTuple):
@@ -69,6 +73,14 @@ class Request(NamedTuple):
     return self.layer, self.position, self.canvas, structures
 
 
+def by_program(requests: Sequence[Request]) -> list[Request]:
+  """Those of one program next to each other, else in their order."""
+  groups: dict[tuple, list[Request]] = {}
+  for request in requests:
+    groups.setdefault(request.program, []).append(request)
+  return [request for group in groups.values() for request in group]
+
+
 class Asked(NamedTuple):
   """The network that a request uses, and where its image lies in the whole one.
 
@@ -88,7 +100,7 @@ class Asked(NamedTuple):
 def requests(
   network: Network,
   targets: Any,
-  recipe: str | Recipe | Sequence[str | Recipe] = "default",
+  recipe: Recipes = "default",
   *,
   seeds: int | Iterable[int] = 1,
   strengths: Mapping[str, Sequence[float | int]] | None = None,
@@ -104,7 +116,7 @@ def requests(
       classes, with commas between; `@row,column` behind them names another
       position than the centre. `output` stands for the class scores and may be
       left out: `"flamingo"`.
-    recipe: by name or made, one or several.
+    recipe: by name or made, one or several; or each by what it shall be called.
     seeds: a number of seeds, or the seeds.
     strengths: values of strengths of the recipe; all combinations are made.
     canvas: see `Request`.
@@ -207,7 +219,10 @@ def _listed(targets: Any) -> list[Any]:
   return list(targets) if several else [targets]
 
 
-def _recipes(recipe) -> Iterator[tuple[str, Recipe]]:
+def _recipes(recipe: Recipes) -> Iterator[tuple[str, Recipe]]:
+  if isinstance(recipe, Mapping):
+    yield from recipe.items()
+    return
   names, own = {id(made): name for name, made in RECIPES.items()}, 0
   for one in _listed(recipe):
     if isinstance(one, str):
@@ -231,9 +246,9 @@ def _units(network: Network, target: Any):
     objective = as_objective(target)
     yield _title(objective), None, None, objective
     return
-  name, at, place = target.rpartition("@")
+  layer, named = _split(network, target)
+  units, at, place = named.partition("@")
   position = _position(target, place) if at else None
-  layer, units = _split(network, name if at else target)
   if position is not None:
     locate(layer, network.shapes[layer], position)
   for unit in find_units(network, layer, units):
@@ -241,19 +256,24 @@ def _units(network: Network, target: Any):
 
 
 def _split(network: Network, target: str) -> tuple[str, str]:
-  layer, colon, units = target.partition(":")
-  if not colon:
-    layer, units = "output", target
-    if target in network.shapes:
+  """A layer, whose own name may hold `:` and `@`, and what stands behind it."""
+  shapes = network.shapes
+  named = [x for x in (*shapes, "output") if target.startswith(f"{x}:")]
+  if named and target not in shapes:
+    layer = max(named, key=len)
+    return find_layer(network, layer), target[len(layer) + 1 :]
+  for name in (target, target.partition("@")[0]):
+    if name in shapes:
       raise JdeepvisError(
-        f"{target!r} is a layer; say which of its units, as in "
-        f"'{target}:0-7' or '{target}:all'."
+        f"{name!r} is a layer; say which of its units, as in '{name}:0-7' or "
+        f"'{name}:all'."
       )
-  return find_layer(network, layer), units
+  layer, colon, units = target.rpartition(":")
+  return find_layer(network, layer if colon else "output"), units
 
 
 def _position(target: str, place: str) -> tuple[int, int]:
-  if not (match := re.fullmatch(r"(\d+),(\d+)", place.strip())):
+  if not (match := re.fullmatch(r"(-?\d+),(-?\d+)", place.strip())):
     raise JdeepvisError(
       f"The target {target!r} ends in @{place}, which is not @ROW,COLUMN."
     )

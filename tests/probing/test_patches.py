@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import small_networks
 
+from jdeepvis.networks.names import before_relu
 from jdeepvis.networks.own import from_function
 from jdeepvis.probing import backprop, patches
 
@@ -90,7 +91,7 @@ def test_a_viewer_seeds_one_cell(layer):
     wanted = backprop.backward(network, images, layer, seed, rule=rule)
     assert np.abs(wanted).max() > 0
     np.testing.assert_allclose(views, wanted, atol=1e-6)
-    blob = backprop.origin(network, layer)
+    blob = before_relu(network, layer)
     seen = np.asarray(network(images)[blob])
     np.testing.assert_allclose(
       values,

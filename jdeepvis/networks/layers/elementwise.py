@@ -95,6 +95,8 @@ def _read_scale(layer):
 
 
 def _eltwise(layer, weights, inputs, relu):
+  if len({x.shape for x in inputs}) > 1:
+    raise ValueError("they must have one shape")
   operation = layer.option("operation", "sum")
   if operation == "product":
     return functools.reduce(jnp.multiply, inputs)
@@ -117,6 +119,8 @@ def _read_eltwise(layer):
   factors = tuple(found.coeff)
   if factors and (operation != "sum" or len(factors) != len(layer.bottoms)):
     raise ValueError("it needs one coeff for each blob it adds, or none")
+  if len(factors) == 1:
+    return {"kind": "factor", "factor": factors[0]}  # FlowNet's scale
   options = {"operation": operation}
   return options | ({"coefficients": factors} if factors else {})
 

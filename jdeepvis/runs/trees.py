@@ -9,6 +9,7 @@ import numpy as np
 
 from jdeepvis.display.filters import centred
 from jdeepvis.display.unit_tree import PATCHES, UnitTree
+from jdeepvis.networks.names import label_of
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.probing import patches, top_patches
@@ -130,8 +131,9 @@ def _write_layer(
       )
       before = known[unit].get("views", ())
       views = [*before, *(name for name in pictures if name != PATCHES)]
-      reported = {"views": views, "top": facts, "bottom": lows}
-      tree.add_info(layer, unit, _unit_facts(network, unit, survey) | reported)
+      info = _unit_facts(network, layer, unit, survey)
+      info |= {"views": views, "top": facts, "bottom": lows}
+      tree.add_info(layer, unit, info)
     yield Written(len(members), changed)
 
 
@@ -216,12 +218,13 @@ def _count_changed(facts: Sequence[Mapping[str, Any]]) -> int:
   return sum("recomputed" in one for one in facts)
 
 
-def _unit_facts(network: Network, unit: int, survey: Survey) -> dict[str, Any]:
+def _unit_facts(
+  network: Network, layer: str, unit: int, survey: Survey
+) -> dict[str, Any]:
   counts = survey.histogram[unit]
-  known = len(network.labels) == len(survey.histogram)
   fires = np.any(survey.top.score[unit][survey.top.image[unit] >= 0])
   return {
-    "label": network.labels[unit] if known else None,
+    "label": label_of(network, layer, unit),
     "status": "ok" if fires else "never_fires",
     "images": int(counts.sum()),
     "fires_in": int(counts[len(counts) // 2 + 1 :].sum()),
