@@ -11,15 +11,11 @@ import pytest
 from flax import nnx
 
 from jdeepvis.networks.network import InputSpec, Network
-from jdeepvis.networks.own import (
-  from_equinox,
-  from_function,
-  from_linen,
-  from_nnx,
-)
+from jdeepvis.networks.own import from_function
+from jdeepvis.networks.own_equinox import from_equinox
+from jdeepvis.networks.own_linen import from_linen
+from jdeepvis.networks.own_nnx import from_nnx
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis.objectives import neuron
-from jdeepvis.synthesis.score import bind
 from jdeepvis.types import JdeepvisError
 
 DOC = Path(__file__).parents[2] / "docs" / "own_models.md"
@@ -254,10 +250,18 @@ def test_equinox_nested_shared_and_inner_vmap():
     "body/layers/2": (3, 2, 4),
     "dense": (4,),
     "dense/call1": (4,),
+    "dense/call2": (1, 2, 4),
     "output": (4,),
   }
   images = _images(SPEC)
   blobs = network(images)
+  tokens = np.asarray(blobs["dense/call1"])[:, None, None]
+  twice = tokens @ np.asarray(model.dense.weight).T + np.asarray(
+    model.dense.bias
+  )
+  np.testing.assert_allclose(
+    blobs["dense/call2"], np.repeat(twice, 2, axis=2), rtol=1e-4
+  )
   first = jnp.moveaxis(images, -1, 1)
   np.testing.assert_allclose(
     blobs["output"], jax.vmap(model)(first), rtol=1e-5, atol=1e-4
@@ -325,14 +329,3 @@ def test_a_module_that_fails_is_one_sentence(monkeypatch, tmp_path, code):
   with pytest.raises(JdeepvisError, match="'failing_models' cannot") as error:
     load_network("failing_models:make")
   assert "\n" not in str(error.value) and str(error.value).endswith(".")
-
-
-def test_units_are_read_where_there_is_a_channel_axis():
-  def tokens(params, images):
-    del params
-    tokens = images.reshape(len(images), -1, SPEC.shape[-1])
-    return {"tokens": tokens, "scores": tokens.mean(axis=1)}
-
-  network = from_function(tokens, {}, SPEC, output="scores")
-  with pytest.raises(JdeepvisError, match=r"'tokens' has shape .* \(h, w, c\)"):
-    bind(network, neuron("tokens", 0))
