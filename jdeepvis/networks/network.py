@@ -16,6 +16,8 @@ from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.order import computed_in_order
 from jdeepvis.types import Activations, Images
 
+_SEVERAL = 7
+
 
 class LayerInfo(NamedTuple):
   """One layer of a graph, as data.
@@ -197,7 +199,8 @@ jax.tree_util.register_pytree_with_keys(Network, _flatten, _unflatten)
 def _shapes(apply, structure, leaves, shape, dtype):
   """Cached: a trace of a network takes long for what is asked so often."""
   params = jax.tree.unflatten(structure, leaves)
-  image = jax.ShapeDtypeStruct((1, *shape), dtype)
-  blobs = computed_in_order(apply, params, image)
+  # Several, since constants of a model often have a first axis of 1.
+  images = jax.ShapeDtypeStruct((_SEVERAL, *shape), dtype)
+  blobs = computed_in_order(apply, params, images)
   shapes = {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}
   return MappingProxyType(tokens.shapes_as_maps(shapes, shape[:2]))

@@ -230,7 +230,9 @@ def _frozen(leaf) -> tuple[Any, ...]:
 def _thawed(frozen) -> jax.Array:
   data, dtype, shape, kind = frozen
   values = np.frombuffer(data, dtype).reshape(shape)
-  return jax.random.wrap_key_data(values, impl=kind) if kind else values
+  return (
+    jax.random.wrap_key_data(values, impl=kind) if kind else jnp.array(values)
+  )
 
 
 def _tell(sentence: str) -> None:

@@ -75,7 +75,8 @@ def from_keras(
       f"Keras runs on {keras.backend.backend()!r}; set the environment "
       "variable KERAS_BACKEND=jax before keras is imported."
     )
-  if not model.built or len(model.inputs or [None]) != 1:
+  # Subclassed models do not say what they take.
+  if not model.built or len(getattr(model, "inputs", None) or [0]) != 1:
     raise JdeepvisError(
       f"The Keras model {model.name!r} must be built, which calling it once on "
       "images does, and have one input."
@@ -172,11 +173,11 @@ def _scores(function: _KerasFunction, network: Network, output: str) -> str:
 
 def _spec_of(preprocess: Callable, model: Any) -> InputSpec:
   """The input whose `for_model` does what a function does to pixels."""
-  shape = tuple(model.input_shape[1:])
+  shape = getattr(model, "input_shape", (None, None))[1:]
   if None in shape:
     raise JdeepvisError(
-      f"The Keras model {model.name!r} takes images of any size; give an "
-      "InputSpec with the size that it was trained on."
+      f"The Keras model {model.name!r} does not say how large its images are; "
+      "give an InputSpec with the size that it was trained on."
     )
   channels = shape[-1]
 
@@ -194,7 +195,7 @@ def _spec_of(preprocess: Callable, model: Any) -> InputSpec:
       return InputSpec(
         shape,
         np.float32(-black[order] / slope),
-        deviation=1 / slope,
+        deviation=np.round(1 / slope, 4),
         bgr=channels > 1 and order is not ours,
       )
   raise JdeepvisError(

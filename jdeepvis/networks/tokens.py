@@ -124,12 +124,11 @@ def _parts(name, shape, size, blobs) -> Iterator[Part]:
 
 def _grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
   """The patches' rows and columns: square patches, from edge to edge."""
-  grids = {
-    tuple(rounded(side / patch) for side in size)
+  grids = [
+    (size[0] // patch, size[1] // patch)
     for patch in range(1, min(size) + 1)
-    for rounded in (math.floor, math.ceil)
-    if size[0] == size[1] or not any(side % patch for side in size)
-  }
+    if not any(side % patch for side in size)
+  ]
   fitting = [
     grid for grid in grids if 0 <= count - math.prod(grid) <= _MOST_EXTRA
   ]
