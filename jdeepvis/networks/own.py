@@ -28,6 +28,7 @@ import numpy as np
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.readings import SOFTMAX
 from jdeepvis.types import Activations, Images, JdeepvisError
 
 Settings = tuple[tuple[str, Hashable], ...]
@@ -85,6 +86,7 @@ def network_of(
   input: InputSpec,
   output: str | None,
   labels: Iterable[str],
+  reading: str = SOFTMAX,
 ) -> Network:
   """The network of a function of weights and images.
 
@@ -95,11 +97,13 @@ def network_of(
     input: what the images must be.
     output: the blob with the class scores, or None.
     labels: the class names in order.
+    reading: how the scores become probabilities, `softmax` or `sigmoid`.
 
   Raises:
     JdeepvisError: there is no blob `output`, or there are labels without one.
   """
-  apply = OwnApply(function, "relu" in inspect.signature(call).parameters)
+  takes_relu = "relu" in inspect.signature(call).parameters
+  apply = OwnApply(function, takes_relu, reading)
   network = Network(apply, params, input, (), tuple(labels), output)
   shapes = network.shapes
   if output is None:
@@ -175,10 +179,12 @@ class OwnApply:
   Attributes:
     function: `function(params, images)` gives a tree of activations.
     takes_relu: whether it has a keyword `relu`.
+    reading: how class scores become probabilities.
   """
 
   function: Callable[..., Any]
   takes_relu: bool
+  reading: str = SOFTMAX
 
   def __call__(
     self,

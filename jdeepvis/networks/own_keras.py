@@ -14,9 +14,9 @@ from jdeepvis.networks import own
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
+from jdeepvis.networks.readings import SIGMOID, SOFTMAX
 from jdeepvis.types import JdeepvisError
 
-_TO_PROBABILITIES = ("softmax", "sigmoid")
 _RECORDING = threading.RLock()
 
 
@@ -86,10 +86,13 @@ def from_keras(
   function = _KerasFunction(model, own.freeze({"training": False, **settings}))
   variables = (model.trainable_variables, model.non_trainable_variables)
   params = jax.tree.map(lambda variable: variable.value, variables)
-  network = own.network_of(function, model.call, params, input, None, ())
+  reading = SOFTMAX
   if output is not None:
-    output = _scores(function, network, output)
-  network = own.network_of(function, model.call, params, input, output, labels)
+    network = own.network_of(function, model.call, params, input, None, ())
+    output, reading = _scores(function, network, output)
+  network = own.network_of(
+    function, model.call, params, input, output, labels, reading
+  )
   own.tell_missing(network, dict(_layers(model, "")))
   return network
 
@@ -128,7 +131,7 @@ def _recording(model: Any) -> Iterator[dict[str, Any]]:
 
     # Past Keras's own attributes, which are tracked and locked.
     vars(layer)["call"] = call
-    if getattr(activation, "__name__", None) in _TO_PROBABILITIES:
+    if getattr(activation, "__name__", None) in (SOFTMAX, SIGMOID):
       vars(layer)["activation"] = activate
       return layer, activation
     return layer, None
@@ -153,8 +156,13 @@ def _layers(model: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield from _layers(layer, f"{path}{layer.name}/")
 
 
-def _scores(function: _KerasFunction, network: Network, output: str) -> str:
-  """The blob `output`, or the logits of the layer that writes it."""
+def _scores(
+  function: _KerasFunction, network: Network, output: str
+) -> tuple[str, str]:
+  """The blob of class scores, and how they become probabilities.
+
+  Where a layer turns its values into probabilities itself, its logits.
+  """
   writers = []
 
   def find(params, images):
@@ -167,8 +175,10 @@ def _scores(function: _KerasFunction, network: Network, output: str) -> str:
 
   image = jax.ShapeDtypeStruct((1, *network.input.shape), network.dtype)
   jax.eval_shape(find, network.params, image)
-  logits = [f"{name}/logits" for name in writers]
-  return next((name for name in logits if name in network.shapes), output)
+  for name, layer in _layers(function.model, ""):
+    if name in writers and f"{name}/logits" in network.shapes:
+      return f"{name}/logits", layer.activation.__name__
+  return output, SOFTMAX
 
 
 def _spec_of(preprocess: Callable, model: Any) -> InputSpec:

@@ -130,6 +130,21 @@ def test_nested_and_repeated_layers_and_the_side_before_a_softmax():
   np.testing.assert_allclose(found, model(as_trained(pixels())), rtol=1e-4)
 
 
+@pytest.mark.parametrize("classes", [1, 4])
+def test_a_sigmoids_classes_do_not_exclude_each_other(classes):
+  model = keras.Sequential(
+    [
+      keras.Input(SHAPE),
+      keras.layers.Flatten(),
+      keras.layers.Dense(classes, activation="sigmoid", name="tags"),
+    ]
+  )
+  network = jdeepvis.from_keras(model, SPEC)
+  assert network.output == "tags/logits"
+  found = jdeepvis.probabilities(network, pixels() - network.input.mean)
+  np.testing.assert_allclose(found, model(as_trained(pixels())), rtol=1e-4)
+
+
 def test_the_gradient_is_kerass_own():
   model = sequential()
   network = jdeepvis.from_keras(model, SPEC)
