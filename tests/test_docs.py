@@ -25,7 +25,7 @@ PAGES = [
 ]
 
 _BLOCK = re.compile(
-  r"(?:<!-- test: (skip), .+ -->\n)?^```python\n(.*?)^```$", re.M | re.S
+  r"(?:<!-- test: (skip), [^\n]+ -->\n)?^```python\n(.*?)^```$", re.M | re.S
 )
 _COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*python -m (experiments\..*)$")
 

@@ -103,7 +103,12 @@ class _KerasFunction:
   settings: own.Settings
 
   def __call__(self, params, images, **rectifier):
-    with _recording(self.model) as record:
+    with (
+      _recording(self.model) as record,
+      # What Keras is written for.
+      jax.numpy_dtype_promotion("standard"),
+      jax.numpy_rank_promotion("allow"),
+    ):
       result, _ = self.model.stateless_call(
         *params, images, **dict(self.settings), **rectifier
       )

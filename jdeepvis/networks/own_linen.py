@@ -38,8 +38,7 @@ def from_linen(
 
   Args:
     module: called with images `[n, h, w, c]`. Parts within `nn.scan` or
-      `nn.vmap` have values where these lift `intermediates`; the others are
-      named in a warning.
+      `nn.vmap` have no values and are named in a warning.
     variables: what `module.init` returned, after training.
     input: what the images must be.
     output: as in `from_function`.

@@ -20,7 +20,7 @@ SPEC = jdeepvis.InputSpec(SHAPE, (0.4, 0.5, 0.6), deviation=0.25, range=(0, 1))
 
 @pytest.fixture(autouse=True)
 def standard_promotion():
-  """Keras computes with JAX's own rules of promotion."""
+  """For what the tests ask of Keras itself."""
   with (
     jax.numpy_dtype_promotion("standard"),
     jax.numpy_rank_promotion("allow"),
