@@ -339,3 +339,144 @@ def test_a_module_that_fails_is_one_sentence(monkeypatch, tmp_path, code):
   with pytest.raises(JdeepvisError, match="'failing_models' cannot") as error:
     load_network("failing_models:make")
   assert "\n" not in str(error.value) and str(error.value).endswith(".")
+
+
+class _Repeated(nn.Module):
+  """Blocks within a scan, a constant, and a tuple as its result."""
+
+  @nn.compact
+  def __call__(self, images):
+    x = nn.Dense(4, name="stem")(images.mean((1, 2)))
+    blocks = nn.scan(
+      _ScannedBlock, variable_axes={"params": 0}, split_rngs={"params": True},
+      length=3,
+    )(name="blocks")  # fmt: skip
+    x, _ = blocks(x, None)
+    x = x + nn.Embed(5, 4, name="places")(jnp.arange(1))
+    x = nn.Dropout(0.5, deterministic=False, name="dropout")(x)
+    return nn.Dense(3, name="scores")(x), (x, x.sum(-1))
+
+
+class _ScannedBlock(nn.Module):
+  @nn.compact
+  def __call__(self, x, _):
+    return nn.Dense(4, name="dense")(x), None
+
+
+def _repeated(**more):
+  model = _Repeated()
+  rngs = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
+  weights = model.init(rngs, jnp.zeros((1, *SPEC.shape)))
+  weights = {"params": weights["params"]}
+  network = from_linen(model, weights, SPEC, output="output/0", **more)
+  return model, weights, network
+
+
+def test_parts_within_a_scan_are_named_as_missing(caplog):
+  _, _, network = _repeated()
+  (said,) = caplog.messages
+  assert "of the parts blocks, blocks/dense, places: " in said
+  assert dict(network.shapes) == {
+    "stem": (4,),
+    "dropout": (4,),
+    "scores": (3,),
+    "output/0": (3,),
+    "output/1/0": (4,),
+    "output/1/1": (1,),
+  }
+
+
+def test_a_model_that_draws_does_so_alike_at_each_call():
+  model, weights, network = _repeated()
+  images = _images(SPEC)
+  expected = model.apply(weights, images, rngs=jax.random.key(0))
+  found = network(images)
+  np.testing.assert_allclose(found["output/0"], expected[0], rtol=1e-4)
+  np.testing.assert_allclose(
+    found["output/1/1"][:, 0], expected[1][1], rtol=1e-4, atol=1e-4
+  )
+  keys = {"dropout": jax.random.key(5)}
+  _, _, other = _repeated(rngs=keys)
+  expected = model.apply(weights, images, rngs=keys)
+  np.testing.assert_allclose(
+    other(images)["output/0"], expected[0], rtol=1e-4, atol=1e-4
+  )
+
+
+class _Drawing(nnx.Module):
+  def __init__(self, rngs):
+    self.linear = nnx.Linear(3, 4, rngs=rngs)
+    self.norm = nnx.BatchNorm(4, rngs=rngs)
+    self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+  def __call__(self, images):
+    return self.dropout(self.norm(self.linear(images.mean((1, 2)))))
+
+
+def test_an_nnx_model_in_training_mode_is_told(caplog):
+  model = _Drawing(nnx.Rngs(0))
+  network = from_nnx(model, SPEC)
+  (said,) = caplog.messages
+  assert "training mode in dropout, norm: " in said and "eval()" in said
+  # Weights alone are leaves: keys and counts are part of the function.
+  floats = {leaf.dtype for leaf in jax.tree.leaves(network.params)}
+  assert floats == {jnp.dtype("float32")}
+  images = _images(SPEC)
+  first = network(images)["output"]
+  assert (first == 0).any() and (first != 0).any()
+  np.testing.assert_array_equal(first, network(images)["output"])
+  caplog.clear()
+  model.eval()
+  quiet = from_nnx(model, SPEC)
+  assert not caplog.messages
+  np.testing.assert_allclose(quiet(images)["output"], model(images), rtol=1e-5)
+
+
+@pytest.fixture
+def standard_promotion():
+  """What Equinox's batch normalisation is written for."""
+  with jax.numpy_dtype_promotion("standard"):
+    yield
+
+
+class _Normalised(eqx.Module):
+  norm: eqx.nn.BatchNorm
+  inner: list
+
+  def __init__(self, key):
+    self.norm = eqx.nn.BatchNorm(4, axis_name="batch", mode="batch")
+    self.inner = [eqx.nn.Conv2d(3, 4, 3, key=key), eqx.nn.Dropout(0.5)]
+
+  def __call__(self, image, state, key=None):
+    x, state = self.norm(self.inner[0](image), state)
+
+    def step(x, _):
+      return self.inner[1](x, key=key), None
+
+    x, _ = jax.lax.scan(step, x, None, length=2)
+    return x.mean((1, 2)), state
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_an_equinox_model_with_a_state_and_a_scan(caplog):
+  model, state = eqx.nn.make_with_state(_Normalised)(jax.random.key(0))
+  train = jax.vmap(
+    lambda image: model(image, state, jax.random.key(2)),
+    axis_name="batch",
+    out_axes=(0, None),
+  )
+  _, state = train(jnp.moveaxis(_images(SPEC, 8), -1, 1))
+  model = eqx.nn.inference_mode(model)
+  network = from_equinox(model, SPEC, state=state)
+  (said,) = caplog.messages
+  assert "of the parts inner/1: " in said
+  assert dict(network.shapes) == {
+    "inner/0": (6, 4, 4),
+    "norm": (6, 4, 4),
+    "output": (4,),
+  }
+  images = _images(SPEC)
+  expected = jax.vmap(lambda x: model(x, state)[0])(jnp.moveaxis(images, -1, 1))
+  np.testing.assert_allclose(
+    network(images)["output"], expected, rtol=1e-4, atol=1e-5
+  )

@@ -11,8 +11,10 @@ import pytest
 
 import jdeepvis
 from jdeepvis.networks.tokens import as_maps, find_token, shapes_as_maps
+from jdeepvis.probing import top_patches
 from jdeepvis.probing.patches import to_position
 from jdeepvis.synthesis.requests import requests
+from jdeepvis.toolbox.engine import Engine, Program, Start
 from jdeepvis.types import JdeepvisError
 
 SPEC = jdeepvis.InputSpec.imagenet(16)
@@ -156,8 +158,6 @@ def test_a_tokens_unit_has_a_picture_and_a_gradient_of_its_own(linen):
 
 def test_probing_reads_tokens_by_position(linen):
   """The largest value of a unit over patches, and where it is."""
-  from jdeepvis.probing import top_patches
-
   _, _, network = linen
   pictures = images(5)
   blobs = network(pictures)
@@ -240,3 +240,17 @@ def test_an_equinox_model_that_draws_does_so_alike(caplog):
   np.testing.assert_array_equal(first, network(images())["dropout"])
   other = jdeepvis.from_equinox(model, SPEC, rngs=jax.random.key(7))
   assert (other(images())["dropout"] != first).any()
+
+
+def test_the_toolbox_shows_tokens_as_maps(linen):
+  _, _, network = linen
+  engine = Engine(network)
+  image = images(1)[0]
+  answer = engine.look(
+    image,
+    Program("mlp", labels=True, rule="gradient", origin="mlp/cls"),
+    Start(unit=3, cell=0, whole=False),
+  )
+  blobs = network(image[None])
+  np.testing.assert_allclose(answer.values, blobs["mlp"][0], atol=1e-5)
+  assert answer.signal.shape == SPEC.shape and np.any(answer.signal)
