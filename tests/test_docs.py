@@ -108,7 +108,7 @@ def _execute(block, page, names):
 
 def _renders(block):
   """Whether it has pictures of functions that are not made anew with it."""
-  own = re.search(r"\b(def|lambda|class|from_function)\b", block)
+  own = re.search(r"\b(def|lambda|class|from_\w+)\b", block)
   return "jdeepvis.render" in block and not own
 
 

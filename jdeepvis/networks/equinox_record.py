@@ -33,6 +33,11 @@ def parts(module: Any) -> dict[str, Any]:
   return dict(_parts(module, ""))
 
 
+def has_arrays(part: Any) -> bool:
+  """Whether a part has weights."""
+  return any(map(_is_array, jax.tree.leaves(part)))
+
+
 @dataclasses.dataclass(frozen=True)
 class EquinoxFunction:
   """An Equinox module as a function of its arrays and a batch of images.

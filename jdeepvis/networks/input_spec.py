@@ -37,8 +37,8 @@ class InputSpec:
   red first, whatever a model wants; a `Network` turns them into that as its
   first step. So `mean` and `deviation` are kept in grey levels, 0 to 255:
 
-  >>> spec.mean.round(2).tolist()
-  [123.68, 116.28, 103.53]
+  >>> spec.mean.round().tolist()
+  [124.0, 116.0, 104.0]
 
   Attributes:
     shape: height and width in pixels, then channels.

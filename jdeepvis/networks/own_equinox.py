@@ -75,9 +75,15 @@ def from_equinox(
   parts = equinox_record.parts(module)
   own.tell_training(
     [
-      name for name in parts if getattr(parts[name], "inference", None) is False
+      name
+      for name, part in parts.items()
+      if getattr(part, "inference", None) is False
+      and getattr(part, "p", None) != 0
     ],
     "put it through equinox.nn.inference_mode",
   )
-  own.tell_missing(network, parts)
+  own.tell_missing(
+    network,
+    [name for name in parts if equinox_record.has_arrays(parts[name])],
+  )
   return network

@@ -75,7 +75,12 @@ def from_nnx(
   own.tell_training(
     [name for name, part in parts.items() if _trains(part)], "call its eval()"
   )
-  own.tell_missing(network, parts)
+  weighted = [
+    name
+    for name, part in parts.items()
+    if jax.tree.leaves(nnx.state(part, nnx.Param))
+  ]
+  own.tell_missing(network, weighted)
   return network
 
 
@@ -100,4 +105,5 @@ class _NNXFunction:
 
 def _trains(part: nnx.Module) -> bool:
   modes = ("deterministic", "use_running_average")
-  return any(getattr(part, mode, None) is False for mode in modes)
+  trains = any(getattr(part, mode, None) is False for mode in modes)
+  return trains and getattr(part, "rate", None) != 0

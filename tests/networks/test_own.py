@@ -27,7 +27,7 @@ BLOCKS = {
 }
 INPUT = BLOCKS["What images it takes"][0]
 EXAMPLES = [
-  INPUT + BLOCKS[name][0]
+  INPUT + BLOCKS[name][0].partition("\n\ntargets =")[0]
   for name in ("Flax Linen", "Flax NNX", "Equinox", "Any function")
 ]
 CHECKPOINTS = BLOCKS["Checkpoints"][0]
@@ -445,13 +445,13 @@ class _Normalised(eqx.Module):
 
   def __init__(self, key):
     self.norm = eqx.nn.BatchNorm(4, axis_name="batch", mode="batch")
-    self.inner = [eqx.nn.Conv2d(3, 4, 3, key=key), eqx.nn.Dropout(0.5)]
+    self.inner = [eqx.nn.Conv2d(3, 4, 3, key=key), eqx.nn.PReLU(0.5)]
 
-  def __call__(self, image, state, key=None):
+  def __call__(self, image, state):
     x, state = self.norm(self.inner[0](image), state)
 
     def step(x, _):
-      return self.inner[1](x, key=key), None
+      return self.inner[1](x), None
 
     x, _ = jax.lax.scan(step, x, None, length=2)
     return x.mean((1, 2)), state
@@ -461,7 +461,7 @@ class _Normalised(eqx.Module):
 def test_an_equinox_model_with_a_state_and_a_scan(caplog):
   model, state = eqx.nn.make_with_state(_Normalised)(jax.random.key(0))
   train = jax.vmap(
-    lambda image: model(image, state, jax.random.key(2)),
+    lambda image: model(image, state),
     axis_name="batch",
     out_axes=(0, None),
   )
