@@ -85,7 +85,9 @@ def crop(
 def _crop_input(spec: InputSpec, field: Rectangle) -> InputSpec:
   # Without `resize`, since no picture is warped to a part of an image.
   mean = spec.mean[field.slices] if np.ndim(spec.mean) == 3 else spec.mean
-  return InputSpec((*field.size, spec.shape[2]), mean)
+  return spec.replace(
+    shape=(*field.size, spec.shape[2]), mean=mean, resize=None
+  )
 
 
 def _crop_layer(

@@ -13,15 +13,10 @@ from crop_checks import differences
 from flax import nnx
 from small_networks import residual, with_rim
 
+from jdeepvis import from_equinox, from_function, from_linen, from_nnx
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.networks.own import (
-  from_equinox,
-  from_function,
-  from_linen,
-  from_nnx,
-)
 from jdeepvis.networks.receptive_field import field_geometry, receptive_field
 from jdeepvis.probing.backprop import RULES
 

@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jdeepvis import from_equinox, from_function, from_linen, from_nnx
 from jdeepvis.networks.jaxpr.program import trace
 from jdeepvis.networks.jaxpr.rectifiers import find_rectifiers
 from jdeepvis.networks.network import InputSpec
-from jdeepvis.networks.own import (
-  from_equinox,
-  from_function,
-  from_linen,
-  from_nnx,
-)
 from jdeepvis.probing.backprop import RULES, backward, require_rule
 from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
