@@ -15,11 +15,11 @@ toolbox: $(VENV)/.installed-toolbox
 	@$(BIN)/python -m experiments.run_toolbox
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest --numprocesses=2
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 # The tests of arithmetic as a CPU without AVX-512 rounds it.
 test-avx2: $(VENV)/.installed-test
-	@XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest --numprocesses=2 \
+	@XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
 	  tests/synthesis tests/evolution tests/probing tests/runs \
 	  tests/networks/test_ops.py tests/networks/test_graph.py
 

@@ -22,9 +22,10 @@ from jdeepvis.networks.sharding import (
   sharded,
 )
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis.batches import batch_size
+from jdeepvis.synthesis.batch_size import batch_size
 from jdeepvis.synthesis.named_recipes import recipe
-from jdeepvis.synthesis.objectives import Objective, neuron
+from jdeepvis.synthesis.objective import Objective
+from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.score import bind
 
 _STEPS = 16

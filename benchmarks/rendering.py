@@ -7,14 +7,15 @@ import numpy as np
 
 from benchmarks import rival
 from benchmarks.timing import interleave
+from jdeepvis.networks import sharding
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.graph import GraphApply, random_weights
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.synthesis import assembly, batch
+from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.ascend import State
 from jdeepvis.synthesis.batch import Ascent, ascend_batch
-from jdeepvis.synthesis.batches import batch_size
+from jdeepvis.synthesis.batch_size import batch_size
 from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.named_recipes import recipe
 from jdeepvis.synthesis.recipes import Recipe
@@ -64,7 +65,7 @@ def renderer(
 ) -> Callable[[], list[State]]:
   """Renders all that is wanted, in batches as the scripts choose them."""
   size = batch_size(network, layer, len(wanted))
-  placed = batch.place(network, size)
+  placed = sharding.place(network, size)
 
   def work():
     parts = (

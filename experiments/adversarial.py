@@ -24,19 +24,16 @@ import numpy as np
 from absl import flags
 
 from experiments import photographs, report, script
-from jdeepvis.display.heat import beside
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.display.presentation import headroom, stretch
 from jdeepvis.evaluation import summary
 from jdeepvis.evaluation.summary import over
 from jdeepvis.networks import classify
-from jdeepvis.networks.names import label_of
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import preprocess, to_pixels
+from jdeepvis.networks.pictures import preprocess
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.runs import pictures
-from jdeepvis.synthesis import adversarial
-from jdeepvis.types import Image, JdeepvisError
+from jdeepvis.runs.jobs import make_missing
+from jdeepvis.runs.photo_jobs import attacked
+from jdeepvis.types import JdeepvisError
 
 _METHODS = ("fgsm", "iterated", "lbfgs")
 
@@ -83,7 +80,14 @@ def main() -> None:
     legend="A photograph, what it is changed to, and the difference, "
     "stretched in contrast.",
   ) as folder:
-    pictures.make_missing(folder, jobs, functools.partial(_attack, network))
+    make = functools.partial(
+      attacked,
+      network,
+      size=_SIZE.value,
+      steps=_STEPS.value,
+      seed=_SEED.value,
+    )
+    make_missing(folder, jobs, make)
   rows = summary.table(folder.manifest["records"], ["method"], _COLUMNS)
   report.write_table(folder, "attacks.csv", rows)
 
@@ -103,59 +107,6 @@ def _jobs(network: Network) -> Iterator[tuple[str, tuple]]:
         called = f"{name}, {attack}"
         file = picture_file(network.output, unit, called, _SEED.value)
         yield file, (name, image, attack, first, unit)
-
-
-def _changed(network: Network, image: Image, attack: str, unit: int) -> Image:
-  method, way = attack.split()
-  if method == "lbfgs":
-    return adversarial.smallest_change(network, image, unit)[0]
-  many = method == "iterated"
-  return adversarial.gradient_sign(
-    network,
-    image,
-    unit,
-    size=_SIZE.value,
-    steps=_STEPS.value if many else 1,
-    step=1.0 if many else _SIZE.value,
-    targeted=way == "targeted",
-  )
-
-
-def _attack(
-  network: Network, name: str, image: Image, attack: str, first: int, unit: int
-) -> pictures.Made:
-  changed = np.asarray(_changed(network, image, attack, unit))
-  shown = [to_pixels(one, network.input) for one in (image, changed)]
-  plain = np.stack(shown).astype(np.float32) - network.input.mean
-  found = np.asarray(classify.probabilities(network, plain))
-  now = int(found[1].argmax())
-  succeeded = now != first if attack.endswith("untargeted") else now == unit
-  change = plain[1] - plain[0]
-  label = functools.partial(label_of, network, network.output)
-  facts = {
-    "photograph": name,
-    "method": attack,
-    "layer": network.output,
-    "unit": unit,
-    "label": label(unit),
-    "class_before": first,
-    "label_before": label(first),
-    "class_now": now,
-    "label_now": label(now),
-    "probability_before": float(found[0, unit]),
-    "probability": float(found[1, unit]),
-    "rms": float(np.sqrt(np.mean(change**2))),
-    "largest": float(np.abs(change).max()),
-    "seed": _SEED.value,
-  }
-  return pictures.Made(
-    name,
-    facts,
-    beside(*shown, stretch(change, headroom(change))),
-    changed,
-    {"change": change},
-    "ok" if succeeded else "unchanged",
-  )
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ _PHOTOS = flags.DEFINE_string(
   "A folder of photographs, however deep, or a list of them; else four free "
   "ones.",
 )
-_WEIGHTS, _MEAN, _SCALE, _BGR, _SIZE = script.define(
-  "weights", "mean", "scale", "bgr", "size"
+_WEIGHTS, _MEAN, _SCALE, _BGR, _SIZE, _ROOT = script.define(
+  "weights", "mean", "scale", "bgr", "size", "root"
 )
 _LABELS = flags.DEFINE_string(
   "labels", None, "Class names of a .prototxt's net, one a line."
@@ -57,7 +57,7 @@ def main() -> None:
     bgr=_BGR.value,
     size=_SIZE.value,
   )
-  images = list_images(_PHOTOS.value or third_party() / "photos")
+  images = list_images(_PHOTOS.value or third_party() / "photos", _ROOT.value)
   if _PHOTOS.value and (others := passed_over(images)):
     print(others)
   spread = np.linspace(0, len(images.names) - 1, _MOST).round().astype(int)

@@ -41,6 +41,7 @@ from jdeepvis.display.files import atomic
 from jdeepvis.networks import convert, weights, zoo
 from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.caffe.reader import is_description
+from jdeepvis.networks.digests import sha256
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.onnx.convert import is_onnx, read_onnx
 from jdeepvis.types import JdeepvisError
@@ -152,7 +153,7 @@ def main() -> None:
   made_up = not from_onnx and _WEIGHTS.value in (None, convert.RANDOM)
   origin = weights.Origin(
     Path(_WEIGHTS.value or net).name,
-    "" if made_up else convert.sha256(_WEIGHTS.value or net),
+    "" if made_up else sha256(_WEIGHTS.value or net),
     _LICENCE.value,
   )
   with atomic(out) as path:

@@ -35,8 +35,8 @@ from jdeepvis.networks.names import find_layer, find_units, label_of
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.pictures import preprocess, read_picture, to_pixels
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.runs import pictures
 from jdeepvis.runs.dreams import resume_dream
+from jdeepvis.runs.jobs import Made, make_missing
 from jdeepvis.synthesis import dream, objectives
 from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.score import Score, bind
@@ -112,7 +112,7 @@ def main() -> None:
     captioned=("photograph", "guide", "frame", "score"),
   ) as folder:
     make = functools.partial(_dream, network, folder, plan, guide)
-    pictures.make_missing(folder, jobs, make)
+    make_missing(folder, jobs, make)
   report.print_results(folder)
   if _FRAMES.value > 1:
     for path in _write_zooms(folder.path, list(jobs)):
@@ -150,7 +150,7 @@ def _dream(
   frame: int,
   file: str,
   last: str | None,
-) -> pictures.Made:
+) -> Made:
   spec = _spec(network, photo)
   made = resume_dream(
     folder.unfinished,
@@ -173,7 +173,7 @@ def _dream(
     "score_start": float(history["score"][0]),
     "score": float(history["score"][-1]),
   }
-  return pictures.Made(
+  return Made(
     unit_title(layer, unit, label),
     facts,
     to_pixels(image, spec),

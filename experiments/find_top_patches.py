@@ -5,43 +5,32 @@ r"""Finds the images, and the patches in them, that excite each unit most.
     --layers=inception_3a/output,output --bottom=9 --views=deconv,guided
 
 IMAGES is a folder, read however deep, or a text file with one image a line.
-A run that is killed and started again goes on where it was, to the same bits.
+A run that is killed and started again goes on where it was, to the same bits;
+with other --views it adds those.
 Several processes, on one machine or on many that share --out, look together:
 the same command for each with --coordinator=HOST:PORT --processes=N and its
 own --process, 0 to N-1. Open OUT/index.html to look at what was found.
 """
 
-import collections
-import contextlib
 import warnings
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
 from absl import flags
-from jax.experimental import multihost_utils
 from PIL import Image
 
 from experiments import script
-from jdeepvis.display.folder import only_run
-from jdeepvis.display.progress import show_progress
-from jdeepvis.display.unit_page import write_page
-from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.names import find_layer, nearest
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.probing import images, scan, top_patches
+from jdeepvis.probing import images, top_patches
 from jdeepvis.probing.backprop import RULES
-from jdeepvis.runs import patches, scans
-from jdeepvis.runs.versions import versions
+from jdeepvis.runs import scans
 from jdeepvis.types import JdeepvisError
 
-_NET, _OUT = script.define("net", "out")
+_NET, _OUT, _ROOT = script.define("net", "out", "root")
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder of images, or a text file with one a line."
-)
-_ROOT = flags.DEFINE_string(
-  "root", None, "The folder that the names in a list of images are relative to."
 )
 _LAYERS = flags.DEFINE_list(
   "layers", "all", "Layers by their Caffe names; output: the class scores."
@@ -81,34 +70,20 @@ def main() -> None:
     print(others)
   _connect()
   network = load_network(_NET.value)
-  layers = _layers(network)
-  leads = jax.process_index() == 0
-  with only_run(_OUT.value) if leads else contextlib.nullcontext():
-    tree = _open(network, listing, layers, views) if leads else None
-    # The result's last bits depend on it: chosen once for a tree.
-    batch = tree.settle("images per device", scan.per_device) if tree else 0
-    found = scans.scan_images(
-      Path(_OUT.value) / ".scan",
-      network,
-      layers,
-      listing,
-      k=_K.value,
-      bottom=_BOTTOM.value,
-      per_device=int(multihost_utils.broadcast_one_to_all(batch)),
-      workers=_WORKERS.value,
-    )
-    if tree:
-      made = patches.write_patches(
-        tree,
-        network,
-        layers,
-        found.survey,
-        listing,
-        rules=views,
-        batch=scan.per_device(),
-      )
-      units = sum(network.shapes[layer][-1] for layer in layers)
-      _write(tree, listing, found, units, made)
+  filled = scans.fill_tree(
+    _OUT.value,
+    network,
+    script.network_settings(network),
+    _layers(network),
+    listing,
+    k=_K.value,
+    bottom=_BOTTOM.value,
+    rules=views,
+    workers=_WORKERS.value,
+    title=f"Units of {_NET.value}",
+  )
+  if filled:
+    _report(filled)
 
 
 def _connect() -> None:
@@ -127,60 +102,18 @@ def _layers(network: Network) -> tuple[str, ...]:
   return tuple(dict.fromkeys(names))
 
 
-def _open(
-  network: Network,
-  listing: images.ImageList,
-  layers: Sequence[str],
-  views: Sequence[str],
-) -> UnitTree:
-  tree = UnitTree.open(
-    _OUT.value,
-    script.network_settings(network),
-    versions=versions(),
-  )
-  tree.settle("images", lambda: str(listing.root))
-  pinned = {
-    "images_sha256": listing.sha256,
-    "k": _K.value,
-    "bottom": _BOTTOM.value,
-    "layers": layers,
-    "views": views,
-  }
-  for name, value in pinned.items():
-    tree.pin(name, value)
-  return tree
-
-
-def _write(
-  tree: UnitTree,
-  listing: images.ImageList,
-  found: scan.Found,
-  units: int,
-  made: Iterable[patches.Written],
-) -> None:
-  skipped = [
-    f"{images.spell(name)}: {images.FAULTS[fault]}"
-    for name, fault in zip(listing.names, found.faults, strict=True)
-    if fault
-  ]
-  text = "".join(f"{line}\n" for line in skipped)
-  (tree.path / "skipped.txt").write_text(text, encoding="utf-8")
-  bar = show_progress(
-    made, lambda one: one.units, total=units, unit="unit", title="Patches"
-  )
-  changed = sum(one.recomputed for one in bar)
-  write_page(tree, title=f"Units of {_NET.value}")
-  reasons = collections.Counter(images.FAULTS[x] for x in found.faults if x)
-  for reason, count in reasons.items():
+def _report(filled: scans.Filled) -> None:
+  for reason, count in filled.skipped.items():
     print(f"Skipped {count}, each of which {reason}: see skipped.txt.")
-  if changed:
+  if filled.recomputed:
     print(
-      f"Warning: the values of {changed} patches are more than 0.1 from what "
-      "the scan saw; were files replaced since? See 'recomputed' in info.json."
+      f"Warning: the values of {filled.recomputed} patches are more than 0.1 "
+      "from what the scan saw; were files replaced since? See 'recomputed' in "
+      "info.json."
     )
   print(
-    f"\n{units} units on {found.seen - len(skipped)} images. Look at\n"
-    f"  {tree.path / 'index.html'}"
+    f"\n{filled.units} units on {filled.images} images. Look at\n"
+    f"  {Path(_OUT.value) / 'index.html'}"
   )
 
 

@@ -15,30 +15,19 @@ OUT/steps.csv and the table at the end sum them up. A picture that did not get
 there within --limit evaluations has the status `unconvinced`.
 """
 
-import time
-from collections.abc import Mapping, Sequence
-
-import jax
 import numpy as np
 from absl import flags
 
 from experiments import report, script
-from jdeepvis.display.folder import PictureFolder
-from jdeepvis.display.progress import show_progress
-from jdeepvis.display.records import Record, unit_title
 from jdeepvis.evaluation.summary import over, succeeded, table
-from jdeepvis.networks import classify
-from jdeepvis.networks.names import class_scores, find_units, label_of
+from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import to_pixels
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.runs.renders import file_of
-from jdeepvis.synthesis import fooling, named_recipes
-from jdeepvis.synthesis.batches import batch_size
-from jdeepvis.synthesis.initial import INITIALS, initial_image
+from jdeepvis.runs.fooling import fool_folder
+from jdeepvis.synthesis import named_recipes
+from jdeepvis.synthesis.initial import INITIALS
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.requests import Request
-from jdeepvis.synthesis.status import status_of
+from jdeepvis.synthesis.requests import Request, requests
 from jdeepvis.types import JdeepvisError
 
 _NET, _UNITS = script.define("net", "units")
@@ -85,7 +74,6 @@ def main() -> None:
     for initial in _INITIAL.value
     for name, recipe in recipes.items()
   }
-  total = sum(map(len, wanted.values()))
   with script.picture_folder(
     network,
     {"confidence": _CONFIDENCE.value, "limit": _LIMIT.value},
@@ -93,22 +81,13 @@ def main() -> None:
     title=f"What fools {_NET.value}",
     captioned=("recipe", "initial", "steps", "confidence"),
   ) as folder:
-    size = folder.settle(
-      "pictures at once",
-      lambda: batch_size(network, network.output, total),
+    fool_folder(
+      folder,
+      network,
+      wanted,
+      confidence=_CONFIDENCE.value,
+      limit=_LIMIT.value,
     )
-    left = []
-    for job, requests in wanted.items():
-      rest = [one for one in requests if file_of(one) not in folder]
-      left += [(*job, rest[i : i + size]) for i in range(0, len(rest), size)]
-    for job in show_progress(
-      left,
-      lambda job: len(job[-1]),
-      total=total,
-      done=total - sum(len(batch) for *_, batch in left),
-      unit="picture",
-    ):
-      _fool(folder, network, size, *job)
   rows = table(folder.manifest["records"], ["recipe", "initial"], _COLUMNS)
   report.write_table(folder, "steps.csv", rows)
 
@@ -120,72 +99,8 @@ def _requests(
     raise JdeepvisError(
       f"There is no initial image {initial!r}; use {', '.join(INITIALS)}."
     )
-  layer = class_scores(network)
-  return [
-    Request(layer, unit, 0, f"{name} from {initial}", recipe)
-    for unit in find_units(network, layer, _UNITS.value)
-  ]
-
-
-def _fool(
-  folder: PictureFolder,
-  network: Network,
-  size: int,
-  initial: str,
-  recipe: str,
-  requests: Sequence[Request],
-) -> None:
-  began = time.perf_counter()
-  # A batch is always whole: one program, and the same bits for a picture.
-  padded = [*requests, *[requests[-1]] * (size - len(requests))]
-  images = [
-    initial_image(jax.random.fold_in(one.key, 0), network.input, initial)
-    for one in padded
-  ]
-  made = fooling.fool_many(
-    network,
-    requests[0].recipe,
-    [one.unit for one in padded],
-    np.stack(images),
-    confidence=_CONFIDENCE.value,
-    limit=_LIMIT.value,
-  )
-  made = jax.tree.map(np.asarray, made)
-  pixels = [to_pixels(image, network.input) for image in made.image]
-  plain = np.stack(pixels).astype(np.float32) - network.input.mean
-  scores = np.asarray(classify.activations(network, network.output, plain))
-  found = np.asarray(classify.probabilities(network, plain))
-  seconds = (time.perf_counter() - began) / len(requests)
-  records, histories = [], []
-  for i, request in enumerate(requests):
-    looks = int(made.steps[i]) + 1
-    history = {name: rows[i, :looks] for name, rows in made.history.items()}
-    histories.append(history)
-    label = label_of(network, request.layer, request.unit)
-    facts = {
-      "layer": request.layer,
-      "unit": request.unit,
-      "label": label,
-      "seed": request.seed,
-      "recipe": recipe,
-      "initial": initial,
-      "steps": looks - 1,
-      "confidence": float(made.confidence[i]),
-      "activation": float(scores[i].reshape(-1)[request.unit]),
-      "probability": float(found[i, request.unit]),
-      "seconds": round(seconds, 3),
-    }
-    title = unit_title(request.layer, request.unit, label)
-    records.append(Record(file_of(request), title, _status(history), facts))
-  count = len(records)
-  folder.add(records, pixels[:count], list(made.image[:count]), histories)
-
-
-def _status(history: Mapping[str, np.ndarray]) -> str:
-  if history["probability"][-1] >= _CONFIDENCE.value:
-    return "ok"
-  failure = status_of(history, ceiling=0.0)  # Of log p.
-  return "unconvinced" if failure == "ok" else failure
+  target = f"{class_scores(network)}:{_UNITS.value}"
+  return requests(network, target, {f"{name} from {initial}": recipe})
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ stopped goes on where it was; more layers, photographs or seeds are added.
 
 import functools
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-import jax
 import numpy as np
 from absl import flags
 
@@ -31,11 +31,11 @@ from jdeepvis.evaluation import statistics
 from jdeepvis.evaluation.summary import over, table
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import preprocess, to_pixels
+from jdeepvis.networks.pictures import preprocess
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.runs import pictures
+from jdeepvis.runs.jobs import Made, make_missing
+from jdeepvis.runs.photo_jobs import inverted
 from jdeepvis.synthesis import inversion
-from jdeepvis.synthesis.status import status_of
 from jdeepvis.types import Pixels
 
 _NET, _PHOTOS, _SEEDS = script.define("net", "photos", "seeds")
@@ -78,7 +78,7 @@ def main() -> None:
     captioned=("photograph", "seed", "error"),
   ) as folder:
     make = functools.partial(_invert, network, folder, reference)
-    pictures.make_missing(folder, jobs, make)
+    make_missing(folder, jobs, make)
   # Shallow to deep.
   records = sorted(folder.manifest["records"], key=lambda one: one["depth"])
   report.write_table(folder, "errors.csv", table(records, ["layer"], _COLUMNS))
@@ -116,37 +116,12 @@ def _invert(
   folder: PictureFolder,
   reference: Mapping[str, Pixels],
   layer: str,
-  mask: np.ndarray,
-  name: str,
-  photo: Pixels,
-  seed: int,
-) -> pictures.Made:
+  *job: Any,
+) -> Made:
   distance = folder.settle(
     f"mean distance, {layer}", lambda: _distance(network, layer, reference)
   )
-  code = inversion.code_of(network, layer, preprocess(photo, network.input))
-  state, history = inversion.invert(
-    network,
-    layer,
-    code,
-    key=jax.random.key(seed),
-    mask=mask,
-    steps=_STEPS.value,
-  )
-  image, history = jax.device_get((state.last.image, history))
-  error, by_distance = float(history["error"][-1]), None
-  if distance and mask.all():
-    by_distance = error * float(np.linalg.norm(code)) / distance
-  facts = {
-    "photograph": name,
-    "layer": layer,
-    "depth": network.order.index(layer),
-    "seed": seed,
-    "error": error,
-    "error_by_distance": by_distance,
-  }
-  pixels = to_pixels(image, network.input)
-  return pictures.Made(layer, facts, pixels, image, history, status_of(history))
+  return inverted(network, layer, *job, steps=_STEPS.value, distance=distance)
 
 
 if __name__ == "__main__":

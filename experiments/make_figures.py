@@ -28,14 +28,15 @@ import numpy as np
 from absl import flags
 
 from experiments import report, script, sheets
-from experiments.recipe_flags import RecipeFlags, try_out
+from experiments.recipe_flags import RecipeFlags
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks.linear import is_linear, linear_filters
-from jdeepvis.networks.names import class_scores, find_layer, find_units
+from jdeepvis.networks.names import class_scores, find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.runs import renders
-from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.requests import Request, requests
+from jdeepvis.synthesis.trial import try_out
 from jdeepvis.types import JdeepvisError
 
 _FIGURE = flags.DEFINE_enum(
@@ -78,25 +79,25 @@ def main() -> None:
   if not _FIGURE.value:
     raise JdeepvisError("Say what to make: --figure=fc8 --out=FOLDER.")
   network = load_network(_NET.value)
-  requests = list(_requests(network))
-  try_out(network, requests)
+  wanted = _requests(network)
+  try_out(network, wanted)
   with script.picture_folder(
     network,
     {"figure": _FIGURE.value, "steps": _RECIPES.steps},
-    recipes={request.recipe_name: request.recipe for request in requests},
+    recipes={request.recipe_name: request.recipe for request in wanted},
     title=f"{_FIGURE.value} of {_NET.value}",
   ) as folder:
-    renders.fill_folder(folder, network, requests)
-    for path in _write_sheets(folder, network, requests):
+    renders.fill_folder(folder, network, wanted)
+    for path in _write_sheets(folder, network, wanted):
       print(path)
   report.print_results(folder)
 
 
 def _write_sheets(
-  folder: PictureFolder, network: Network, requests: Sequence[Request]
+  folder: PictureFolder, network: Network, wanted: Sequence[Request]
 ) -> Iterator[Path]:
   """All classes have their montage and page already."""
-  layers, root = sheets.by_layer(folder, requests), folder.path
+  layers, root = sheets.by_layer(folder, wanted), folder.path
   if _FIGURE.value == "fc8":
     yield from sheets.write_blocks(root, layers)
   elif _FIGURE.value == "all_layers":
@@ -106,7 +107,7 @@ def _write_sheets(
     yield from sheets.write_filters(root, layers, network)
 
 
-def _requests(network: Network) -> Iterator[Request]:
+def _requests(network: Network) -> list[Request]:
   if _FIGURE.value in ("fc8", "all_classes"):
     layers = (class_scores(network),)
   else:
@@ -114,12 +115,12 @@ def _requests(network: Network) -> Iterator[Request]:
   names = _RECIPES.names or _NAMES.get(_FIGURE.value, ("default",))
   if len(names) > len(_PAPER):
     raise JdeepvisError("A figure has room for four recipes, not for more.")
-  made = _RECIPES.made(names)
-  for layer in layers:
-    for unit in _units(network, layer):
-      for name, recipe in made.items():
-        for seed in range(_SEEDS[_FIGURE.value]):
-          yield Request(layer, unit, seed, name, recipe)
+  return requests(
+    network,
+    [f"{layer}:{_units(network, layer)}" for layer in layers],
+    _RECIPES.made(names),
+    seeds=_SEEDS[_FIGURE.value],
+  )
 
 
 def _layers(network: Network) -> tuple[str, ...]:
@@ -142,14 +143,14 @@ def _layers(network: Network) -> tuple[str, ...]:
   return tuple(named or dict.fromkeys([*rectified, *scores]))
 
 
-def _units(network: Network, layer: str) -> Sequence[int]:
+def _units(network: Network, layer: str) -> str:
   if _UNITS.value:
-    return find_units(network, layer, _UNITS.value)
+    return _UNITS.value
   count = network.shapes[layer][-1]
   whole = _FIGURE.value in ("all_classes", "filters")
   drawn = _DRAWN.value or (count if whole else _FEW)
   drawn = np.random.default_rng(_SEED).permutation(count)[:drawn]
-  return sorted(drawn.tolist())
+  return ",".join(map(str, sorted(drawn)))
 
 
 if __name__ == "__main__":

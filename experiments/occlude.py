@@ -18,23 +18,18 @@ on where it was.
 
 import functools
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
 from absl import flags
 
 from experiments import photographs, report, script
-from jdeepvis.display.heat import beside, overlay
 from jdeepvis.display.manifest import picture_file
 from jdeepvis.networks import classify
 from jdeepvis.networks.names import class_scores, find_layer, label_of
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.pictures import preprocess, to_pixels
 from jdeepvis.networks.regions import locate
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.probing import occlusion
-from jdeepvis.runs import pictures
-from jdeepvis.types import Pixels
+from jdeepvis.runs.jobs import make_missing
+from jdeepvis.runs.photo_jobs import covered
 
 _NET, _PHOTOS = script.define("net", "photos")
 script.define("out", "config")
@@ -70,7 +65,10 @@ def main() -> None:
     legend="A photograph and where covering it takes from the unit's value "
     "(red) or adds to it (blue).",
   ) as folder:
-    pictures.make_missing(folder, jobs, functools.partial(_cover, network))
+    make = functools.partial(
+      covered, network, size=_SIZE.value, stride=_STRIDE.value
+    )
+    make_missing(folder, jobs, make)
   report.print_results(folder)
 
 
@@ -87,43 +85,9 @@ def _jobs(network: Network) -> Iterator[tuple[str, tuple]]:
     locate(layer, network.shapes[layer], position)
   for name, photo in photographs.read(_PHOTOS.value).items():
     for unit in photographs.units_or_first(network, named, photo, _UNITS.value):
-      asked = {"layer": layer, "unit": unit, "position": position}
       label = label_of(network, named, unit)
-      yield picture_file(layer, unit, name, 0), (name, photo, label, asked)
-
-
-def _cover(
-  network: Network,
-  name: str,
-  photo: Pixels,
-  label: str | None,
-  asked: dict[str, Any],
-) -> pictures.Made:
-  image = preprocess(photo, network.input)
-  whole = float(occlusion.value(network, image, **asked))
-  covered = occlusion.occlude(
-    network, image, **asked, size=_SIZE.value, stride=_STRIDE.value
-  )
-  loss = np.asarray(whole - covered)
-  middle = np.array(np.unravel_index(loss.argmax(), loss.shape)) * _STRIDE.value
-  facts = {
-    "photograph": name,
-    "layer": asked["layer"],
-    "unit": asked["unit"],
-    "label": label,
-    "value": whole,
-    "largest_loss": float(loss.max()),
-    "largest_loss_at": (middle + _STRIDE.value // 2).tolist(),
-  }
-  shown = to_pixels(image, network.input)
-  return pictures.Made(
-    name,
-    facts,
-    beside(shown, overlay(shown, loss)),
-    image,
-    {"loss": loss},
-    "ok" if loss.any() else "silent",
-  )
+      file = picture_file(layer, unit, name, 0)
+      yield file, (name, photo, layer, unit, position, label)
 
 
 if __name__ == "__main__":

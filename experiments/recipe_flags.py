@@ -5,20 +5,12 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import jax
-import numpy as np
 from absl import flags
 
 from jdeepvis.networks.names import imported
-from jdeepvis.networks.network import Network
 from jdeepvis.synthesis import assembly, named_recipes, parameterisations
-from jdeepvis.synthesis.ascend import ascend
-from jdeepvis.synthesis.batch import Ascent
-from jdeepvis.synthesis.recipe_records import is_ours
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.requests import Request, ascent, asked
-from jdeepvis.synthesis.score import bind
-from jdeepvis.types import Image, ImageParams, JdeepvisError
+from jdeepvis.types import JdeepvisError
 
 # The flags defined here are those of the script that asks for them.
 flags.disclaim_key_flags()
@@ -138,46 +130,6 @@ def own_function(
       f"--{flag}={name} is no function of ({', '.join([*takes, *options])})."
     ) from None
   return function
-
-
-def try_out(network: Network, requests: Iterable[Request]) -> None:
-  """Refuses what cannot be made before there is a folder for it.
-
-  Functions of one's own are traced for a step: what fails in them fails here,
-  before a folder is held to their source.
-
-  Raises:
-    JdeepvisError: the network does not have what is asked, or an objective
-      gives more than one number.
-  """
-  for request in {one.program: one for one in requests}.values():
-    of = asked(network, request)
-    made = ascent(request, of)
-    score = bind(of.network, made.objective)
-    entries = [entry.function for entry in request.recipe.entries]
-    functions = [*entries, request.recipe.parameterisation]
-    if request.objective is None and all(map(is_ours, functions)):
-      continue
-    image = jax.ShapeDtypeStruct(of.network.input.shape, np.float32)
-    value, _ = jax.eval_shape(score, None, image)
-    if value.shape:
-      raise JdeepvisError(
-        f"The objective {request.layer!r} gives an array of shape "
-        f"{list(value.shape)}, not one number."
-      )
-    jax.eval_shape(functools.partial(_step, made, of.network), image)
-
-
-def _step(made: Ascent, network: Network, image: Image) -> ImageParams:
-  spec, recipe = network.input, made.recipe
-  state, _ = ascend(
-    made.key,
-    assembly.augmented(recipe, bind(network, made.objective), spec),
-    assembly.optimizer(recipe, spec),
-    assembly.encode(recipe, image, spec),
-    steps=1,
-  )
-  return state.image
 
 
 def _own_entry(text: str, flag: str) -> dict[str, Any]:

@@ -9,29 +9,27 @@ units, seeds, layers or recipes are added to what is there. Open
 OUT/index.html to look at the pictures; OUT/manifest.json has the facts.
 """
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from experiments import report, script
-from experiments.recipe_flags import RecipeFlags, own_function, try_out
+from experiments.recipe_flags import RecipeFlags, own_function
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
-from jdeepvis.networks.convert import sha256
-from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.digests import sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import read_picture
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.runs import renders
 from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis.initial import INITIALS
-from jdeepvis.synthesis.objectives import as_objective
 from jdeepvis.synthesis.recipe_records import source_sha256
-from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.requests import Request, requests
+from jdeepvis.synthesis.trial import try_out
 from jdeepvis.types import JdeepvisError, Pixels
 
 _NET, _LAYER, _UNITS, _SEEDS, _CONFIG = script.define(
@@ -74,16 +72,16 @@ def main() -> None:
   """Flags to requests, requests to pictures."""
   network = load_network(_NET.value)
   jobs = (_CONFIG.value or {}).get("jobs", ({},))
-  requests = [one for job in jobs for one in _requests(network, _job(job))]
+  wanted = [one for job in jobs for one in _requests(network, _job(job))]
   initial = _initial()
-  try_out(network, requests)
+  try_out(network, wanted)
   with script.picture_folder(
     network,
     _settings(),
-    recipes={request.recipe_name: request.recipe for request in requests},
+    recipes={request.recipe_name: request.recipe for request in wanted},
     title=f"Units of {_NET.value}",
   ) as folder:
-    renders.fill_folder(folder, network, requests, initial=initial)
+    renders.fill_folder(folder, network, wanted, initial=initial)
     if _TREE.value:
       _add_to_tree(folder, network)
   report.print_results(folder)
@@ -121,33 +119,28 @@ def _job(entries: Mapping[str, Any]) -> dict[str, Any]:
   return job
 
 
-def _requests(network: Network, job: Mapping[str, Any]) -> Iterator[Request]:
-  made = _RECIPES.made(job["recipe"].split(","), job["steps"])
-  objective, units = None, [None]
+def _requests(network: Network, job: Mapping[str, Any]) -> Iterable[Request]:
+  target = f"{job['layer']}:{job['units']}"
+  if _POSITION.value:
+    target += "@{},{}".format(*_POSITION.value)
   if _OBJECTIVE.value:
     if _POSITION.value or _TREE.value:
       raise JdeepvisError(
         "An --objective is of no unit; leave --position and --tree out."
       )
-    layer = _OBJECTIVE.value.rpartition(":")[2]
-    objective = as_objective(_objective())
-  else:
-    layer = find_layer(network, job["layer"])
-    units = find_units(network, layer, str(job["units"]))
-  for (name, recipe), unit, seed in itertools.product(
-    made.items(), units, range(job["seeds"])
-  ):
-    yield Request(
-      layer=layer,
-      unit=unit,
-      seed=seed,
-      recipe_name=name,
-      recipe=recipe,
-      position=_POSITION.value,
-      direction=int(_DIRECTION.value),
-      canvas=_CANVAS.value,
-      objective=objective,
-    )
+    target = _objective()
+  wanted = requests(
+    network,
+    target,
+    _RECIPES.made(job["recipe"].split(","), job["steps"]),
+    seeds=job["seeds"],
+    canvas=_CANVAS.value,
+    direction=int(_DIRECTION.value),
+  )
+  if _OBJECTIVE.value:  # called as the flag calls it
+    name = _OBJECTIVE.value.rpartition(":")[2]
+    return [one._replace(layer=name) for one in wanted]
+  return wanted
 
 
 def _objective() -> Callable:

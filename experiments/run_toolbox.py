@@ -13,7 +13,7 @@ from experiments import script
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.types import JdeepvisError
 
-(_NET,) = script.define("net")
+_NET, _ROOT = script.define("net", "root")
 _IMAGES = flags.DEFINE_string(
   "images", None, "A folder or a list of images; else bundled photographs."
 )
@@ -50,6 +50,7 @@ def main() -> None:
     host=_HOST.value,
     port=_PORT.value,
     images=_IMAGES.value,
+    root=_ROOT.value,
     units=_UNITS.value,
     title=_NET.value,
     allowed_hosts=_ALLOWED_HOSTS.value,

@@ -27,7 +27,7 @@ from experiments import photographs, report, script
 from jdeepvis.display.files import write_csv, write_json
 from jdeepvis.display.manifest import read_manifest
 from jdeepvis.evaluation import scoring
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.types import JdeepvisError
@@ -41,7 +41,9 @@ _NET = flags.DEFINE_string(
   "A network with the same classes, best of another family: a name, a "
   ".safetensors or .prototxt file or package.module:factory.",
 )
-_WEIGHTS, _MEAN = script.define("weights", "mean")
+_WEIGHTS, _MEAN, _SCALE, _BGR, _SIZE = script.define(
+  "weights", "mean", "scale", "bgr", "size"
+)
 _STRETCHED = flags.DEFINE_bool(
   "stretched",
   False,
@@ -79,7 +81,14 @@ def main() -> None:
 
 def _score_classes(maker: Network, records: list, photos: list) -> None:
   folder = Path(_MANIFEST.value).parent
-  judge = load_network(_NET.value, _WEIGHTS.value, mean=_MEAN.value)
+  judge = load_network(
+    _NET.value,
+    _WEIGHTS.value,
+    mean=_MEAN.value,
+    scale=_SCALE.value,
+    bgr=_BGR.value,
+    size=_SIZE.value,
+  )
   scoring.refuse_maker(
     judge, weights_sha256(maker.params), maker.shapes[maker.output][-1]
   )

@@ -17,7 +17,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from jdeepvis.display.folder import PictureFolder, only_run
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.download import cache_folder
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import Network
@@ -113,6 +113,11 @@ _COMMON = {
     functools.partial(flags.DEFINE, Pair("HEIGHT,WIDTH", positive=True)),
     None,
     "HEIGHT,WIDTH of the images, in place of the file's.",
+  ),
+  "root": (
+    flags.DEFINE_string,
+    None,
+    "The folder that the names in a list of images are relative to.",
   ),
   "plots": (flags.DEFINE_bool, True, "Draw plots, which needs matplotlib."),
   "config": (

@@ -11,6 +11,7 @@ from experiments import report
 from jdeepvis.display.files import write_csv, write_image
 from jdeepvis.display.filters import centred
 from jdeepvis.display.folder import PictureFolder
+from jdeepvis.display.heat import beside
 from jdeepvis.display.manifest import safe_name
 from jdeepvis.display.montage import WELL, montage, strips, tile
 from jdeepvis.display.presentation import thumbnail
@@ -65,7 +66,11 @@ def write_runs(root: Path, layers: Layers, tree: Path | None) -> Iterator[Path]:
   )
   if len(layers) <= _TOGETHER:
     rows = [
-      _beside([_exact(root, layer, *one, tree) for one in units.items()], 12)
+      beside(
+        *(_exact(root, layer, *one, tree) for one in units.items()),
+        gap=12,
+        background=WELL,
+      )
       for layer, units in layers.items()
     ]
     captions = [
@@ -156,7 +161,7 @@ def _runs(
     path = tree / grid_file(layer, unit, view)
     if path.exists():
       parts.append(_larger(read_picture(path), _SCALE))
-  return _beside(parts, 4)
+  return beside(*parts, background=WELL)
 
 
 def _exact(
@@ -178,20 +183,7 @@ def _exact(
     for paths in groups
     if paths
   ]
-  return _beside(blocks, 4)
-
-
-def _beside(parts: Sequence[Pixels], gap: int) -> Pixels:
-  height = max(part.shape[0] for part in parts)
-  padded = [
-    np.pad(
-      part,
-      ((0, height - part.shape[0]), (0, gap), (0, 0)),
-      constant_values=WELL,
-    )
-    for part in parts
-  ]
-  return np.concatenate(padded, axis=1)
+  return beside(*blocks, background=WELL)
 
 
 def _picture(root: Path, record: Record) -> Path:

@@ -13,28 +13,25 @@ and standard deviations for each strength's values and combinations.csv for
 each combination, which strengths.png and combinations.png show.
 """
 
-import contextlib
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 from absl import flags
 
 from experiments import report, script
-from experiments.recipe_flags import RecipeFlags, try_out
+from experiments.recipe_flags import RecipeFlags
 from jdeepvis.display import plots
 from jdeepvis.display.files import write_csv
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.evaluation import scoring, summary
-from jdeepvis.networks.convert import weights_sha256
-from jdeepvis.networks.names import find_layer, find_units
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
-from jdeepvis.runs import renders
+from jdeepvis.runs import forecast, renders
 from jdeepvis.synthesis import ablation
 from jdeepvis.synthesis.entries import BUILT_IN
-from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.requests import Request, requests
+from jdeepvis.synthesis.trial import try_out
 from jdeepvis.types import JdeepvisError
 
 _NET, _LAYER, _UNITS, _SEEDS, _PLOTS = script.define(
@@ -68,9 +65,6 @@ _JUDGE = flags.DEFINE_string(
   "judge", None, "A held-out classifier, which scores the pictures."
 )
 
-# What JAX reports when a program of gradient ascent has been compiled.
-_COMPILED = "/jax/core/compile/backend_compile_duration"
-_ASCENT = "jit(_advance)"
 _METRICS = {
   "activation": "score",
   "probability": "probability",
@@ -85,43 +79,27 @@ def main() -> None:
     plots.require_matplotlib()
   study, combinations = _study()
   network = load_network(_NET.value)
-  layer = find_layer(network, _LAYER.value)
-  requests = list(_requests(network, layer, combinations))
+  wanted = list(_requests(network, combinations))
+  layer = wanted[0].layer
   judge = _judge(network, layer)
-  try_out(network, requests)
+  try_out(network, wanted)
   with script.picture_folder(
     network,
     {"layer": layer, **study},
     recipes={one.name: one.recipe for one in combinations},
     title=f"Priors of {_NET.value}: {study['study']}",
   ) as folder:
-    with _count_programs() as programs:
-      left = renders.forecast(folder, network, requests)
+    with forecast.count_programs() as programs:
+      left = forecast.forecast(folder, network, wanted)
       print(
         f"Steps to go: {left.image_steps}; programs: {left.programs}; time: "
         f"about {left.seconds / 60:.1f} minutes.",
         flush=True,
       )
-      renders.fill_folder(folder, network, requests)
+      renders.fill_folder(folder, network, wanted)
     print(f"Programs compiled: {len(programs)}.")
     _write_results(folder, judge, [one.name for one in combinations])
   report.print_results(folder)
-
-
-@contextlib.contextmanager
-def _count_programs() -> Iterator[list[float]]:
-  """Lends a list that grows by one for each ascent program compiled."""
-  seconds: list[float] = []
-
-  def listen(event: str, duration: float, **facts: Any) -> None:
-    if event == _COMPILED and facts.get("fun_name") == _ASCENT:
-      seconds.append(duration)
-
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
-    yield seconds
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
@@ -164,15 +142,14 @@ def _study() -> tuple[dict[str, Any], list[ablation.Combination]]:
 
 
 def _requests(
-  network: Network, layer: str, combinations: list[ablation.Combination]
+  network: Network, combinations: list[ablation.Combination]
 ) -> Iterator[Request]:
-  units = find_units(network, layer, _UNITS.value)
+  target = f"{_LAYER.value}:{_UNITS.value}"
   for one in combinations:
-    seeds = range(_SEEDS.value) if one.seed is None else [one.seed]
-    for unit, seed in itertools.product(units, seeds):
-      yield Request(
-        layer, unit, seed, one.name, one.recipe, strengths=one.strengths
-      )
+    seeds = _SEEDS.value if one.seed is None else (one.seed,)
+    recipe = {one.name: one.recipe}
+    for wanted in requests(network, target, recipe, seeds=seeds):
+      yield wanted._replace(strengths=one.strengths)
 
 
 def _judge(network: Network, layer: str) -> Network | None:

@@ -11,7 +11,7 @@ from jdeepvis.display.folder import PictureFolder
 from jdeepvis.evaluation import recognisability, scoring
 from jdeepvis.evolution.map_elites import class_probabilities
 from jdeepvis.networks import classify, names, weights
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.own import from_function
 from jdeepvis.runs.renders import render_folder
 from jdeepvis.synthesis.fooling import certainty, fool_many

@@ -70,15 +70,12 @@ def write_image(
     image.save(temporary, quality=95, pnginfo=about, compress_type=zlib.Z_RLE)
 
 
-def write_animation(
-  path: Path | str, frames: Iterable[Pixels], *, pause: float = 0.1
-) -> None:
-  """Writes pictures of one size as an animated WebP that begins again.
+def write_animation(path: Path | str, frames: Iterable[Pixels]) -> None:
+  """Writes pictures of one size as an animated WebP of ten a second, looped.
 
   Args:
     path: where to write.
     frames: at least one, uint8 `[h, w, 3]`.
-    pause: seconds from one to the next.
   """
   first, *others = map(Image.fromarray, frames)
   with atomic(path) as temporary:
@@ -87,7 +84,7 @@ def write_animation(
       format="WEBP",
       save_all=True,
       append_images=others,
-      duration=round(1000 * pause),
+      duration=100,  # milliseconds
       loop=0,
       quality=80,
     )

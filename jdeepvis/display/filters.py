@@ -1,17 +1,16 @@
 """A backward signal as a picture: the four filters of the original toolbox."""
 
-import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float
+from scipy import ndimage
 
 Signal = Float[np.ndarray, "h w _"]
 Scaled = Float[np.ndarray, "h w _"]
 
 _BLUR = 4.0  # pixels, the original's default
-_TAPS = 4.0  # standard deviations, where SciPy cuts its Gaussian
 
 
 def centred(signal: Signal) -> Scaled:
@@ -38,10 +37,8 @@ def norm(signal: Signal) -> Scaled:
 
 def blurred_norm(signal: Signal) -> Scaled:
   """The length over channels, blurred by 4 pixels, stretched to 0..1."""
-  lengths = _lengths(signal)
-  for axis in (0, 1):
-    lengths = _blur(lengths, axis)
-  return _stretched(lengths)
+  blurred = ndimage.gaussian_filter(_lengths(signal), _BLUR, axes=(0, 1))
+  return _stretched(blurred)
 
 
 FILTERS: Mapping[str, Callable[[Signal], Scaled]] = MappingProxyType(
@@ -65,13 +62,3 @@ def _lengths(signal: Signal) -> Scaled:
 def _stretched(values: Scaled) -> Scaled:
   low, high = values.min(), values.max()
   return (values - low) / ((high - low) or 1)
-
-
-def _blur(values: Scaled, axis: int) -> Scaled:
-  """A Gaussian along one axis; beyond the edge the map is mirrored."""
-  reach = math.floor(_TAPS * _BLUR + 0.5)
-  taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _BLUR) ** 2)
-  edges = [(reach, reach) if i == axis else (0, 0) for i in range(3)]
-  padded = np.pad(values, edges, mode="symmetric")
-  windows = np.lib.stride_tricks.sliding_window_view(padded, taps.size, axis)
-  return np.float32(windows @ (taps / taps.sum()))

@@ -25,9 +25,15 @@ from jdeepvis.display.files import atomic, damaged, write_image
 from jdeepvis.display.gallery import write_gallery
 from jdeepvis.display.manifest import ManifestFolder, no_folder
 from jdeepvis.display.montage import montage
-from jdeepvis.display.presentation import FAINT, headroom, stretch, thumbnail
+from jdeepvis.display.presentation import (
+  FAINT,
+  Kept,
+  headroom,
+  stretch,
+  thumbnail,
+)
 from jdeepvis.display.records import RENDERED, Captioned, Record, caption
-from jdeepvis.types import JdeepvisError, Pixels
+from jdeepvis.types import JdeepvisError
 
 _UNFINISHED = ".unfinished"
 _FILES = ("file", "preview")
@@ -58,42 +64,29 @@ class PictureFolder(ManifestFolder):
   def __contains__(self, file: str) -> bool:
     return file in self._records
 
-  def add(
-    self,
-    records: Sequence[Record],
-    pictures: Sequence[Pixels],
-    images: Sequence[np.ndarray],
-    histories: Sequence[Mapping[str, np.ndarray]],
-  ) -> None:
+  def add(self, pictures: Mapping[str, Kept]) -> None:
     """Writes pictures and their arrays, then their records.
 
     Args:
-      records: what is known of each; `file` says where it goes.
-      pictures: uint8 `[h, w, c]`.
-      images: the same as float32, centred.
-      histories: what each step recorded, arrays `[steps]`.
+      pictures: by their files in the folder, see `picture_file`.
     """
-    plain = [record.to_plain() for record in records]
-    for record, picture, image in zip(plain, pictures, images, strict=True):
-      write_image(self.path / record["file"], picture)
+    records, images, histories = [], {}, {}
+    for file, picture in pictures.items():
+      record = Record(file, picture.title, picture.status, picture.facts)
+      plain, stem, image = record.to_plain(), _stem(file), picture.image
+      write_image(self.path / file, picture.pixels)
       if (contrast := headroom(image)) > FAINT:
-        record["preview"] = f"{_stem(record['file'])}_stretched.png"
-        record["contrast"] = round(contrast, 1)
-        write_image(self.path / record["preview"], stretch(image, contrast))
-    names = [_stem(record["file"]) for record in plain]
+        plain["preview"] = f"{stem}_stretched.png"
+        plain["contrast"] = round(contrast, 1)
+        write_image(self.path / plain["preview"], stretch(image, contrast))
+      records.append(plain)
+      images[stem] = image
+      for name, rows in picture.history.items():
+        histories[f"{stem}/{name}"] = rows
     number = len(list(self._parts("images")))
-    self._write_part(
-      f"images-{number:06d}", dict(zip(names, images, strict=True))
-    )
-    self._write_part(
-      f"history-{number:06d}",
-      {
-        f"{name}/{what}": rows
-        for name, history in zip(names, histories, strict=True)
-        for what, rows in history.items()
-      },
-    )
-    self._records |= {record["file"]: record for record in plain}
+    self._write_part(f"images-{number:06d}", images)
+    self._write_part(f"history-{number:06d}", histories)
+    self._records |= {record["file"]: record for record in records}
     self.manifest["records"] = list(self._records.values())
     self._write_manifest()
 

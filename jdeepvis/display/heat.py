@@ -38,18 +38,17 @@ def overlay(pixels: Pixels, values: Float[AnyArray, "rows columns"]) -> Pixels:
   return np.uint8(np.round((1 - share) * grey + share * ink))
 
 
-def outline(pixels: Pixels, box: Sequence[int], *, width: int = 3) -> Pixels:
+def outline(pixels: Pixels, box: Sequence[int]) -> Pixels:
   """The picture with a green frame just within a rectangle.
 
   Args:
     pixels: uint8 `[h, w, 3]` or `[h, w, 1]`.
     box: top, left, bottom and right, the latter two past the end.
-    width: of the frame, pixels.
   """
   canvas = Image.fromarray(_coloured(pixels))
   top, left, bottom, right = box
   ImageDraw.Draw(canvas).rectangle(
-    (left, top, right - 1, bottom - 1), outline=_FRAME, width=width
+    (left, top, right - 1, bottom - 1), outline=_FRAME, width=3
   )
   return np.asarray(canvas)
 
@@ -60,19 +59,24 @@ def fade(pixels: Pixels, mask: Bool[np.ndarray, "h w"]) -> Pixels:
   return _coloured(np.where(mask[..., None], pixels, pale))
 
 
-def beside(*pictures: Pixels, gap: int = 4) -> Pixels:
-  """Pictures of one height in a row, white between them.
+def beside(*pictures: Pixels, gap: int = 4, background: int = 255) -> Pixels:
+  """Pictures in a row, their tops at one height.
 
   Args:
     *pictures: uint8 `[h, w, 3]`, or `[h, w, 1]` in grey.
-    gap: pixels between two.
+    gap: pixels between two, at least 1.
+    background: the grey, 0..255, between them and below lower ones.
   """
-  height = pictures[0].shape[0]
-  white = np.full((height, gap, 3), 255, np.uint8)
-  parts = [white] * (2 * len(pictures) - 1)
-  for i, picture in enumerate(pictures):
-    parts[2 * i] = _coloured(picture)
-  return np.concatenate(parts, axis=1)
+  height = max(picture.shape[0] for picture in pictures)
+  parts = [
+    np.pad(
+      _coloured(picture),
+      ((0, height - picture.shape[0]), (0, gap), (0, 0)),
+      constant_values=background,
+    )
+    for picture in pictures
+  ]
+  return np.concatenate(parts, axis=1)[:, :-gap]
 
 
 def _coloured(pixels: Pixels) -> Pixels:

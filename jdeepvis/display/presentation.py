@@ -35,6 +35,16 @@ class Shown(Protocol):
   facts: Mapping[str, Any]
 
 
+class Kept(Shown, Protocol):
+  """What a folder keeps.
+
+  Attributes:
+    history: what each step recorded, or what else belongs to it; arrays.
+  """
+
+  history: Mapping[str, np.ndarray]
+
+
 def headroom(image: np.ndarray) -> float:
   """How many times brighter an image may get until it fills 0..255.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from jdeepvis.evaluation import recognisability, statistics, summary
 from jdeepvis.networks import classify
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture, resize

@@ -1,7 +1,8 @@
 """AlexNet (Krizhevsky et al. 2012) in the forms that have weights."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
+from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.tables import (
+  GraphModule,
   Layers,
   conv,
   dense,
@@ -12,15 +13,7 @@ from jdeepvis.networks.tables import (
 
 
 class _AlexNet(GraphModule):
-  """What all AlexNets have in common.
-
-  Attributes:
-    classes: how many classes fc8 has.
-    width: factor on the number of features of every layer but the last.
-  """
-
-  classes: int = 1000
-  width: float = 1.0
+  """What all AlexNets have in common."""
 
   def _classifier(self, source: str) -> Layers:
     return (

@@ -14,10 +14,10 @@ from jdeepvis.networks.alexnet import (
   TorchvisionAlexNet,
 )
 from jdeepvis.networks.googlenet import GoogLeNet
-from jdeepvis.networks.graph import GraphModule
 from jdeepvis.networks.network import InputSpec
 from jdeepvis.networks.published import PUBLISHED, Published
 from jdeepvis.networks.squeezenet import SqueezeNet
+from jdeepvis.networks.tables import GraphModule
 from jdeepvis.networks.vgg import VGG16, VGG16Convolutions
 
 

@@ -56,7 +56,7 @@ def positive_axis(axis: int, ndim: int) -> int:
   counted = axis + ndim if axis < 0 else axis
   if not 1 <= counted < ndim:
     raise JdeepvisError(
-      f"Axis {axis} is that of the batch or beyond the blob's {ndim} axes."
+      f"axis {axis} is that of the batch or beyond the blob's {ndim} axes"
     )
   return counted
 

@@ -32,7 +32,8 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
 
   Returns:
     The last softmax of the layer graph, or its last sigmoid; where no graph is
-    known the softmax of the class scores.
+    known the softmax of the class scores, or the sigmoid that a Keras model
+    ends in.
 
   Raises:
     JdeepvisError: the network has no class scores, or does not say how they
@@ -48,7 +49,10 @@ def as_probabilities(
 ) -> Float[Array, "n k"]:
   """Values of `probability_blob`, or else of the scores, as probabilities."""
   values = jnp.asarray(values, jnp.float32).reshape(len(values), -1)
-  return values if probability_blob(network) else jax.nn.softmax(values)
+  if probability_blob(network):
+    return values
+  sigmoid = reading_of(network) == SIGMOID
+  return jax.nn.sigmoid(values) if sigmoid else jax.nn.softmax(values)
 
 
 def probability_blob(network: Network) -> str | None:
@@ -64,14 +68,17 @@ def reading_of(network: Network) -> str | None:
   """How class scores become probabilities: `softmax`, `sigmoid` or None.
 
   What the layer graph says. A model without a graph names its scores as those
-  before a softmax, see `from_function`; of a single score that would be 1
-  whatever it is, so nothing is said of it.
+  before a softmax, see `from_function`, unless its framework says that a
+  sigmoid follows. Of a single score a softmax would be 1 whatever it is, so
+  nothing is said of it.
   """
   if network.output is None:
     return None
   if network.layers:
     said = reading(network.layers)
     return LAYER_TYPES[said.kind].probabilities if said else None
+  if getattr(network.apply, "reading", SOFTMAX) == SIGMOID:
+    return SIGMOID
   return SOFTMAX if network.shapes[network.output][-1] > 1 else None
 
 

@@ -1,12 +1,10 @@
 """Foreign files become networks, every shape checked."""
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from jdeepvis.networks.architectures import (
@@ -22,14 +20,9 @@ from jdeepvis.networks.foreign import (
   read_lpips,
   read_torchvision,
 )
-from jdeepvis.networks.graph import (
-  INPUT,
-  GraphApply,
-  infer_shapes,
-  random_weights,
-)
-from jdeepvis.networks.layer_types import LAYER_TYPES
-from jdeepvis.networks.network import InputSpec, LayerInfo, Network
+from jdeepvis.networks.graph import GraphApply, infer_shapes, random_weights
+from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.pixels import fold_pixels
 from jdeepvis.networks.weights import build, check_network
 from jdeepvis.types import JdeepvisError, Params
 
@@ -81,7 +74,8 @@ def read_caffe(
     raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
   if size is not None and not all(0 < side <= 2**16 for side in size):
     raise JdeepvisError(
-      f"A size is a height and a width in pixels, not {size}."
+      "A size is a height and a width in pixels, such as (224, 224), not "
+      f"{size!r}."
     )
   net = read_net(prototxt)
   graph = build_graph(net, size)
@@ -168,52 +162,6 @@ def read_architecture(
   return network.replace(params=params)
 
 
-def fold_pixels(
-  layers: tuple[LayerInfo, ...],
-  params: Params,
-  shape: tuple[int, int, int],
-  *,
-  reverse: bool,
-  scale: float | int | np.ndarray = 1.0,
-) -> tuple[tuple[LayerInfo, ...], Params]:
-  """Makes a network take RGB pixels, whatever it was trained on.
-
-  The channel order and the scale go into the weights that read the images;
-  where other layers read them too, into a layer of their own in front.
-
-  Args:
-    layers: the graph.
-    params: its weights.
-    shape: the input's height, width, channels.
-    reverse: the weights expect the channels in the opposite order.
-    scale: what the weights expect pixels multiplied by; one number, or one a
-      channel in our order.
-  """
-  if not reverse and np.all(np.asarray(scale) == 1):
-    return layers, params
-  readers = [layer for layer in layers if INPUT in layer.inputs]
-  keys = {layer.weights_key for layer in readers}
-  foldable = all(
-    LAYER_TYPES[layer.kind].product == "output"
-    and layer.option("groups", 1) == 1
-    and layer.option("axis", 1) == 1
-    for layer in readers
-  ) and not any(
-    layer.weights_key in keys for layer in layers if layer not in readers
-  )
-  if not foldable:
-    return _with_pixels_layer(layers, reverse, float(scale)), params
-  params = dict(params)
-  for key in keys:
-    kernel = params[key]["kernel"]
-    folded = kernel.reshape(-1, shape[2], kernel.shape[-1])
-    folded = folded[:, ::-1] if reverse else folded
-    folded = folded * np.float32(scale).reshape(-1, 1)
-    kernel = np.ascontiguousarray(folded, np.float32).reshape(kernel.shape)
-    params[key] = {**params[key], "kernel": kernel}
-  return layers, params
-
-
 def input_spec(
   shape: tuple[int, int, int], mean: Mean, *, bgr: bool = True
 ) -> InputSpec:
@@ -245,21 +193,6 @@ def input_spec(
   return InputSpec(shape, values, 256 if imagenet else None)
 
 
-def sha256(path: Path | str) -> str:
-  """The file's SHA-256, as hexadecimal digits."""
-  with open(path, "rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def weights_sha256(params: Params) -> str:
-  """A digest of all weights, by which a run recognises its network."""
-  digest = hashlib.sha256()
-  for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-    digest.update(jax.tree_util.keystr(path).encode())
-    digest.update(np.ascontiguousarray(leaf).tobytes())
-  return digest.hexdigest()
-
-
 def _offered(net, shape, mean: Mean, scale, bgr: bool) -> tuple[str, ...]:
   """What the file says of mean and scale and the caller does not."""
   said = net.transform
@@ -276,11 +209,17 @@ def _offered(net, shape, mean: Mean, scale, bgr: bool) -> tuple[str, ...]:
     offers.append(f"scale={said.scale:g}")
   if bgr and said.rgb:
     offers.append("bgr=False")
-  if not offers:
+  told = f"; load it with {' and '.join(offers)}" if offers else ""
+  if said.others:
+    told += (
+      f"; its {' and '.join(said.others)} is not known here, so see by "
+      "check_network whether pixels are right"
+    )
+  if not told:
     return ()
   return (
     f"{net.file}, line {said.line}: its transform_param says what pixels the "
-    f"net was trained on; load it with {' and '.join(offers)}.",
+    f"net was trained on{told}.",
   )
 
 
@@ -299,9 +238,10 @@ def _with_size(
 ) -> JdeepvisError:
   if size is None or "expected [" not in str(error):
     return error
+  expected, _, _ = str(error).partition("; give")
   return JdeepvisError(
-    f"{str(error).rstrip('.')}, with size={size[0]},{size[1]}; if the net fits "
-    "without that, its layers ask for the size in its file."
+    f"{expected}, with size={size[0]},{size[1]}; if the net fits without that, "
+    "its layers ask for the size in its file."
   )
 
 
@@ -318,16 +258,3 @@ def _unknown(names, file) -> tuple[str, ...]:
     f"{file} has weights of layers the net does not have: "
     f"{', '.join(sorted(names)[:12])}.",
   )
-
-
-def _with_pixels_layer(layers, reverse: bool, scale: float):
-  name = "data/pixels"
-  options = (("reverse", reverse), ("scale", scale))
-  first = LayerInfo(name, "pixels", (INPUT,), (name,), options=options)
-  others = (
-    layer._replace(
-      inputs=tuple(name if x == INPUT else x for x in layer.inputs)
-    )
-    for layer in layers
-  )
-  return (first, *others)

@@ -1,7 +1,8 @@
 """GoogLeNet (Szegedy et al. 2014, arXiv:1409.4842)."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
+from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.tables import (
+  GraphModule,
   Layers,
   average_pool,
   conv,
@@ -30,14 +31,7 @@ class GoogLeNet(GraphModule):
   """GoogLeNet as BVLC trained it for Caffe, `bvlc_googlenet`.
 
   Its auxiliary classifiers serve training alone and are left out.
-
-  Attributes:
-    classes: how many classes the classifier has.
-    width: factor on the number of features of every layer but the last.
   """
-
-  classes: int = 1000
-  width: float = 1.0
 
   def layers(self) -> Layers:
     """Table 1 of the paper, with the names of the deploy.prototxt."""
@@ -88,6 +82,3 @@ class GoogLeNet(GraphModule):
         *(f"{name}/{part}" for part in ("1x1", "3x3", "5x5", "pool_proj")),
       ),
     )
-
-  def _features(self, features: int) -> int:
-    return max(1, round(features * self.width))

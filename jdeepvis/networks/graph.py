@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -136,7 +135,8 @@ def _infer_shapes(layers, input, types) -> GraphShapes:
       reason = (str(error).splitlines() or [repr(error)])[0].rstrip(".")
       raise JdeepvisError(
         f"Layer {layer.name!r} ({layer.kind}) cannot read blobs of shape "
-        f"{', '.join(str(list(shape)) for shape in shapes)}: {reason[:200]}."
+        f"{', '.join(str(list(shape)) for shape in shapes)}, channels last: "
+        f"{reason[:200]}."
       ) from error
     if weights.setdefault(layer.weights_key, leaves) != leaves:
       raise JdeepvisError(
@@ -234,38 +234,6 @@ def with_layers(network: Network, layers: tuple[LayerInfo, ...]) -> Network:
   return network.replace(apply=apply, layers=layers)
 
 
-class GraphModule(nn.Module):
-  """A Linen module that is its table of layers; the tables subclass it."""
-
-  def layers(self) -> tuple[LayerInfo, ...]:
-    """The table, in order of computation."""
-    raise TypeError(f"{type(self).__name__} has no table of layers")
-
-  @nn.compact
-  def __call__(self, images: Images, *, until=None, relu=jax.nn.relu):
-    """The activations of `images`, as `Network.apply` gives them."""
-    layers = self.layers()
-    weights = infer_shapes(layers, images.shape[1:]).weights
-    params = {
-      name: _Weights(tuple(leaves.items()), name=name)()
-      for name, leaves in weights.items()
-    }
-    return GraphApply(layers)(params, images, until=until, relu=relu)
-
-
-class _Weights(nn.Module):
-  """One layer's weights, as a Linen parameter group."""
-
-  shapes: tuple[tuple[str, Shape], ...]
-
-  @nn.compact
-  def __call__(self):
-    return {
-      name: self.param(name, _initialiser(name), shape)
-      for name, shape in self.shapes
-    }
-
-
 def _is_pointwise(layer: LayerInfo) -> bool:
   moved = layer.kernel, layer.stride, layer.pad
   return moved == ((1, 1), (1, 1), (0, 0))
@@ -296,10 +264,6 @@ def _check_sizes(layer: LayerInfo, shapes: Iterable[Shape]) -> None:
   for shape in shapes:
     if math.prod(shape) > _MAX_SIZE or any(extent < 1 for extent in shape):
       raise ValueError(f"it would make or need an array of {list(shape)}")
-
-
-def _initialiser(name: str):
-  return nn.initializers.he_normal() if name == "kernel" else nn.zeros
 
 
 def _abstract(shape: Shape) -> jax.ShapeDtypeStruct:

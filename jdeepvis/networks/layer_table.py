@@ -90,9 +90,16 @@ def _check_ends(layer: LayerInfo) -> None:
   least, most = ours.inputs
   found, made = len(layer.inputs), len(layer.outputs)
   if found < least or (most and found > most):
-    raise ValueError(f"it reads {found} blobs")
+    needs = str(least) if least == most else f"{least} or more"
+    if most and least < most:
+      needs = f"{least} to {most}"
+    raise ValueError(f"it reads {_blobs(found)}; it needs {needs}")
   if not made or (made > 1 and not ours.several_outputs):
-    raise ValueError(f"it writes {made} blobs")
+    raise ValueError(f"it writes {_blobs(made)}; it needs 1")
+
+
+def _blobs(count: int) -> str:
+  return f"{count} blob{'s' * (count != 1)}"
 
 
 def _layer(row: Any) -> LayerInfo:

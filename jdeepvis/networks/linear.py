@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.layer_types import LAYER_TYPES
-from jdeepvis.networks.names import find_layer
+from jdeepvis.networks.names import before_relu, find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.types import JdeepvisError
 
@@ -23,7 +23,7 @@ def is_linear(network: Network, layer: str) -> bool:
   """
   if not network.layers:
     return False
-  seen = crop(network, _before(network, find_layer(network, layer)))
+  seen = crop(network, before_relu(network, find_layer(network, layer)))
   return all(LAYER_TYPES[info.kind].linear for info in seen.layers)
 
 
@@ -57,7 +57,7 @@ def linear_filters(
       f"Units of layer {layer!r} are not linear in the image, so they have no "
       "filter of its kind; name a first layer."
     )
-  before = _before(network, layer)
+  before = before_relu(network, layer)
   seen = crop(network, before)
 
   def values(image):
@@ -66,8 +66,3 @@ def linear_filters(
   found, pull = jax.vjp(values, jnp.zeros(seen.input.shape, jnp.float32))
   seeds = jax.nn.one_hot(jnp.array(units), len(found), dtype=found.dtype)
   return np.asarray(jax.vmap(pull)(seeds)[0])
-
-
-def _before(network: Network, layer: str) -> str:
-  before = f"{layer}/pre"
-  return before if before in network.shapes else layer

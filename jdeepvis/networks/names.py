@@ -43,6 +43,12 @@ def class_scores(network: Network) -> str:
   return network.output
 
 
+def before_relu(network: Network, layer: str) -> str:
+  """The blob before a layer's own ReLU, where signals start; or the layer."""
+  before = f"{layer}/pre"
+  return before if before in network.shapes else layer
+
+
 def find_units(network: Network, layer: str, units: str) -> tuple[int, ...]:
   """The channels that `units` names, in the order given, each once.
 

@@ -8,6 +8,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jdeepvis.networks import cpu
+from jdeepvis.networks.graph import GraphApply
+from jdeepvis.networks.network import Network
 from jdeepvis.types import AnyArray
 
 AXIS = "images"
@@ -50,6 +52,31 @@ def shard_columns(weights: dict[str, AnyArray]) -> dict[str, jax.Array]:
     else replicate(leaf)
     for name, leaf in weights.items()
   }
+
+
+def place(network: Network, batch: int) -> Network:
+  """The network with its weights on the local devices, for this batch size.
+
+  A layer graph is `cpu.prepared`, unless it is `plain`.
+  """
+  apply, params = network.apply, network.params
+  if not isinstance(apply, GraphApply) or apply.plain:
+    return network.replace(params=replicate(params))
+  layers, params = cpu.prepared(apply.layers, params, AXIS, batch)
+  split = {info.weights_key for info in layers if info.option("across")}
+  params = {
+    key: (shard_columns if key in split else replicate)(leaves)
+    for key, leaves in params.items()
+  }
+  return network.replace(apply=GraphApply(layers), params=params)
+
+
+def specs_of(network: Network) -> tuple[PartitionSpec, ...]:
+  """How each leaf is sharded; the input's mean is on no device yet."""
+  return tuple(
+    getattr(getattr(leaf, "sharding", None), "spec", WHOLE)
+    for leaf in jax.tree.leaves(network)
+  )
 
 
 def sharded(function: Callable, mesh: Mesh, *specs: Any) -> Callable:

@@ -1,7 +1,8 @@
 """SqueezeNet 1.0 and 1.1 (Iandola et al. 2016, arXiv:1602.07360)."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
+from jdeepvis.networks.graph import INPUT
 from jdeepvis.networks.tables import (
+  GraphModule,
   Layers,
   conv,
   layer,
@@ -21,13 +22,9 @@ class SqueezeNet(GraphModule):
   Attributes:
     version: `1.0` or `1.1`, which needs less than half the arithmetic for the
       same accuracy.
-    classes: how many classes conv10 has.
-    width: factor on the number of features of every layer but the last.
   """
 
   version: str = "1.1"
-  classes: int = 1000
-  width: float = 1.0
 
   def layers(self) -> Layers:
     """The released deploy.prototxt, line by line."""
@@ -89,6 +86,3 @@ class SqueezeNet(GraphModule):
         f"{name}/concat", f"{name}/expand1x1", f"{name}/expand3x3"
       ),
     )
-
-  def _features(self, features: int) -> int:
-    return max(1, round(features * self.width))

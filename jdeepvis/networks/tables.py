@@ -1,8 +1,44 @@
-"""Functions for writing networks as the papers' tables do."""
+"""Networks written as the papers' tables have them."""
 
+import flax.linen as nn
+import jax
+
+from jdeepvis.networks.graph import GraphApply, infer_shapes
+from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.network import LayerInfo
+from jdeepvis.types import Images
 
 Layers = tuple[LayerInfo, ...]
+
+
+class GraphModule(nn.Module):
+  """A Linen module that is its table of layers; the tables subclass it.
+
+  Attributes:
+    classes: how many there are, where the network has classes.
+    width: factor on the number of features of every layer but the last.
+  """
+
+  classes: int = 1000
+  width: float = 1.0
+
+  def layers(self) -> Layers:
+    """The table, in order of computation."""
+    raise TypeError(f"{type(self).__name__} has no table of layers")
+
+  @nn.compact
+  def __call__(self, images: Images, *, until=None, relu=jax.nn.relu):
+    """The activations of `images`, as `Network.apply` gives them."""
+    layers = self.layers()
+    weights = infer_shapes(layers, images.shape[1:]).weights
+    params = {
+      name: _Weights(tuple(leaves.items()), name=name)()
+      for name, leaves in weights.items()
+    }
+    return GraphApply(layers)(params, images, until=until, relu=relu)
+
+  def _features(self, features: int) -> int:
+    return max(1, round(features * self.width))
 
 
 def conv(
@@ -79,3 +115,20 @@ def _rectified(name, kind, source, *window, options) -> Layers:
     LayerInfo(name, kind, (source,), before, *window, options=options),
     LayerInfo(f"{name}/relu", "relu", before, (name,)),
   )
+
+
+class _Weights(nn.Module):
+  """One layer's weights, as a Linen parameter group."""
+
+  shapes: tuple[tuple[str, Shape], ...]
+
+  @nn.compact
+  def __call__(self):
+    return {
+      name: self.param(name, _initialiser(name), shape)
+      for name, shape in self.shapes
+    }
+
+
+def _initialiser(name: str):
+  return nn.initializers.he_normal() if name == "kernel" else nn.zeros

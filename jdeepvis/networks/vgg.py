@@ -1,20 +1,21 @@
 """VGG's network of 16 layers (Simonyan and Zisserman 2014, arXiv:1409.1556)."""
 
-from jdeepvis.networks.graph import INPUT, GraphModule
-from jdeepvis.networks.tables import Layers, conv, dense, layer, max_pool
+from jdeepvis.networks.graph import INPUT
+from jdeepvis.networks.tables import (
+  GraphModule,
+  Layers,
+  conv,
+  dense,
+  layer,
+  max_pool,
+)
 
 # Table 1, column D: the convolutions before each pooling, and their features.
 _STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
 class VGG16Convolutions(GraphModule):
-  """VGG16's thirteen 3 x 3 convolutions, up to `conv5_3`.
-
-  Attributes:
-    width: factor on the number of features of every layer but the last.
-  """
-
-  width: float = 1.0
+  """VGG16's thirteen 3 x 3 convolutions, up to `conv5_3`."""
 
   def layers(self) -> Layers:
     """Table 1 of the paper, column D, with Caffe's names."""
@@ -30,9 +31,6 @@ class VGG16Convolutions(GraphModule):
         source = name
     return table
 
-  def _features(self, features: int) -> int:
-    return max(1, round(features * self.width))
-
 
 class VGG16(VGG16Convolutions):
   """VGG16: thirteen 3 x 3 convolutions and three fully connected layers.
@@ -40,12 +38,7 @@ class VGG16(VGG16Convolutions):
   The authors' release for Caffe and torchvision's own training share this
   table: at 224 pixels each pooling halves without remainder. torchvision's
   division of pixels by their deviation is part of conv1_1's weights here.
-
-  Attributes:
-    classes: how many classes fc8 has.
   """
-
-  classes: int = 1000
 
   def layers(self) -> Layers:
     """The released deploy.prototxt, line by line."""

@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 from jdeepvis.networks import convert
 from jdeepvis.networks.architectures import ARCHITECTURES
+from jdeepvis.networks.caffe.arrays import read_bytes
 from jdeepvis.networks.caffe.reader import is_description
+from jdeepvis.networks.digests import sha256
 from jdeepvis.networks.download import alone, cache_folder, fetch
 from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
@@ -122,6 +124,8 @@ def load_network(
       name, weights, mean=mean, labels=labels or ()
     )
     return network.replace(name=name)
+  if not known and ":" not in name:
+    raise JdeepvisError(_no_network(name))
   given = (weights, mean, labels)
   if any(value is not None for value in given) or as_caffe:
     raise JdeepvisError(
@@ -137,13 +141,24 @@ def load_network(
     if not path.exists():
       raise JdeepvisError(_where(name))
     return read_network(path).replace(name=name)
-  if ":" in name:
-    network = _call_factory(name)
-    named = network.name != Network.name
-    return network if named else network.replace(name=name)
+  network = _call_factory(name)
+  named = network.name != Network.name
+  return network if named else network.replace(name=name)
+
+
+def _no_network(name: str) -> str:
+  """What a name that is none of a network's may be instead."""
   if export := how_to_export(name):
-    raise JdeepvisError(export)
-  raise JdeepvisError(
+    return export
+  if os.path.isfile(name):
+    read_bytes(name, "net description")  # It may be a known other thing.
+    return (
+      f"{name!r} describes no net; give a deploy.prototxt, and its .caffemodel "
+      'as weights: load_network("deploy.prototxt", weights="net.caffemodel"), '
+      "or --net=deploy.prototxt --weights=net.caffemodel of "
+      "experiments.convert_weights."
+    )
+  return (
     f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
     "the path of a .safetensors, .onnx or .prototxt file or "
     "package.module:factory."
@@ -190,7 +205,7 @@ def download_network(name: str) -> Path:
         file = fetch(published, path.parent, lambda at: bar.update(at - bar.n))
       network = convert.read_architecture(name, file)
       network = network.replace(labels=imagenet_labels())
-      origin = Origin(published.url, convert.sha256(file), published.licence)
+      origin = Origin(published.url, sha256(file), published.licence)
       part = path.with_suffix(".part.safetensors")
       write_network(part, network, architecture=name, origin=origin)
       part.replace(path)
@@ -280,8 +295,14 @@ def read_labels(path: Path | str) -> tuple[str, ...]:
   """
   try:
     lines = read_lines(path)
-  except (OSError, UnicodeDecodeError) as error:
-    raise JdeepvisError(f"No labels in {str(path)!r}: {error}.") from error
+  except OSError as error:
+    raise JdeepvisError(
+      f"No labels in {str(path)!r}: {error.strerror}."
+    ) from error
+  except UnicodeDecodeError as error:
+    raise JdeepvisError(
+      f"The labels {str(path)!r} are not in UTF-8; save them as that."
+    ) from error
   return tuple(_without_wnid(line.strip()) for line in lines if line.strip())
 
 

@@ -23,7 +23,12 @@ from jaxtyping import Array, Float, Int
 
 from jdeepvis.networks.graph import with_layers
 from jdeepvis.networks.layer_types import LAYER_TYPES
-from jdeepvis.networks.names import class_scores, find_layer, nearest
+from jdeepvis.networks.names import (
+  before_relu,
+  class_scores,
+  find_layer,
+  nearest,
+)
 from jdeepvis.networks.network import Network
 from jdeepvis.types import AnyArray, Images, JdeepvisError
 
@@ -56,8 +61,7 @@ def backward(
   [0.0, 0.0, 1.0]
 
   Args:
-    network: any network; models of one's own need a `relu` argument for other
-      rules than `gradient`.
+    network: any network; one without any ReLU has the rule `gradient` alone.
     images: centred, `[n, h, w, c]`.
     layer: a blob of it; `output` stands for the class scores. Static.
     seed: the signal, shaped as the layer's values; see `point_seed` and
@@ -70,13 +74,10 @@ def backward(
     rule is `gradient`.
 
   Raises:
-    JdeepvisError: there is no such layer or rule.
+    JdeepvisError: there is no such layer or rule, or there is no ReLU.
   """
-  if rule not in RULES:
-    raise JdeepvisError(
-      f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
-    )
-  start = origin(network, find_layer(network, layer))
+  _require_known(rule)
+  start = before_relu(network, find_layer(network, layer))
   return pull_back(network, images, seed, blob=start, rule=rule)[0]
 
 
@@ -183,10 +184,27 @@ def pass_normalisation(network: Network) -> Network:
   return with_layers(network, layers)
 
 
-def origin(network: Network, layer: str) -> str:
-  """The blob at which the signal of `layer` starts: before its own ReLU."""
-  before = f"{layer}/pre"
-  return before if before in network.shapes else layer
+def require_rule(network: Network, rule: str) -> None:
+  """Refuses a backward rule that a network cannot have; nothing is computed.
+
+  Args:
+    network: any network.
+    rule: a key of `RULES`.
+
+  Raises:
+    JdeepvisError: there is no such rule, or the network has no ReLU.
+  """
+  _require_known(rule)
+  image = jax.ShapeDtypeStruct((1, *network.input.shape), network.dtype)
+  relu = RULES[rule]
+  jax.eval_shape(lambda image: network(image, relu=relu), image)
+
+
+def _require_known(rule: str) -> None:
+  if rule not in RULES:
+    raise JdeepvisError(
+      f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("blob", "rule"))
@@ -211,43 +229,27 @@ def pull_back(network, images, seed, *, blob, rule):
   return pull(jnp.asarray(seed, blobs.dtype))[0], blobs
 
 
-@jax.custom_vjp
-def _deconv_relu(x):
-  return jax.nn.relu(x)
+def _rectifier(send_back: Callable) -> Callable:
+  """A ReLU whose derivative is `send_back(on, signal)`, `on` where it let pass.
 
-
-def _deconv_forward(x):
-  return jax.nn.relu(x), None
-
-
-def _deconv_backward(_, d):
-  return (jax.nn.relu(d),)
-
-
-_deconv_relu.defvjp(_deconv_forward, _deconv_backward)
-
-
-@jax.custom_vjp
-def _guided_relu(x):
-  return jax.nn.relu(x)
-
-
-def _guided_forward(x):
-  return jax.nn.relu(x), x > 0
-
-
-def _guided_backward(on, d):
-  return (jnp.where(on, jax.nn.relu(d), 0),)
-
-
-_guided_relu.defvjp(_guided_forward, _guided_backward)
+  A signal is sent back through the deconvnet's rectifiers as through a ReLU
+  (Zeiler and Fergus 2014), guided only where they were on as well.
+  """
+  relu = jax.custom_vjp(jax.nn.relu)
+  relu.defvjp(
+    lambda x: (jax.nn.relu(x), x > 0),
+    lambda on, signal: (send_back(on, signal),),
+  )
+  return relu
 
 
 RULES: Mapping[str, Callable] = MappingProxyType(
   {
     "gradient": jax.nn.relu,
-    "deconv": _deconv_relu,
-    "guided": _guided_relu,
+    "deconv": _rectifier(lambda on, signal: jax.nn.relu(signal)),
+    "guided": _rectifier(
+      lambda on, signal: jnp.where(on, jax.nn.relu(signal), 0)
+    ),
   }
 )
 """The rectifier of each backward rule, by its name."""

@@ -111,7 +111,7 @@ def list_images(path: Path | str, root: Path | str | None = None) -> ImageList:
     raise JdeepvisError(
       f"None of the {len(names)} images that {str(path)!r} names is there; the "
       f"first would be {spell(str(folder / names[0]))!r}: give the folder that "
-      "names are relative to as root= (--root of find_top_patches), or put the "
+      "names are relative to as root=FOLDER or --root=FOLDER, or put the "
       "list into it."
     )
   return ImageList(folder, tuple(names))

@@ -18,8 +18,8 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from jdeepvis.networks.graph import INPUT
+from jdeepvis.networks.names import before_relu
 from jdeepvis.networks.network import Network
-from jdeepvis.probing.backprop import origin
 from jdeepvis.types import Activations, AnyArray, Images
 
 # u: units, of all layers one after another; k: images kept of each.
@@ -116,7 +116,7 @@ def look(
   """
   layers, lows = tuple(layers), None
   if survey.bottom.score.shape[1]:
-    origins = tuple(origin(network, name) for name in layers)
+    origins = tuple(before_relu(network, name) for name in layers)
     blobs = network(pixels, until=(*layers, *origins))
     lows = peaks(blobs, origins, sign=-1)
   else:

@@ -1,20 +1,16 @@
 """Pictures of many units, rendered into a folder that can be resumed."""
 
 import hashlib
-import itertools
-import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file
-from jdeepvis.display.records import Record
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import Network
 from jdeepvis.runs.loop import save_now_and_then
 from jdeepvis.runs.store import Store
@@ -23,8 +19,9 @@ from jdeepvis.runs.versions import versions
 from jdeepvis.synthesis import batch
 from jdeepvis.synthesis.recipe_records import to_plain
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.render import News, Pictures, run, show_rendering
-from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.render import Pictures
+from jdeepvis.synthesis.requests import Request, by_program
+from jdeepvis.synthesis.run import News, run, show_rendering
 from jdeepvis.types import AnyArray
 
 _SETTLED = "pictures per device, {}"
@@ -140,20 +137,6 @@ def fill_folder(
     pass
 
 
-class Forecast(NamedTuple):
-  """What a run will take.
-
-  Attributes:
-    image_steps: steps of all pictures still to be made.
-    programs: how many must be compiled.
-    seconds: about how long both take.
-  """
-
-  image_steps: int
-  programs: int
-  seconds: float
-
-
 def render_folder(
   folder: PictureFolder,
   network: Network,
@@ -191,7 +174,7 @@ def render_folder(
 
   def save(news: News) -> None:
     if news.pictures:
-      _write(folder, news)
+      folder.add({file_of(one.request): one for one in news.pictures})
       store.clear()
     else:
       files = np.array([file_of(request) for request in news.requests])
@@ -199,15 +182,15 @@ def render_folder(
 
   def news() -> Iterator[News]:
     begun, rest, kept = _left(folder, requests)
-    for some, resume in ((begun, kept), (_by_program(rest), None)):
-      sizes = {**(each or {}), **_settled(folder)}
+    for some, resume in ((begun, kept), (by_program(rest), None)):
+      sizes = {**(each or {}), **settled(folder)}
       if resume and len(resume["history"]["score"]) != _batch(sizes, some):
         resume = None  # of another number of devices
       made = run(
         network, some, initial=initial, each=sizes, chunk=chunk, resume=resume
       )
       for one in made:
-        _settle(folder, one)
+        settle(folder, one)
         yield one
 
   return save_now_and_then(
@@ -215,90 +198,15 @@ def render_folder(
   )
 
 
-def forecast(
-  folder: PictureFolder,
-  network: Network,
-  requests: Sequence[Request],
-  *,
-  initial: str | AnyArray = "noise",
-) -> Forecast:
-  """Predicts `render_folder` from its first few steps, which are discarded.
-
-  The program that is compiled for them serves the run as well.
-
-  Args:
-    folder: where the pictures go.
-    network: any network.
-    requests: the pictures wanted.
-    initial: see `run`.
-  """
-  wanted = _by_program(_missing(folder, requests))
-  if not wanted:
-    return Forecast(0, 0, 0.0)
-
-  def time_a_chunk():
-    began = time.perf_counter()
-    news = next(run(network, wanted, initial=initial, each=_settled(folder)))
-    return news, time.perf_counter() - began
-
-  (_, compiled), (news, ascending) = time_a_chunk(), time_a_chunk()
-  _settle(folder, news)
-  size = news.each * jax.local_device_count()
-  groups = [
-    list(group) for _, group in itertools.groupby(wanted, lambda x: x.program)
-  ]
-  steps = sum(
-    group[0].recipe.steps * math.ceil(len(group) / size) for group in groups
-  )
-  return Forecast(
-    count_image_steps(folder, requests),
-    len(groups),
-    (compiled - ascending) * (len(groups) - 1)
-    + ascending * steps / news.progress.step,
-  )
-
-
-def _digest(initial: str | AnyArray) -> str:
-  if isinstance(initial, str):
-    return initial
-  return hashlib.sha256(np.ascontiguousarray(initial).tobytes()).hexdigest()
-
-
-def _missing(
+def missing(
   folder: PictureFolder, requests: Sequence[Request]
 ) -> list[Request]:
+  """Those whose pictures the folder does not have, each once."""
   once = {file_of(request): request for request in requests}
   return [request for file, request in once.items() if file not in folder]
 
 
-def _left(
-  folder: PictureFolder, requests: Sequence[Request]
-) -> tuple[list[Request], list[Request], dict[str, Any]]:
-  """The batch that was interrupted, what else is missing, its checkpoint."""
-  missing, store = _missing(folder, requests), Store(folder.unfinished)
-  kept = store.load()
-  files = kept.pop("files", np.array([])).tolist()
-  begun = [request for request in missing if file_of(request) in files]
-  if not begun or list(map(file_of, begun)) != files:
-    return [], missing, {}
-  if not {"step", "state", "history"} <= kept.keys():
-    raise store.misfit()
-  return begun, [x for x in missing if file_of(x) not in files], kept
-
-
-def _by_program(requests: Sequence[Request]) -> list[Request]:
-  """Those of one program next to each other, else in their order."""
-  groups: dict[tuple, list[Request]] = {}
-  for request in requests:
-    groups.setdefault(request.program, []).append(request)
-  return [request for group in groups.values() for request in group]
-
-
-def _batch(sizes: Mapping[str, int], some: Sequence[Request]) -> int:
-  return sizes.get(some[0].layer, 0) * jax.local_device_count()
-
-
-def _settled(folder: PictureFolder) -> dict[str, int]:
+def settled(folder: PictureFolder) -> dict[str, int]:
   """Pictures that a device makes at once, by layer, as an earlier run chose."""
   prefix = _SETTLED.format("")
   kept = folder.manifest.get("kept", {})
@@ -309,19 +217,32 @@ def _settled(folder: PictureFolder) -> dict[str, int]:
   }
 
 
-def _settle(folder: PictureFolder, news: News) -> None:
+def settle(folder: PictureFolder, news: News) -> None:
+  """Keeps how many pictures of this layer a device makes at once."""
   name = _SETTLED.format(news.requests[0].layer)
   folder.settle(name, lambda: news.each)
 
 
-def _write(folder: PictureFolder, news: News) -> None:
-  pictures = news.pictures
-  folder.add(
-    [
-      Record(file_of(one.request), one.title, one.status, one.facts)
-      for one in pictures
-    ],
-    [one.pixels for one in pictures],
-    [one.image for one in pictures],
-    [one.history for one in pictures],
-  )
+def _digest(initial: str | AnyArray) -> str:
+  if isinstance(initial, str):
+    return initial
+  return hashlib.sha256(np.ascontiguousarray(initial).tobytes()).hexdigest()
+
+
+def _left(
+  folder: PictureFolder, requests: Sequence[Request]
+) -> tuple[list[Request], list[Request], dict[str, Any]]:
+  """The batch that was interrupted, what else is missing, its checkpoint."""
+  left, store = missing(folder, requests), Store(folder.unfinished)
+  kept = store.load()
+  files = kept.pop("files", np.array([])).tolist()
+  begun = [request for request in left if file_of(request) in files]
+  if not begun or list(map(file_of, begun)) != files:
+    return [], left, {}
+  if not {"step", "state", "history"} <= kept.keys():
+    raise store.misfit()
+  return begun, [x for x in left if file_of(x) not in files], kept
+
+
+def _batch(sizes: Mapping[str, int], some: Sequence[Request]) -> int:
+  return sizes.get(some[0].layer, 0) * jax.local_device_count()

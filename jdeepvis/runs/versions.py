@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jax
 
-import jdeepvis
+from jdeepvis.version import __version__
 
 
 def versions() -> dict[str, str | None]:
@@ -15,7 +15,7 @@ def versions() -> dict[str, str | None]:
   import optax
 
   return {
-    "jdeepvis": jdeepvis.__version__,
+    "jdeepvis": __version__,
     "jax": jax.__version__,
     "flax": flax.__version__,
     "optax": optax.__version__,

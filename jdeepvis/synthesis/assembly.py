@@ -18,7 +18,8 @@ from jdeepvis.synthesis import (
   transforms,
 )
 from jdeepvis.synthesis.entries import Entry
-from jdeepvis.synthesis.objectives import Objective, log_probability, neuron
+from jdeepvis.synthesis.objective import Objective
+from jdeepvis.synthesis.objectives import log_probability, neuron
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.types import Index, Scalar
 

@@ -14,26 +14,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array
 
-from jdeepvis.networks import cpu
-from jdeepvis.networks.classify import as_probabilities, probability_blob
-from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.sharding import (
-  AXIS,
   WHOLE,
   mesh_for,
-  replicate,
-  shard_columns,
+  place,
   sharded,
+  specs_of,
 )
 from jdeepvis.synthesis import ascend as loop
 from jdeepvis.synthesis import assembly, priors
 from jdeepvis.synthesis.initial import initial_image
-from jdeepvis.synthesis.objectives import Objective
+from jdeepvis.synthesis.objective import Objective
 from jdeepvis.synthesis.recipes import Recipe
-from jdeepvis.synthesis.score import ask, blobs_read, check, evaluate
+from jdeepvis.synthesis.score import ask, check
 from jdeepvis.types import Image, JdeepvisError, PRNGKey
 
 _CHUNK = 16
@@ -90,27 +85,6 @@ class Progress(NamedTuple):
   history: dict[str, np.ndarray]
 
 
-class Finished(NamedTuple):
-  """The pictures of a finished batch.
-
-  Attributes:
-    images: float32 `[n, h, w, c]`, centred.
-    pixels: the same as in a file, uint8, 0..255.
-    score: the objective's value of the pixels, without augmentation, `[n]`.
-    watched: the value of the watched objective, `[n]`, or None.
-    largest: whether they make the unit the largest of its layer, `[n]`; None
-      where the objective does not define that.
-    probability: of each class, `[n, k]`; None unless it was asked for.
-  """
-
-  images: Array
-  pixels: Array
-  score: Array
-  watched: Array | None
-  largest: Array | None
-  probability: Array | None
-
-
 def ascend_batch(
   network: Network,
   ascents: Sequence[Ascent],
@@ -152,7 +126,7 @@ def ascend_batch(
     check(network, ascent.objective)
   stacked, mesh = stack(ascents, batch), mesh_for(batch)
   placed = place(network, batch) if placed is None else placed
-  specs = _specs(placed)
+  specs = specs_of(placed)
   noise = noise or Noise(network.input)
   states = _begin(
     mesh, noise.kind, network.input, noise.spec, noise.offset, stacked
@@ -181,34 +155,6 @@ def ascend_batch(
     yield progress
 
 
-def finish(
-  placed: Network,
-  ascents: Sequence[Ascent],
-  progress: Progress,
-  *,
-  probability: bool = False,
-) -> Finished:
-  """A batch's pictures, evaluated as they are written: in whole grey levels.
-
-  Args:
-    placed: the network of the ascents, from `place`.
-    ascents: those of the batch.
-    progress: the last that `ascend_batch` yielded.
-    probability: whether the classes' probabilities are wanted.
-
-  Returns:
-    Arrays with a row for each place of the batch, padding included.
-  """
-  stacked = stack(ascents, len(progress.history["score"]))
-  kept = jax.tree.map(
-    jnp.asarray, getattr(progress.states, ascents[0].recipe.keep).image
-  )
-  stacked = stacked._replace(key=None, image=None)
-  mesh = mesh_for(len(kept))
-  finished = _finish(mesh, _specs(placed), probability, placed, stacked, kept)
-  return jax.tree.map(np.asarray, finished)
-
-
 def stack(ascents: Sequence[Ascent], batch: int) -> Ascent:
   """Stacks ascents along a new batch axis, padded with the last.
 
@@ -219,23 +165,6 @@ def stack(ascents: Sequence[Ascent], batch: int) -> Ascent:
     raise ValueError(f"A batch of {batch} cannot hold {len(ascents)} pictures.")
   padded = [*ascents, *[ascents[-1]] * (batch - len(ascents))]
   return jax.tree.map(_stack, *padded)
-
-
-def place(network: Network, batch: int) -> Network:
-  """The network with its weights on the local devices, for this batch size.
-
-  A layer graph is `cpu.prepared`, unless it is `plain`.
-  """
-  apply, params = network.apply, network.params
-  if not isinstance(apply, GraphApply) or apply.plain:
-    return network.replace(params=replicate(params))
-  layers, params = cpu.prepared(apply.layers, params, AXIS, batch)
-  split = {info.weights_key for info in layers if info.option("across")}
-  params = {
-    key: (shard_columns if key in split else replicate)(leaves)
-    for key, leaves in params.items()
-  }
-  return network.replace(apply=GraphApply(layers), params=params)
 
 
 def pack(progress: Progress) -> dict[str, Any]:
@@ -283,56 +212,11 @@ def _advance(mesh, specs, network: Network, ascents: Ascent, states, steps):
   return sharded(batched, mesh, specs, WHOLE)(network, steps, ascents, states)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _finish(mesh, specs, probability, network: Network, ascents, kept):
-  def batch(network, ascents, kept):
-    spec = network.input
-    images = jax.vmap(lambda recipe, x: assembly.decode(recipe, x, spec))(
-      ascents.recipe, kept
-    )
-    black = spec.bounds[0][None]
-    pixels = jnp.round(jnp.clip(images - black, 0, 255))
-    pixels = jnp.nan_to_num(pixels)
-    plain = pixels + black
-    asked = [x for x in (ascents.objective, ascents.watched) if x is not None]
-    first = jax.tree.map(lambda leaf: leaf[0], asked)
-    until, blob = blobs_read(network, *first), None
-    if probability:
-      blob = probability_blob(network) or network.output
-      until = (*until, blob)
-    blobs = network(plain, until=until)
-    values = [
-      jax.vmap(functools.partial(evaluate, network))(objective, blobs)
-      for objective in asked
-    ]
-    by_class = as_probabilities(network, blobs[blob]) if probability else None
-    (score, more), watched = values[0], values[1:]
-    return Finished(
-      images,
-      pixels.astype(jnp.uint8),
-      score,
-      watched[0][0] if watched else None,
-      more.get("is_largest"),
-      by_class,
-    )
-
-  specs = jax.tree.unflatten(jax.tree.structure(network), specs)
-  return sharded(batch, mesh, specs)(network, ascents, kept)
-
-
 def _stack(*leaves):
   if any(isinstance(leaf, jax.Array) for leaf in leaves):
     return jnp.stack(leaves)
   stacked = np.stack(leaves)
   return stacked.astype(np.float32) if stacked.dtype == np.float64 else stacked
-
-
-def _specs(network: Network):
-  """How each leaf is sharded; the input's mean is on no device yet."""
-  return tuple(
-    getattr(getattr(leaf, "sharding", None), "spec", WHOLE)
-    for leaf in jax.tree.leaves(network)
-  )
 
 
 def _plain(states: loop.AscentState) -> loop.AscentState:

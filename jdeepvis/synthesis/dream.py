@@ -13,7 +13,6 @@ nor the compiled program grows with the picture. Resizing is antialiased, unlike
 the notebook's.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -21,13 +20,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from jaxtyping import Array, Float
 
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.synthesis import priors
 from jdeepvis.synthesis.augmentation import affine
 from jdeepvis.synthesis.inversion import code_of
-from jdeepvis.synthesis.objectives import Objective
+from jdeepvis.synthesis.objective import Objective
 from jdeepvis.synthesis.tiles import tile_size, tiled_gradient
 from jdeepvis.types import Image, JdeepvisError, Leaf, PRNGKey, Scalar
 
@@ -209,12 +209,11 @@ def closer(image: Image, share: Scalar) -> Float[Array, "h w c"]:
   return affine(image, shift=np.zeros(2, np.float32), scale=1 / (1 - share))
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@struct.dataclass
 class MatchGuide(Objective):
   """See `match_guide`."""
 
-  layer: str = dataclasses.field(metadata={"static": True})
+  layer: str = struct.field(pytree_node=False)
   guide: Leaf
 
   def __call__(self, blobs):

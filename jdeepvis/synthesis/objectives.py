@@ -1,90 +1,27 @@
 """Objectives: what gradient ascent maximises.
 
-An objective turns one image's activations into a scalar. It is a pytree: unit,
-position and weights are leaves, so that another unit is another argument of
-the same program; layer names are static. Objectives add, subtract and scale:
-`neuron("output", 130) - 0.5 * channel("inception_4c/output", 7)`. Any function
-of the activations is one: `as_objective(lambda blobs: blobs["prob"].max())`.
+Unit, position and weights are leaves, so that another unit is another argument
+of the same program; layer names are static.
 
 Values are read after a layer's ReLU and gradients taken before it, as the
 original does: a unit at 0 still gets a gradient.
 """
 
-import dataclasses
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
+from flax import struct
 from jax import lax
-from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from jdeepvis.types import (
-  Activations,
-  AnyArray,
-  Flag,
-  Index,
-  Leaf,
-  Scalar,
-)
+from jdeepvis.synthesis.objective import Objective
+from jdeepvis.types import Activations, AnyArray, Index, Leaf, Scalar
 
 
-class Objective:
-  """Base of all: a frozen pytree dataclass with these methods."""
-
-  @property
-  def layers(self) -> tuple[str, ...] | None:
-    """The blobs it reads; None where unknown."""
-    return (self.layer,)
-
-  def __call__(self, blobs: Activations) -> Scalar:
-    """The value, from one image's blobs (no batch axis)."""
-    raise TypeError(f"{type(self).__name__} gives no value")
-
-  def is_largest(self, blobs: Activations) -> Flag | None:
-    """Whether the unit is its layer's largest; None where undefined."""
-    return None
-
-  def __add__(self, other: "Objective | Callable | int") -> "Objective":
-    if isinstance(other, int) and other == 0:  # where `sum` begins
-      return self
-    return WeightedSum((1.0, 1.0), (self, as_objective(other)))
-
-  __radd__ = __add__
-
-  def __sub__(self, other: "Objective | Callable") -> "Objective":
-    return WeightedSum((1.0, -1.0), (self, as_objective(other)))
-
-  def __rsub__(self, other: Callable) -> "Objective":
-    return as_objective(other) - self
-
-  def __neg__(self) -> "Objective":
-    return WeightedSum((-1.0,), (self,))
-
-  def __mul__(self, weight: Scalar) -> "Objective":
-    return WeightedSum((weight,), (self,))
-
-  __rmul__ = __mul__
-
-  def __truediv__(self, weight: Scalar) -> "Objective":
-    return WeightedSum((1 / weight,), (self,))
-
-
-def _objective(cls):
-  return jax.tree_util.register_dataclass(
-    dataclasses.dataclass(frozen=True)(cls)
-  )
-
-
-def _static():
-  return dataclasses.field(metadata={"static": True})
-
-
-@_objective
+@struct.dataclass
 class Neuron(Objective):
   """See `neuron`."""
 
-  layer: str = _static()
+  layer: str = struct.field(pytree_node=False)
   unit: Leaf
   position: Leaf
   direction: Leaf
@@ -98,11 +35,11 @@ class Neuron(Objective):
     return _at(values, self.position)[self.unit] >= jnp.max(values)
 
 
-@_objective
+@struct.dataclass
 class Channel(Objective):
   """See `channel`."""
 
-  layer: str = _static()
+  layer: str = struct.field(pytree_node=False)
   unit: Leaf
 
   def __call__(self, blobs):
@@ -113,11 +50,11 @@ class Channel(Objective):
     return means[self.unit] >= jnp.max(means)
 
 
-@_objective
+@struct.dataclass
 class Direction(Objective):
   """See `direction`."""
 
-  layer: str = _static()
+  layer: str = struct.field(pytree_node=False)
   vector: Leaf
   position: Leaf
   cosine_power: Leaf
@@ -134,35 +71,21 @@ class Direction(Objective):
     return product * jnp.maximum(cosine, 0.1) ** self.cosine_power
 
 
-@_objective
+@struct.dataclass
 class LayerMeanSquare(Objective):
   """See `layer_mean_square`."""
 
-  layer: str = _static()
+  layer: str = struct.field(pytree_node=False)
 
   def __call__(self, blobs):
     return jnp.mean(_values(blobs, self.layer) ** 2)
 
 
-@_objective
-class OwnObjective(Objective):
-  """See `as_objective`."""
-
-  function: Callable
-
-  @property
-  def layers(self):
-    return None
-
-  def __call__(self, blobs):
-    return self.function(blobs)
-
-
-@_objective
+@struct.dataclass
 class LogProbability(Objective):
   """See `log_probability`."""
 
-  layer: str = _static()
+  layer: str = struct.field(pytree_node=False)
   unit: Leaf
   position: Leaf
   direction: Leaf
@@ -174,34 +97,6 @@ class LogProbability(Objective):
   def is_largest(self, blobs):
     values = self.direction * _at(blobs[self.layer], self.position)
     return values[self.unit] >= jnp.max(values)
-
-
-@_objective
-class WeightedSum(Objective):
-  """Weighted sum; the largest where all terms of positive weight are."""
-
-  weights: tuple[Leaf, ...]
-  terms: tuple[Leaf, ...]
-
-  @property
-  def layers(self):
-    read = [term.layers for term in self.terms]
-    if None in read:
-      return None
-    return tuple(dict.fromkeys(layer for layers in read for layer in layers))
-
-  def __call__(self, blobs):
-    pairs = zip(self.weights, self.terms, strict=True)
-    return sum(weight * term(blobs) for weight, term in pairs)
-
-  def is_largest(self, blobs):
-    flags = [
-      # What counts against the score shall not be the largest.
-      flag | (jnp.asarray(weight) <= 0)
-      for weight, term in zip(self.weights, self.terms, strict=True)
-      if (flag := term.is_largest(blobs)) is not None
-    ]
-    return jnp.all(jnp.stack(flags)) if flags else None
 
 
 def neuron(
@@ -288,37 +183,6 @@ def layer_mean_square(layer: str) -> LayerMeanSquare:
     The objective; it adds, subtracts and scales.
   """
   return LayerMeanSquare(layer)
-
-
-def as_objective(function: "Objective | Callable") -> Objective:
-  """Any function of one image's activations as an objective.
-
-  >>> import jdeepvis
-  >>> contrast = jdeepvis.as_objective(
-  ...   lambda blobs: blobs["conv1/7x7_s2"].std()
-  ... )
-
-  Args:
-    function: `function(blobs)` gives a scalar to raise; blobs are `[h, w, c]`
-      or `[c]`, under their names and the class scores under `output` too. An
-      objective is returned as it is. With `jax.tree_util.Partial(function,
-      array)` the array is an argument of the program rather than a constant.
-
-  Returns:
-    The objective; it adds, subtracts and scales.
-
-  Raises:
-    TypeError: it is not a function.
-  """
-  if isinstance(function, Objective):
-    return function
-  if not callable(function):
-    raise TypeError(
-      f"An objective is a function of the activations, not {function!r}."
-    )
-  if not isinstance(function, Partial):
-    function = Partial(function)
-  return OwnObjective(function)
 
 
 def log_probability(

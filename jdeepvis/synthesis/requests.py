@@ -13,20 +13,25 @@ from jdeepvis.networks.crop import crop
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.readings import SOFTMAX
-from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.networks.receptive_field import in_graph, receptive_field
 from jdeepvis.networks.regions import locate
 from jdeepvis.networks.resize import with_image_size
+from jdeepvis.networks.tokens import find_token
 from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Noise
 from jdeepvis.synthesis.named_recipes import RECIPES
 from jdeepvis.synthesis.named_recipes import recipe as find_recipe
-from jdeepvis.synthesis.objectives import Objective, as_objective, neuron
+from jdeepvis.synthesis.objective import Objective, as_objective
+from jdeepvis.synthesis.objectives import neuron
 from jdeepvis.synthesis.recipes import Recipe
 from jdeepvis.synthesis.score import blobs_read
 from jdeepvis.types import Image, JdeepvisError, PRNGKey
 
 Canvas = str | tuple[int, int]
 """`field`, `image`, or a height and width in pixels."""
+
+Recipes = str | Recipe | Sequence[str | Recipe] | Mapping[str, Recipe]
+"""Recipes by name, made, or by the names that they shall have."""
 
 
 class Request(NamedTuple):
@@ -69,6 +74,14 @@ class Request(NamedTuple):
     return self.layer, self.position, self.canvas, structures
 
 
+def by_program(requests: Sequence[Request]) -> list[Request]:
+  """Those of one program next to each other, else in their order."""
+  groups: dict[tuple, list[Request]] = {}
+  for request in requests:
+    groups.setdefault(request.program, []).append(request)
+  return [request for group in groups.values() for request in group]
+
+
 class Asked(NamedTuple):
   """The network that a request uses, and where its image lies in the whole one.
 
@@ -88,7 +101,7 @@ class Asked(NamedTuple):
 def requests(
   network: Network,
   targets: Any,
-  recipe: str | Recipe | Sequence[str | Recipe] = "default",
+  recipe: Recipes = "default",
   *,
   seeds: int | Iterable[int] = 1,
   strengths: Mapping[str, Sequence[float | int]] | None = None,
@@ -101,10 +114,11 @@ def requests(
     network: any network.
     targets: `"layer:units"`, an objective, a function of the activations, or
       a list of them. Units are numbers, ranges (`3-7`), `all` and names of
-      classes, with commas between; `@row,column` behind them names another
-      position than the centre. `output` stands for the class scores and may be
-      left out: `"flamingo"`.
-    recipe: by name or made, one or several.
+      classes, with commas between. `@row,column` behind them names another
+      position than the centre, `@cls` the class token of a transformer and
+      `@3` its fourth token, see `networks.tokens`. `output` stands for the
+      class scores and may be left out: `"flamingo"`.
+    recipe: by name or made, one or several; or each by what it shall be called.
     seeds: a number of seeds, or the seeds.
     strengths: values of strengths of the recipe; all combinations are made.
     canvas: see `Request`.
@@ -153,10 +167,12 @@ def asked(network: Network, request: Request) -> Asked:
     network = with_image_size(network, layers, canvas)
     return Asked(network, position, (0, 0), False)
   classes = layer == network.output
-  whole = canvas == "image" or not network.layers or request.objective
-  if classes or whole:
+  if classes or canvas == "image" or request.objective:
     return Asked(network, position, (0, 0), classes and not request.objective)
   field = receptive_field(network, layer, position)
+  whole = field.size == network.input.shape[:2]
+  if whole and not in_graph(network, layer):
+    return Asked(network, position, (0, 0), False)
   return Asked(crop(network, layer, position), None, field[:2], False)
 
 
@@ -206,7 +222,10 @@ def _listed(targets: Any) -> list[Any]:
   return list(targets) if several else [targets]
 
 
-def _recipes(recipe) -> Iterator[tuple[str, Recipe]]:
+def _recipes(recipe: Recipes) -> Iterator[tuple[str, Recipe]]:
+  if isinstance(recipe, Mapping):
+    yield from recipe.items()
+    return
   names, own = {id(made): name for name, made in RECIPES.items()}, 0
   for one in _listed(recipe):
     if isinstance(one, str):
@@ -230,33 +249,46 @@ def _units(network: Network, target: Any):
     objective = as_objective(target)
     yield _title(objective), None, None, objective
     return
-  name, at, place = target.rpartition("@")
-  position = _position(target, place) if at else None
-  layer, units = _split(network, name if at else target)
-  if position is not None:
-    locate(layer, network.shapes[layer], position)
+  layer, named = _split(network, target)
+  units, at, place = named.partition("@")
+  position = None
+  if at:
+    layer, position = _place(network, layer, target, place.strip())
   for unit in find_units(network, layer, units):
     yield layer, unit, position, None
 
 
 def _split(network: Network, target: str) -> tuple[str, str]:
-  layer, colon, units = target.partition(":")
-  if not colon:
-    layer, units = "output", target
-    if target in network.shapes:
+  """A layer, whose own name may hold `:` and `@`, and what stands behind it."""
+  shapes = network.shapes
+  named = [x for x in (*shapes, "output") if target.startswith(f"{x}:")]
+  if named and target not in shapes:
+    layer = max(named, key=len)
+    return find_layer(network, layer), target[len(layer) + 1 :]
+  for name in (target, target.partition("@")[0]):
+    if name in shapes:
       raise JdeepvisError(
-        f"{target!r} is a layer; say which of its units, as in "
-        f"'{target}:0-7' or '{target}:all'."
+        f"{name!r} is a layer; say which of its units, as in '{name}:0-7' or "
+        f"'{name}:all'."
       )
-  return find_layer(network, layer), units
+  layer, colon, units = target.rpartition(":")
+  return find_layer(network, layer if colon else "output"), units
 
 
-def _position(target: str, place: str) -> tuple[int, int]:
-  if not (match := re.fullmatch(r"(\d+),(\d+)", place.strip())):
-    raise JdeepvisError(
-      f"The target {target!r} ends in @{place}, which is not @ROW,COLUMN."
-    )
-  return int(match[1]), int(match[2])
+def _place(
+  network: Network, layer: str, target: str, place: str
+) -> tuple[str, tuple[int, int] | None]:
+  """The blob and the position that a place behind @ names."""
+  if match := re.fullmatch(r"(-?\d+),(-?\d+)", place):
+    position = int(match[1]), int(match[2])
+    locate(layer, network.shapes[layer], position)
+    return layer, position
+  if re.fullmatch(r"cls|\d{1,9}", place):
+    return find_token(network.shapes, layer, place)
+  raise JdeepvisError(
+    f"The target {target!r} ends in @{place}, which is not @ROW,COLUMN, nor a "
+    "token, @cls or @NUMBER."
+  )
 
 
 def _title(objective: Objective) -> str:

@@ -12,14 +12,8 @@ from jdeepvis.networks.classify import require_exclusive
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.regions import locate
-from jdeepvis.synthesis.objectives import (
-  Channel,
-  LogProbability,
-  Neuron,
-  Objective,
-  WeightedSum,
-  as_objective,
-)
+from jdeepvis.synthesis.objective import Objective, WeightedSum, as_objective
+from jdeepvis.synthesis.objectives import Channel, LogProbability, Neuron
 from jdeepvis.types import Activations, Image, JdeepvisError, Scalar
 
 _BOUNDED = ("softmax", "softmax_axis", "sigmoid")

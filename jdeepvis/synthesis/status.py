@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-STATUSES = ("ok", "majority_failure", "no_progress", "zero_gradient", "nan")
-
 
 def status_of(
   history: Mapping[str, np.ndarray], ceiling: float | None = None

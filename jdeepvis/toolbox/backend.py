@@ -18,8 +18,8 @@ from jdeepvis.networks.pictures import centre, to_pixels
 from jdeepvis.probing.images import ImageList
 from jdeepvis.probing.top_patches import probed_layers
 from jdeepvis.synthesis import named_recipes
-from jdeepvis.synthesis.render import run
 from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.run import run
 from jdeepvis.toolbox import inputs
 from jdeepvis.toolbox.engine import Engine
 from jdeepvis.toolbox.panels import (

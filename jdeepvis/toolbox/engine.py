@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from jdeepvis.networks import classify
+from jdeepvis.networks.names import before_relu
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.regions import Rectangle
 from jdeepvis.probing.backprop import (
   RULES,
   backward,
   map_seed,
-  origin,
   point_seed,
 )
 from jdeepvis.probing.patches import find_patches
@@ -140,7 +140,7 @@ def _diffs(network: Network, images, blobs, program: Program, seed):
   layer, source = program.layer, program.origin
   if layer == source:
     return seed
-  begin = origin(network, source)
+  begin = before_relu(network, source)
 
   def values(given):
     return network(

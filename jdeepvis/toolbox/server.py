@@ -43,6 +43,7 @@ def serve(
   host: str = "127.0.0.1",
   port: int = 8090,
   images: Path | str | None = None,
+  root: Path | str | None = None,
   units: Path | str | None = None,
   title: str = "",
   allowed_hosts: Sequence[str] = (),
@@ -57,6 +58,7 @@ def serve(
     host: where to listen; anything but loopback asks pages for a token.
     port: where to listen.
     images: a folder or a list of images; None takes the bundled photographs.
+    root: the folder that the names in a list are relative to.
     units: a tree of units' pictures, ours or the original's.
     title: what the network is called.
     allowed_hosts: other names by which browsers reach this server.
@@ -73,6 +75,7 @@ def serve(
   app = build_app(
     network,
     images=images,
+    root=root,
     units=units,
     title=title,
     hosts=(*_LOCAL, host, *allowed_hosts),
@@ -108,6 +111,7 @@ def build_app(
   network: Network,
   *,
   images: Path | str | None = None,
+  root: Path | str | None = None,
   units: Path | str | None = None,
   title: str = "",
   hosts: Sequence[str] = _LOCAL,
@@ -120,6 +124,7 @@ def build_app(
   Args:
     network: any network.
     images: a folder or a list of images.
+    root: the folder that the names in a list are relative to.
     units: a tree of units' pictures.
     title: what the network is called.
     hosts: names that a request may call this server by.
@@ -129,7 +134,7 @@ def build_app(
   """
   if units is not None and not Path(units).is_dir():
     raise JdeepvisError(f"There is no folder of units {str(units)!r}.")
-  listing = list_images(images or third_party() / "photos")
+  listing = list_images(images or third_party() / "photos", root)
   backend = Backend(network, listing, Path(units) if units else None)
   # One thread computes all updates in turn, another renders beside it.
   worker, painter = ThreadPoolExecutor(1), ThreadPoolExecutor(1)

@@ -10,7 +10,7 @@ from PIL import Image
 from jdeepvis.display import files, folder, manifest
 from jdeepvis.display.folder import PictureFolder, only_run
 from jdeepvis.display.manifest import picture_file, safe_name
-from jdeepvis.display.records import Record
+from jdeepvis.runs.jobs import Made
 from jdeepvis.types import JdeepvisError
 
 SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
@@ -19,33 +19,30 @@ SETTINGS = {"net": "tiny", "steps": None, "position": (1, 2)}
 def made(
   unit, seed=0, layer="fc8", recipe="default", contrast=60, status="ok", **facts
 ):
-  """All that `add` wants of one picture."""
+  """A picture's file, and what `add` wants of it."""
   generator = np.random.default_rng([unit, seed])
-  record = Record(
-    picture_file(layer, unit, recipe, seed),
-    f"{layer} {unit}",
-    status,
-    {
-      "layer": layer,
-      "unit": unit,
-      "seed": seed,
-      "recipe": recipe,
-      "probability": 0.9,
-      "seconds": 1.5,
-      **facts,
-    },
-  )
+  facts = {
+    "layer": layer,
+    "unit": unit,
+    "seed": seed,
+    "recipe": recipe,
+    "probability": 0.9,
+    "seconds": 1.5,
+    **facts,
+  }
   image = generator.normal(0, contrast, (6, 5, 3)).astype(np.float32)
   pixels = generator.integers(0, 256, (6, 5, 3), np.uint8)
   history = {
     "score": generator.normal(size=4).astype(np.float32),
     "is_largest": generator.integers(0, 2, 4).astype(bool),
   }
-  return record, pixels, image, history
+  file = picture_file(layer, unit, recipe, seed)
+  title = f"{layer} {unit}"
+  return file, Made(title, facts, pixels, image, history, status)
 
 
 def add(pictures, *items):
-  pictures.add(*zip(*items, strict=True))
+  pictures.add(dict(items))
 
 
 def facts(path):
@@ -82,12 +79,12 @@ def test_pictures_lie_where_their_records_say(tmp_path):
   first = made(130, contrast=1)
   second = made(7, seed=3, layer="fire5/expand3x3", contrast=1)
   add(pictures, first, second)
-  assert first[0].file == "fc8/unit_0130/default/seed_0.png"
-  assert second[0].file == "fire5-expand3x3/unit_0007/default/seed_3.png"
-  for record, pixels, _, _ in (first, second):
-    assert record.file in pictures
-    with Image.open(tmp_path / record.file) as image:
-      np.testing.assert_array_equal(np.asarray(image), pixels)
+  assert first[0] == "fc8/unit_0130/default/seed_0.png"
+  assert second[0] == "fire5-expand3x3/unit_0007/default/seed_3.png"
+  for file, one in (first, second):
+    assert file in pictures
+    with Image.open(tmp_path / file) as image:
+      np.testing.assert_array_equal(np.asarray(image), one.pixels)
   # Both are faint, so each has another picture to show in its stead.
   records = facts(tmp_path)["records"]
   for record in records:
@@ -95,12 +92,14 @@ def test_pictures_lie_where_their_records_say(tmp_path):
     assert contrast > 4
     assert preview == record["file"].replace(".png", "_stretched.png")
     assert (tmp_path / preview).exists()
-  assert records == [first[0].to_plain(), second[0].to_plain()]
+  for record, (file, one) in zip(records, (first, second), strict=True):
+    own = {"file": file, "title": one.title, "status": "ok"}
+    assert record == {**one.facts, **own}
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_faint_pictures_are_stretched_too(tmp_path, channels):
-  faint, strong = made(1), made(2)
+  (file, faint), (other, strong) = made(1), made(2)
   generator = np.random.default_rng(0)
   image = generator.uniform(-10, 10, (40, 30, channels)).astype(np.float32)
   image[0, 0] = 10
@@ -108,11 +107,11 @@ def test_faint_pictures_are_stretched_too(tmp_path, channels):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   add(
     pictures,
-    (faint[0], pixels, image, faint[3]),
-    (strong[0], pixels, 5 * image, strong[3]),
+    (file, faint._replace(pixels=pixels, image=image)),
+    (other, strong._replace(pixels=pixels, image=5 * image)),
   )
   first, second = facts(tmp_path)["records"]
-  assert second == strong[0].to_plain()
+  assert second["file"] == other and "contrast" not in second
   assert not list(tmp_path.glob("fc8/unit_0002/*/*_stretched.png"))
   assert first["contrast"] == pytest.approx(12.75, rel=0.01)
   with Image.open(tmp_path / first["preview"]) as preview:
@@ -128,7 +127,7 @@ def test_a_folder_is_extended_and_old_files_stay(tmp_path):
   add(PictureFolder.open(tmp_path, SETTINGS), made(1), made(2))
   before = contents(tmp_path)
   again = PictureFolder.open(tmp_path, SETTINGS, versions={"jax": "2"})
-  assert made(2)[0].file in again and made(3)[0].file not in again
+  assert made(2)[0] in again and made(3)[0] not in again
   add(again, made(3))
   records = facts(tmp_path)["records"]
   assert [record["unit"] for record in records] == [1, 2, 3]
@@ -255,7 +254,7 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
     for file in tmp_path.rglob("*.npz"):
       np.load(file).close()
     pictures = PictureFolder.open(tmp_path, SETTINGS)
-    assert made(1)[0].file not in pictures
+    assert made(1)[0] not in pictures
   healthy = 99
   writes.clear()
   add(pictures, made(1, contrast=1), made(2, contrast=1))
@@ -267,7 +266,7 @@ def test_records_come_after_all_files(tmp_path, monkeypatch):
 
 def test_a_faint_picture_has_a_stretched_preview(tmp_path):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
-  _, _, image, _ = made(1, contrast=0.5)
+  image = made(1, contrast=0.5)[1].image
   add(pictures, made(1, contrast=0.5), made(2))
   faint, plain = facts(tmp_path)["records"]
   assert "preview" not in plain and faint["contrast"] > 10
@@ -286,10 +285,10 @@ def test_a_faint_picture_has_a_stretched_preview(tmp_path):
 
 def test_a_removed_picture_is_made_again(tmp_path):
   add(PictureFolder.open(tmp_path, SETTINGS), made(1), made(2))
-  file = made(1)[0].file
+  file = made(1)[0]
   (tmp_path / file).unlink()
   again = PictureFolder.open(tmp_path, SETTINGS)
-  assert file not in again and made(2)[0].file in again
+  assert file not in again and made(2)[0] in again
   again.finish("Test")
   add(again, made(1))
   assert {r["unit"] for r in facts(tmp_path)["records"]} == {1, 2}
@@ -300,18 +299,18 @@ def test_removed_arrays_are_made_again(tmp_path, archive):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   add(pictures, made(1))
   pictures.finish("Test")
-  assert made(1)[0].file in PictureFolder.open(tmp_path, SETTINGS)
+  assert made(1)[0] in PictureFolder.open(tmp_path, SETTINGS)
   (tmp_path / archive).unlink()
   again = PictureFolder.open(tmp_path, SETTINGS)
-  assert made(1)[0].file not in again
+  assert made(1)[0] not in again
   add(again, made(1))
   again.finish("Test")
-  assert len(np.load(tmp_path / archive)) == len(made(1)[3]) ** (
+  assert len(np.load(tmp_path / archive)) == len(made(1)[1].history) ** (
     archive == "history.npz"
   )
 
 
-@pytest.mark.parametrize("file", ["images.npz", "history.npz", made(1)[0].file])
+@pytest.mark.parametrize("file", ["images.npz", "history.npz", made(1)[0]])
 def test_damaged_files_are_named_and_left_alone(tmp_path, file):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
   add(pictures, made(1))
@@ -333,29 +332,30 @@ def test_arrays_of_two_runs_are_merged(tmp_path):
       add(pictures, item)
     pictures.finish("Test")
   expected = {
-    item[0].file.removesuffix(".png"): item for run in runs for item in run
+    file.removesuffix(".png"): one for run in runs for file, one in run
   }
   with np.load(tmp_path / "images.npz") as images:
     assert set(images) == set(expected)
-    for name, (_, _, image, _) in expected.items():
-      np.testing.assert_array_equal(images[name], image)
+    for name, one in expected.items():
+      np.testing.assert_array_equal(images[name], one.image)
   with np.load(tmp_path / "history.npz") as histories:
     assert set(histories) == {
       f"{name}/{what}" for name in expected for what in ("score", "is_largest")
     }
-    for name, (*_, history) in expected.items():
-      for what, rows in history.items():
+    for name, one in expected.items():
+      for what, rows in one.history.items():
         np.testing.assert_array_equal(histories[f"{name}/{what}"], rows)
         assert histories[f"{name}/{what}"].dtype == rows.dtype
 
 
 def test_arrays_made_again_replace_their_forerunners(tmp_path):
   pictures = PictureFolder.open(tmp_path, SETTINGS)
-  record, pixels, image, history = made(1)
-  add(pictures, (record, pixels, image, history), made(2))
+  file, one = made(1)
+  image = one.image
+  add(pictures, (file, one), made(2))
   pictures.finish("Test")
-  add(pictures, (record, pixels, image + 1, history))
-  add(pictures, (record, pixels, image + 2, history))
+  add(pictures, (file, one._replace(image=image + 1)))
+  add(pictures, (file, one._replace(image=image + 2)))
   pictures.finish("Test")
   with np.load(tmp_path / "images.npz") as images:
     assert len(images) == 2
@@ -363,7 +363,7 @@ def test_arrays_made_again_replace_their_forerunners(tmp_path):
       images["fc8/unit_0001/default/seed_0"], image + 2
     )
     np.testing.assert_array_equal(
-      images["fc8/unit_0002/default/seed_0"], made(2)[2]
+      images["fc8/unit_0002/default/seed_0"], made(2)[1].image
     )
 
 
@@ -413,8 +413,9 @@ def test_small_pictures_are_enlarged_as_far_as_there_is_room(
   for largest, block in ((4096, 32), (99, 16)):
     monkeypatch.setattr(folder, "_LARGEST_SIDE", largest)
     pictures = PictureFolder.open(tmp_path / str(largest), SETTINGS)
-    record, pixels, image, history = made(1)
-    add(pictures, (record, pixels, 100 * image, history))
+    file, one = made(1)
+    pixels = one.pixels
+    add(pictures, (file, one._replace(image=100 * one.image)))
     pictures.finish("Test")
     with Image.open(tmp_path / str(largest) / "montage.png") as sheet:
       sheet = np.asarray(sheet)

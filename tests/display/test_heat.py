@@ -35,14 +35,21 @@ def test_beside_keeps_every_picture_and_puts_white_between():
   np.testing.assert_array_equal(row[:, 63:70], np.repeat(grey, 3, axis=2))
 
 
+def test_beside_fills_what_lower_pictures_leave_free():
+  row = beside(PIXELS[:30], PIXELS, gap=2, background=9)
+  np.testing.assert_array_equal(row[:30, :60], PIXELS[:30])
+  assert np.all(row[30:, :60] == 9) and np.all(row[:, 60:62] == 9)
+  np.testing.assert_array_equal(row[:, 62:], PIXELS)
+
+
 @pytest.mark.parametrize("pixels", [PIXELS, PIXELS[..., :1]])
 def test_a_frame_lies_within_its_box(pixels):
-  shown = outline(pixels, (5, 10, 25, 50), width=2)
+  shown = outline(pixels, (5, 10, 25, 50))
   assert shown.shape == PIXELS.shape
   changed = np.any(shown != pixels, axis=-1)
   expected = np.zeros((40, 60), bool)
   expected[5:25, 10:50] = True
-  expected[7:23, 12:48] = False
+  expected[8:22, 13:47] = False
   np.testing.assert_array_equal(changed, expected)
 
 

@@ -48,6 +48,19 @@ def test_what_is_wrong_ends_with_status_1(
   assert wrong.split()[1] == "scale"
 
 
+def test_a_list_with_its_root(script, tmp_path, capsys):
+  Image.new("RGB", (300, 300), (9, 90, 200)).save(tmp_path / "blue.png")
+  names = tmp_path / "lists" / "val.txt"
+  names.parent.mkdir()
+  names.write_text("/blue.png 3\n")
+  flags = ("--net=alexnet-conv", f"--photos={names}")
+  assert "--root=FOLDER" in scripts.refusal(script, *flags)
+  # It is found, but a check wants more than one.
+  refused = scripts.refusal(script, *flags, f"--root={tmp_path}")
+  assert "give two or more" in refused
+  assert "the first is 'blue.png'." in capsys.readouterr().out
+
+
 def test_an_empty_folder_is_one_sentence(script, tmp_path):
   reported = scripts.refusal(
     script, "--net=squeezenet1.1", f"--photos={tmp_path}"

@@ -14,7 +14,8 @@ def test_without_flags_the_bundled_network_is_served(script, monkeypatch):
   monkeypatch.setattr(
     toolbox, "serve", lambda network, **more: served.update(more, net=network)
   )
-  script.run()
+  script.run("--root=pictures")
+  assert served["root"] == "pictures"
   assert served["net"].labels[130] == "flamingo"
   assert (served["host"], served["port"]) == ("127.0.0.1", 8090)
   assert served["title"] == "googlenet"

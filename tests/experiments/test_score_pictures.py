@@ -13,7 +13,7 @@ from PIL import Image
 
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.networks import zoo
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.runs import renders
 from jdeepvis.synthesis.recipes import make_recipe

@@ -13,7 +13,7 @@ from PIL import Image
 
 from jdeepvis.display import plots
 from jdeepvis.display.folder import PictureFolder
-from jdeepvis.runs import renders
+from jdeepvis.runs import forecast, renders
 from jdeepvis.synthesis import batch
 
 BASE = ("--net=small_networks:classifier", "--units=1", "--recipe=paper_c")
@@ -112,7 +112,8 @@ def test_a_stopped_study_goes_on_to_the_same_end(script, tmp_path, monkeypatch):
   # Two at a time, though all would go into one batch.
   fill = functools.partial(renders.fill_folder, each={"scores": 1})
   monkeypatch.setattr(renders, "fill_folder", fill)
-  monkeypatch.setattr(renders, "forecast", lambda *_: renders.Forecast(0, 0, 0))
+  nothing = forecast.Forecast(0, 0, 0)
+  monkeypatch.setattr(forecast, "forecast", lambda *_: nothing)
   arguments = ("--leave_one_out", "--units=0-2", "--steps=4", "--noplots")
   stopped, whole = tmp_path / "stopped", tmp_path / "whole"
   add = PictureFolder.add

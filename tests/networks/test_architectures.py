@@ -10,9 +10,10 @@ from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.caffe import arrays, reader
 from jdeepvis.networks.caffe.blobs import params_from_blobs
 from jdeepvis.networks.caffe.graph import build_graph
-from jdeepvis.networks.convert import fold_pixels, read_architecture
+from jdeepvis.networks.convert import read_architecture
 from jdeepvis.networks.googlenet import GoogLeNet
 from jdeepvis.networks.graph import GraphApply, infer_shapes
+from jdeepvis.networks.pixels import fold_pixels
 from jdeepvis.networks.squeezenet import SqueezeNet
 from jdeepvis.networks.vgg import VGG16
 from jdeepvis.types import JdeepvisError

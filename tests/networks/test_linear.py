@@ -5,10 +5,10 @@ import pytest
 import small_networks
 from scipy import signal
 
-from jdeepvis.networks.convert import fold_pixels
 from jdeepvis.networks.graph import GraphApply
 from jdeepvis.networks.linear import is_linear, linear_filters
 from jdeepvis.networks.own import from_function
+from jdeepvis.networks.pixels import fold_pixels
 from jdeepvis.networks.tables import conv, layer
 from jdeepvis.types import JdeepvisError
 

@@ -119,6 +119,24 @@ def test_max_pool_gradient_goes_to_the_first(
   np.testing.assert_allclose(back(given)[0], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+  "kind, window", [("global_max", (1, 1)), ("max_pooling", (60, 50))]
+)
+def test_the_maximum_of_a_whole_map_is_a_short_program(kind, window):
+  x = np.round(_RANDOM.normal(0, 2, (2, 60, 50, 3))).astype(np.float32)
+
+  def pooled(x):
+    return run(kind, x, window=window)
+
+  assert len(jax.make_jaxpr(pooled)(x).eqns) < 20
+  y, back = jax.vjp(pooled, x)
+  np.testing.assert_array_equal(y, x.max((1, 2), keepdims=True))
+  (found,) = back(jnp.ones_like(y))
+  rows = x.reshape(2, 3000, 3)
+  first = np.arange(3000)[:, None] == rows.argmax(1)[:, None]
+  np.testing.assert_array_equal(found, first.reshape(x.shape))
+
+
 def test_max_pool_gradient_of_a_window_of_more_places_than_a_byte_counts():
   x = np.zeros((1, 18, 18, 1), np.float32)
   x[0, 17, 5] = 1

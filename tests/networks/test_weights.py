@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jdeepvis.networks import convert, foreign, weights
+from jdeepvis.networks import foreign, weights
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.network import LayerInfo
+from jdeepvis.networks.pixels import fold_pixels
 from jdeepvis.types import JdeepvisError
 
 ORIGIN = weights.Origin("somewhere.pkl", "0" * 64, "BSD")
@@ -271,7 +273,7 @@ def test_input_channels_are_reversed_in_one_layer():
     LayerInfo("conv1", "convolution", ("data",), ("conv1",)),
     LayerInfo("conv2", "convolution", ("conv1",), ("conv2",)),
   )
-  same, turned = convert.fold_pixels(
+  same, turned = fold_pixels(
     layers, params, (4, 4, 3), reverse=True, scale=np.array([1, 2, 10])
   )
   assert same == layers
@@ -284,14 +286,12 @@ def test_input_channels_are_reversed_in_one_layer():
 
 
 def test_the_digest_tells_any_weight_apart(network):
-  digest = convert.weights_sha256(network.params)
-  assert digest == convert.weights_sha256(
-    jax.tree.map(np.array, network.params)
-  )
+  digest = weights_sha256(network.params)
+  assert digest == weights_sha256(jax.tree.map(np.array, network.params))
   bias = np.array(network.params["conv10"]["bias"])
   bias[-1] = np.nextafter(bias[-1], np.float32(9))
   conv10 = {**network.params["conv10"], "bias": bias}
-  assert digest != convert.weights_sha256({**network.params, "conv10": conv10})
+  assert digest != weights_sha256({**network.params, "conv10": conv10})
   renamed = dict(network.params)
   renamed["conv11"] = renamed.pop("conv10")
-  assert digest != convert.weights_sha256(renamed)
+  assert digest != weights_sha256(renamed)

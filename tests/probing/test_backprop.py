@@ -9,6 +9,7 @@ import numpy_network
 import pytest
 from small_networks import random_network
 
+from jdeepvis.networks.names import before_relu
 from jdeepvis.networks.tables import conv, dense, layer, max_pool
 from jdeepvis.probing import backprop
 from jdeepvis.types import JdeepvisError
@@ -182,5 +183,5 @@ def test_wrong_names_are_one_sentence(network, images):
 def test_the_origin_is_before_the_relu():
   table = (*conv("conv", "data", 2, 3), *dense("fc", "conv", 2))
   network = random_network(table, (5, 5, 1))
-  assert backprop.origin(network, "fc") == "fc/pre"
-  assert backprop.origin(network, "conv/pre") == "conv/pre"
+  assert before_relu(network, "fc") == "fc/pre"
+  assert before_relu(network, "conv/pre") == "conv/pre"

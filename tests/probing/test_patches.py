@@ -1,9 +1,12 @@
 """Patches against the original's rules, worked out by hand for CaffeNet."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import small_networks
 
+from jdeepvis.networks.names import before_relu
 from jdeepvis.networks.own import from_function
 from jdeepvis.probing import backprop, patches
 
@@ -60,13 +63,15 @@ def test_crops_are_the_originals(layer):
       np.testing.assert_array_equal(got, wanted)
 
 
-def test_without_a_graph_the_image_is_the_patch():
+def test_without_a_graph_patches_are_the_same():
   network = small_networks.classifier()
-  bare = from_function(
-    network.apply, network.params, network.input, output="scores"
-  )
-  patch = patches.find_patches(bare, "conv2")(5)
-  assert patch.field == (0, 0, 33, 33) and patch.canvas == (33, 33)
+  apply = dataclasses.replace(network.apply, plain=True)
+  bare = from_function(apply, network.params, network.input, output="scores")
+  for cell in (0, 5, 17):
+    patch = patches.find_patches(bare, "conv1")(cell)
+    assert patch == patches.find_patches(network, "conv1")(cell)
+  whole = patches.find_patches(bare, "scores")(0)
+  assert whole.field == (0, 0, 33, 33) and whole.canvas == (33, 33)
 
 
 @pytest.mark.parametrize("layer", ["conv2", "prob"])
@@ -86,7 +91,7 @@ def test_a_viewer_seeds_one_cell(layer):
     wanted = backprop.backward(network, images, layer, seed, rule=rule)
     assert np.abs(wanted).max() > 0
     np.testing.assert_allclose(views, wanted, atol=1e-6)
-    blob = backprop.origin(network, layer)
+    blob = before_relu(network, layer)
     seen = np.asarray(network(images)[blob])
     np.testing.assert_allclose(
       values,

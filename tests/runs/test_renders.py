@@ -24,12 +24,14 @@ from jdeepvis.networks.graph import INPUT, GraphApply, infer_shapes
 from jdeepvis.networks.network import InputSpec, Network
 from jdeepvis.networks.tables import conv, layer, max_pool
 from jdeepvis.runs import renders
+from jdeepvis.runs.forecast import forecast
 from jdeepvis.runs.renders import file_of
 from jdeepvis.runs.store import Store
-from jdeepvis.synthesis import batch, render
+from jdeepvis.synthesis import batch
 from jdeepvis.synthesis.initial import initial_image
 from jdeepvis.synthesis.recipes import make_recipe
 from jdeepvis.synthesis.requests import Request
+from jdeepvis.synthesis.run import run as make
 from jdeepvis.synthesis.transforms import scale_to_rms
 
 pytestmark = pytest.mark.optimised
@@ -302,7 +304,7 @@ def test_a_run_killed_between_its_last_step_and_its_files_goes_on(
 ):
   """A checkpoint that has all steps lacks nothing but the pictures."""
   requests = [request(3), request(1)]
-  *_, last = render.run(network, requests, **SMALL)
+  *_, last = make(network, requests, **SMALL)
   assert last.progress.step == 24
   folder = PictureFolder.open(tmp_path, {})
   files = np.array(list(map(file_of, requests)))
@@ -419,15 +421,12 @@ def test_a_forecast_counts_the_work_that_is_left(network, tmp_path):
     request(3, recipe=longer, seed=1),
   ]  # fmt: skip
 
-  def forecast():
-    return renders.forecast(folder, network, wanted)
-
-  reported = forecast()
+  reported = forecast(folder, network, wanted)
   assert (reported.image_steps, reported.programs) == (4 * 24 + 30, 3)
   assert 0 < reported.seconds < 600
   assert folder.manifest["records"] == []
   folder, _ = run(network, tmp_path, wanted)
-  assert forecast() == (0, 0, 0.0)
+  assert forecast(folder, network, wanted) == (0, 0, 0.0)
 
 
 def test_a_picture_wanted_twice_is_made_once(network, tmp_path):

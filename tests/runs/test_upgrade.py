@@ -15,7 +15,7 @@ from PIL import Image
 
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.records import from_version_1 as record_of_today
-from jdeepvis.networks.convert import weights_sha256
+from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.runs.upgrade import upgrade_folder
 from jdeepvis.synthesis import ablation
 from jdeepvis.synthesis.named_recipes import RECIPES

@@ -88,19 +88,19 @@ def test_placed_before_or_not_is_the_same(network):
   # Clips of the smallest would turn on a rounding.
   short = RECIPE.replace(steps=2, norm_percentile=0.0)
   pictures = [picture(network, unit, short) for unit in (2, 5)]
-  placed = batch.place(network, 2)
+  placed = sharding.place(network, 2)
   assert "transpose" not in network.params["conv1"]
   made = images(network, pictures, placed=placed)
   np.testing.assert_array_equal(images(network, pictures), made)
   plain = network.replace(apply=GraphApply(network.layers, plain=True))
-  assert "transpose" not in batch.place(plain, 2).params["conv1"]
+  assert "transpose" not in sharding.place(plain, 2).params["conv1"]
   # Another program, whose products add up in another order, which tells
   # gradients apart by a part in a thousand at most; steps are four grey levels.
   np.testing.assert_allclose(images(plain, pictures), made, atol=2e-2)
 
 
 def test_cpus_share_one_copy_of_the_weights(network):
-  for leaf in jax.tree.leaves(batch.place(network, 2).params):
+  for leaf in jax.tree.leaves(sharding.place(network, 2).params):
     shards = leaf.addressable_shards
     assert {shard.device for shard in shards} == {*jax.local_devices()}
     assert len({s.data.unsafe_buffer_pointer() for s in shards}) == 1
@@ -140,14 +140,14 @@ def on_any_devices(size):
 
 def test_cpus_share_large_products_out():
   network = wide_network()
-  placed = batch.place(network, 4)
+  placed = sharding.place(network, 4)
   across = [info.name for info in placed.apply.layers if info.option("across")]
   assert across == ["fc6", "fc7"]
   for name, leaf in (("fc6", "kernel"), ("fc7", "transpose")):
     for shard in placed.params[name][leaf].addressable_shards:
       assert shard.data.shape == (4096, 512)
   # A single picture's product would be of another kind, with other bits.
-  assert batch.place(network, 2).apply == network.apply
+  assert sharding.place(network, 2).apply == network.apply
 
 
 def test_the_number_of_devices_changes_no_bit(tmp_path):
@@ -256,14 +256,14 @@ def test_strengths_in_a_batch_are_each_pictures_own(network):
 
 def test_every_stays_a_branch_in_the_batched_program(network):
   one = picture(network, 1)
-  placed, mesh = batch.place(network, 2), sharding.mesh_for(2)
+  placed, mesh = sharding.place(network, 2), sharding.mesh_for(2)
   stacked = batch.stack([one], 2)
   states = batch._begin(
     mesh, "noise", network.input, network.input, (0, 0), stacked
   )
   traced = jax.make_jaxpr(batch._advance, static_argnums=(0, 1))(
     mesh,
-    batch._specs(placed),
+    sharding.specs_of(placed),
     placed,
     stacked._replace(image=None),
     states,

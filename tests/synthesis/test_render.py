@@ -12,8 +12,8 @@ from PIL import Image
 import jdeepvis
 from jdeepvis.networks.receptive_field import receptive_field
 from jdeepvis.synthesis.named_recipes import RECIPES
-from jdeepvis.synthesis.render import run
 from jdeepvis.synthesis.requests import requests
+from jdeepvis.synthesis.run import run
 from jdeepvis.types import JdeepvisError
 
 QUIET = {"progress": False}
@@ -98,6 +98,21 @@ def test_what_a_picture_is_does_not_depend_on_its_neighbours(network):
   assert alone.pixels.shape[:2] == size
 
 
+def test_a_unit_of_an_own_model_is_drawn_at_its_own_size():
+  own = small_networks.own()
+  field = jdeepvis.render(own, "conv:3", SHORT, **QUIET)
+  assert field.pixels.shape == (5, 5, 3)
+  whole = jdeepvis.render(own, "conv:3", SHORT, canvas="image", **QUIET)
+  assert whole.pixels.shape == (21, 21, 3)
+  # The unit's value of the picture, placed in an image.
+  placed = np.zeros((1, *own.input.shape), np.float32)
+  unit = (4, 4)
+  part = receptive_field(own, "conv", unit).slices
+  placed[0][part] = np.float32(field.pixels) - own.input.mean
+  value = own(placed)["conv"][0, *unit, 3]
+  np.testing.assert_allclose(field.activation, value, rtol=1e-4)
+
+
 def test_targets_are_what_they_say(network):
   def reported(targets, **more):
     return [
@@ -125,6 +140,22 @@ def test_targets_are_what_they_say(network):
   assert len({one.program for one in grid}) == 1
 
 
+@pytest.mark.parametrize("layer", ["a:0", "a@1,2", "a", "a:0@1,2:a"])
+def test_layers_may_have_colons_and_at_signs_in_their_names(layer):
+  names = ["a:0", "a@1,2", "a", "a:0@1,2:a"]
+  made = jdeepvis.from_function(
+    lambda _, images: dict.fromkeys(names, images),
+    {},
+    jdeepvis.InputSpec((4, 4, 3), np.zeros(3, np.float32)),
+    output=None,
+  )
+  for place, position in (("", None), ("@1,2", (1, 2))):
+    (found,) = requests(made, f"{layer}:2{place}", "none")
+    assert (found.layer, found.unit, found.position) == (layer, 2, position)
+  with pytest.raises(JdeepvisError, match=f"'{layer}' is a layer"):
+    requests(made, layer, "none")
+
+
 @pytest.mark.parametrize(
   ("target", "reported"),
   [
@@ -132,6 +163,7 @@ def test_targets_are_what_they_say(network):
     ("output:99", "0 to 8"),
     ("conv1", "'conv1' is a layer"),
     ("conv1:0@99,0", "not among them"),
+    ("conv1:0@-1,0", "not among them"),
     ("conv1:0@x", "@ROW,COLUMN"),
     ("conv1:0-1", "names 2 units"),
     (jdeepvis.neuron("conv9", 1), "'conv9'"),

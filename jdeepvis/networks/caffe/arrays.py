@@ -29,6 +29,13 @@ _OTHERS = (
     "Caffe or JAX first",
   ),
   (b"\x1f\x8b", "compressed by gzip; unpack it with gunzip or tar"),
+  (b"BZh", "compressed by bzip2; unpack it with bunzip2 or tar"),
+  (b"\xfd7zXZ", "compressed by xz; unpack it with unxz or tar"),
+  (
+    b"\x80\x02",
+    "a pickle of Python, as PyTorch saved it; convert the model to Caffe or "
+    "JAX first",
+  ),
   (b"\x93NUMPY", "an .npy file of NumPy"),
   (b"Rar!", "a rar archive; unpack it and give the file in it"),
   (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it and give the file in it"),
@@ -118,10 +125,16 @@ def read_bytes(path: Path | str, what: str) -> bytes:
     data = path.read_bytes()
   except FileNotFoundError:
     raise JdeepvisError(f"There is no {what} {str(path)!r}.") from None
+  except IsADirectoryError:
+    raise JdeepvisError(
+      f"{str(path)!r} is a folder; give the {what} in it."
+    ) from None
   except (OSError, ValueError) as error:
     raise JdeepvisError(
       f"The {what} {str(path)!r} cannot be read: {brief(error)}."
     ) from error
+  if not data:
+    raise JdeepvisError(f"The {what} {str(path)!r} is empty; fetch it again.")
   if found := _what_else(data):
     raise JdeepvisError(f"{str(path)!r} is no {what} but {found}.")
   return data
@@ -139,7 +152,8 @@ def _what_else(data: bytes) -> str:
     if data.startswith(start):
       return what
   head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-  if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+  # Neither a description nor protobuf's wire form begins so.
+  if head.startswith(b"<"):
     return (
       "a web page, as one gets where a download needs a click; download the "
       "file itself, from its page's raw or download link"
@@ -188,8 +202,8 @@ def _decode(message, path: Path | str, what: str) -> None:
         "net's description; give the file with its weights."
       ) from error
     raise JdeepvisError(
-      f"{str(path)!r} is damaged or not {what}, so fetch it again: "
-      f"{brief(error)}."
+      f"{str(path)!r}, of {len(data)} bytes, is damaged or not {what}; fetch "
+      "it again."
     ) from error
 
 

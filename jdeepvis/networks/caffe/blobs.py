@@ -25,7 +25,7 @@ def params_from_blobs(
 
   Kernels OIHW become HWIO; an inner product's rows go from channel, height,
   width to our order; batch statistics are divided by their count. Channels of
-  the images stay as they are: see `convert.fold_pixels`.
+  the images stay as they are: see `pixels.fold_pixels`.
 
   Args:
     layers: the graph; its layers are named as in the file.
@@ -76,9 +76,13 @@ def _leaves(layer, inputs, leaves, arrays, file) -> dict[str, np.ndarray]:
   expected = ours.caffe_arrays or (tuple(leaves),)
   if len(arrays) not in map(len, expected):
     known = [f"{len(names)} ({', '.join(names)})" for names in expected]
+    hint = "give weights that were trained with this description"
+    without = not ours.caffe_arrays and len(arrays) == len(leaves) - 1
+    if without and "bias" in leaves:
+      hint = "write bias_term: false if it was trained without a bias"
     raise JdeepvisError(
-      f"{file}: layer {layer.name!r} has {len(arrays)} arrays; expected "
-      f"{' or '.join(known)}."
+      f"{file}: layer {layer.name!r} has {len(arrays)} "
+      f"array{'s' * (len(arrays) != 1)}; expected {' or '.join(known)}; {hint}."
     )
 
   def checked(array, shape):
@@ -100,7 +104,8 @@ def _checked(layer, array, expected, file) -> np.ndarray:
     )
   raise JdeepvisError(
     f"{file}: layer {layer.name!r} has an array of {list(array.shape)}{hint}; "
-    f"expected {list(expected)}."
+    f"expected {list(expected)}; give weights that were trained with this "
+    "description."
   )
 
 

@@ -66,8 +66,14 @@ def read_layer(
   message = schema.message_class(
     "V1LayerParameter" if old else "LayerParameter"
   )()
-  kind = _type(text, message)
-  filled = fill(message, [x for x in text.value if x.name != "type"])
+  said = {x.name: x.value for x in text.value}
+  where = f"layer {str(said.get('name', number))!r}"
+  try:
+    kind = _type(text, message)
+    where += f" ({kind})"
+    filled = fill(message, [x for x in text.value if x.name != "type"])
+  except TextError as error:
+    raise TextError(error.line, f"{where}: {error.what}") from error
   name = message.name or f"{kind.lower()}{number}"
   while name in taken:
     name += "_"
@@ -93,7 +99,7 @@ def _type(text: Field, message) -> str:
   """A layer's type; an old one's word may be a number, or of a fork."""
   words = [x.value for x in text.value if x.name == "type"]
   if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
-    raise TextError(text.line, 'this layer needs one type: "..."')
+    raise TextError(text.line, 'it needs one type: "..."')
   (word,) = words
   known = message.DESCRIPTOR.fields_by_name["type"].enum_type
   if isinstance(word, Quoted) and not (known and word in known.values_by_name):
@@ -110,8 +116,8 @@ def refusal(file: str, layer: CaffeLayer, unknown: Unknown) -> str:
   return (
     f"{file}, line {unknown.line}: layer {layer.name!r} ({layer.type}) has the "
     f"field {unknown.path!r}, which is not known here and may change what it "
-    f"computes{nearest_field(unknown)}; correct its name, or remove it if the "
-    "net was trained without it."
+    f"computes{nearest_field(unknown)}; correct its name, remove it if the net "
+    "was trained without it, or change the layer's type, and it is left out."
   )
 
 
@@ -127,9 +133,18 @@ class _LayerMessage:
     self._message = message
     self._settings = settings
 
+  def strange(self, name: str) -> list[str]:
+    """The fields of its settings `name` that their message lacks."""
+    found = self._settings.get(name)
+    return list(found._settings) if isinstance(found, _LayerMessage) else []
+
   def __getattr__(self, name: str):
     # Python asks for names of its own before there is anything.
     if name.startswith("_"):
       raise AttributeError(name)
-    settings = self._settings
-    return settings[name] if name in settings else getattr(self._message, name)
+    if name in self._settings:
+      return self._settings[name]
+    try:
+      return getattr(self._message, name)
+    except AttributeError:
+      raise AttributeError(f"it does not say {name}") from None

@@ -1,6 +1,7 @@
 """What of a net can be run here: the rest is left out and said."""
 
 import difflib
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer, refusal
@@ -64,7 +65,7 @@ def runnable(net: NetDescription, image: InputBlob) -> Runnable:
   others = [x.name for x in net.inputs if x.name != image.name]
   missing = dict(net.absent) | dict.fromkeys(others, "")
   known, kept, cut, causes = {image.name}, [], [], {}
-  for layer in net.layers:
+  for layer in _one_by_one(net.layers):
     cause = ""
     for bottom in layer.bottoms:
       if bottom in missing:
@@ -117,6 +118,26 @@ def runnable(net: NetDescription, image: InputBlob) -> Runnable:
   return Runnable(kept, notes, frozenset(read), frozenset(weighed))
 
 
+def _one_by_one(layers: Sequence[CaffeLayer]) -> Iterator[CaffeLayer]:
+  """A layer of several bottoms, each with a top, as one that shares weights."""
+  for layer in layers:
+    kind, several = kind_of(layer.type), len(layer.bottoms) > 1
+    each = several and kind is not None and LAYER_TYPES[kind].one_by_one
+    if not each or len(layer.bottoms) != len(layer.tops):
+      yield layer
+      continue
+    # Weights are shared by a name; those without one get it here.
+    shared = [f"{layer.name}/{place}" for place in range(2)]
+    for place, name in enumerate(layer.shared[:2]):
+      shared[place] = name or shared[place]
+    for place, ends in enumerate(zip(layer.bottoms, layer.tops, strict=True)):
+      name = f"{layer.name}/{ends[1]}" if place else layer.name
+      bottoms, tops = zip(ends, strict=True)
+      yield layer._replace(
+        name=name, bottoms=bottoms, tops=tops, shared=tuple(shared)
+      )
+
+
 def _layer_info(
   layer: CaffeLayer, file: str
 ) -> "tuple[LayerInfo | None, LeftOut | None]":
@@ -163,8 +184,9 @@ def _layer_info(
 
 def _unknown_type(layer: CaffeLayer) -> LeftOut:
   types = [name for ours in LAYER_TYPES.values() for name in ours.caffe]
-  close = difflib.get_close_matches(layer.type, types, n=1, cutoff=0.75)
-  hint = f" (nearest: {close[0]})" if close else ""
+  lower = {name.lower(): name for name in types}
+  close = difflib.get_close_matches(layer.type.lower(), lower, n=1, cutoff=0.75)
+  hint = f" (nearest: {lower[close[0]]})" if close else ""
   return LeftOut(
     f"layer {layer.name!r} is a {layer.type!r}, a type that is not known here"
     f"{hint}, and is left out",

@@ -1,13 +1,16 @@
 """Where a net's images come from, and what its file says of them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from jdeepvis.networks.caffe.text import Settings
+from jdeepvis.networks.layer_types import kind_of
 from jdeepvis.types import JdeepvisError
 
 # Of layers without bottoms these are no sources of images.
 _NO_DATA = frozenset(["", "Input", "Parameter"])
+_OF_PIXELS = re.compile("mean|scale|std|var|norm|div").search
 _SETTINGS = (
   "data_param",
   "image_data_param",
@@ -41,6 +44,7 @@ class Transform(NamedTuple):
     scale: what centred pixels are multiplied by.
     rgb: whether it turns blue, green, red into red, green, blue.
     line: where it stands.
+    others: fields that are not known, and may say more of pixels.
   """
 
   mean_value: tuple[float, ...]
@@ -48,6 +52,15 @@ class Transform(NamedTuple):
   scale: float
   rgb: bool
   line: int
+  others: tuple[str, ...] = ()
+
+
+class Source(NamedTuple):
+  """A data layer as an input, and a sentence about it."""
+
+  layer: Any
+  blob: InputBlob
+  note: str
 
 
 def declared_inputs(net, file: str) -> list[InputBlob]:
@@ -157,16 +170,20 @@ def image_shape(
 
 def is_data(layer) -> bool:
   """Whether a layer is a source of images, of whatever type."""
-  return not layer.bottoms and bool(layer.tops) and layer.type not in _NO_DATA
+  free = bool(layer.tops) and not layer.bottoms and layer.type not in _NO_DATA
+  return free and kind_of(layer.type) is None
 
 
 def transform_of(layer) -> Transform | None:
   """What a layer says of its images' mean, scale and order, if anything."""
   said = layer.message.transform_param
   named = any(map(said.HasField, ("scale", "mean_file", "bgr2rgb")))
-  if named or said.mean_value:
+  others = tuple(filter(_OF_PIXELS, layer.message.strange("transform_param")))
+  if named or said.mean_value or others:
     values, rgb = tuple(said.mean_value), said.bgr2rgb
-    return Transform(values, said.mean_file, said.scale, rgb, layer.line)
+    return Transform(
+      values, said.mean_file, said.scale, rgb, layer.line, others
+    )
   # Older data layers said it among their own settings.
   for own in _settings(layer):
     values = own.get("mean_value", ())
@@ -180,16 +197,17 @@ def transform_of(layer) -> Transform | None:
 
 
 def source_of_images(
-  layers: Sequence[tuple[Any, bool]], wanted: set[str], file: str
-) -> tuple[InputBlob, str] | None:
-  """A data layer as an input, and a sentence about it.
+  layers: Sequence[tuple[Any, bool, str]], wanted: set[str], file: str
+) -> Source | None:
+  """The data layer that is taken for the images.
 
   Args:
-    layers: the data layers, each with whether it is for training only.
+    layers: the data layers, each with whether it is for training only, and a
+      sentence for where it is left out.
     wanted: blobs that layers read and none writes.
     file: the file's name.
   """
-  for layer, _ in sorted(layers, key=lambda pair: pair[1]):
+  for layer, _, _ in sorted(layers, key=lambda one: one[1]):
     tops = [top for top in layer.tops if top in wanted]
     if not tops:
       continue
@@ -200,7 +218,7 @@ def source_of_images(
       f"{file}: {source} is taken for images as the input {top!r}; to write it "
       f"into the file, put in its place {two_lines(top, shape)}."
     )
-    return InputBlob(top, shape, source), note
+    return Source(layer, InputBlob(top, shape, source), note)
   return None
 
 
@@ -240,6 +258,10 @@ def _shape(layer, place: int) -> tuple[int, int, int, int]:
   sizes = [(transform.crop_h, transform.crop_w), (transform.crop_size,) * 2]
   sizes += [(x.get("crop_size", 0),) * 2 for x in settings]
   sizes += [(x.get("new_height", 0), x.get("new_width", 0)) for x in settings]
+  # SSD's data layers warp images to this size.
+  ssd = getattr(transform, "resize_param", None)
+  if isinstance(ssd, Settings) and ssd.get("resize_mode", "WARP") == "WARP":
+    sizes.append((ssd.get("height", 0), ssd.get("width", 0)))
   known = (x for x in sizes if all(isinstance(y, int) and y > 0 for y in x))
   return 1, 1 if grey else 3, *next(known, (0, 0))
 

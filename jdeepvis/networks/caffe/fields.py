@@ -26,8 +26,6 @@ _IDLE = frozenset(
     "debug",
     "multinode",
     "reshape_every_iter",
-    "cudnn_convolution_algo_seeker",
-    "cudnn_math_override",
     "conv_algos_override",
     "workspace_limit",
     "force_backward",
@@ -256,4 +254,7 @@ def _is_idle(owner, field: Field) -> bool:
   name, of = field.name, owner.name
   if of == "NetParameter":
     return name in _IDLE_OF_NETS or name.startswith(_IDLE_OF_NET)
-  return of in _IDLE_MESSAGES or name in _IDLE or name.endswith(_IDLE_ENDS)
+  engine = "cudnn" in name
+  return (
+    engine or of in _IDLE_MESSAGES or name in _IDLE or name.endswith(_IDLE_ENDS)
+  )

@@ -66,8 +66,9 @@ def build_graph(
     tuple(_share(layer, kept, owners) for layer in layers)
   )
   layers, uncertain = crops.with_offsets(layers, net.file)
-  layers, mixing = _without_mixing(layers, shape, net.file)
+  layers, mixing = _without_mixing(layers, shape, net)
   shapes = infer_shapes(layers, shape).blobs
+  layers = scores.along_channels(layers, shapes)
   layers, inexact = unpooling.exact(layers, shapes, net.file)
   if not layers:
     why = " ".join((*notes, *mixing, *inexact)) or "none computes anything."
@@ -79,7 +80,9 @@ def build_graph(
 
 
 def _without_mixing(
-  layers: tuple[LayerInfo, ...], shape: tuple[int, int, int], file: str
+  layers: tuple[LayerInfo, ...],
+  shape: tuple[int, int, int],
+  net: NetDescription,
 ) -> tuple[tuple[LayerInfo, ...], tuple[str, ...]]:
   """Leaves out reshapes that would mix images; other misfits are refused."""
   notes = []
@@ -90,17 +93,29 @@ def _without_mixing(
     except JdeepvisError as error:
       bad = _first_misfit(layers, shape)
       if bad.kind != "reshape" or len(notes) == _MOST_MIXING:
-        reason = str(error).rstrip(".")
-        hint = ""
-        if "larger than the padded map" in reason:
-          hint = "; another size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH may fit"
-        raise JdeepvisError(f"{file}: {reason}{hint}.") from error
+        raise JdeepvisError(_misfit(error, bad, net)) from error
+      reason = str(error).rpartition("channels last: ")[2].removesuffix(".")
     layers, names = left_out.without(layers, bad)
     why = left_out.LeftOut(
       f"layer {bad.name!r} (Reshape) cannot be run here and is left out",
-      ": it would mix images",
+      f": {reason}",
     )
-    notes.append(f"{file}: {why.sentence(names)}.")
+    notes.append(f"{net.file}: {why.sentence(names)}.")
+
+
+def _misfit(error: JdeepvisError, bad: LayerInfo, net: NetDescription) -> str:
+  """Why a layer cannot read its blobs, in the file's own words."""
+  reason = str(error).removesuffix(".")
+  for layer in net.layers:
+    if layer.name == bad.name:
+      ours = f"Layer {bad.name!r} ({bad.kind})"
+      theirs = f"line {layer.line}: layer {bad.name!r} ({layer.type})"
+      reason = reason.replace(ours, theirs)
+  hint = ""
+  if "larger than the padded map" in reason or len(bad.inputs) > 1:
+    hint = "; another size=(HEIGHT, WIDTH) or --size=HEIGHT,WIDTH may fit"
+  between = ", " if reason.startswith("line") else ": "
+  return f"{net.file}{between}{reason}{hint}."
 
 
 def _first_misfit(

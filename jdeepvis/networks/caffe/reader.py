@@ -145,7 +145,7 @@ class _Reading:
     self.notes: list[str] = []
     self.layers: list[CaffeLayer] = []
     self.losses: list[CaffeLayer] = []
-    self.data: list[tuple[CaffeLayer, bool]] = []
+    self.data: list[tuple[CaffeLayer, bool, str]] = []
     self.absent: dict[str, str] = {}
     self.transforms: list[Transform] = []
     self.inputs: list[InputBlob] = []
@@ -154,34 +154,38 @@ class _Reading:
     taken: set[str] = set()
     for number, text in enumerate(texts):
       layer, filled = read_layer(text, number, taken)
-      taken.add(layer.name)
-      self._sort(layer, filled)
+      # TRAIN and TEST may each have a layer of the same name.
+      if self._runs(layer, filled):
+        taken.add(layer.name)
     inputs = named_once(
       [*declared_inputs(self.net, self.file), *self.inputs], self.file
     )
     written = {top for layer in self.layers for top in layer.tops}
     read = {bottom for layer in self.layers for bottom in layer.bottoms}
     inputs = [x for x in inputs if x.shape or x.name not in written]
+    source, notes = None, []
     if not any(x.name in read for x in inputs):
-      wanted = read - written
-      found = source_of_images(self.data, wanted, self.file)
-      if found is not None:
-        inputs.append(found[0])
-        self.notes.append(found[1])
+      source = source_of_images(self.data, read - written, self.file)
+    if source:
+      inputs.append(source.blob)
+      notes.append(source.note)
+    others = (x for x in self.data if not source or x[0] is not source.layer)
+    notes += [note for _, _, note in others]
     for name in written | {x.name for x in inputs}:
       self.absent.pop(name, None)
     return NetDescription(
       self.file,
       tuple(inputs),
       tuple(self.layers),
-      tuple(self._idle_notes() + self.notes),
+      tuple(self._idle_notes() + notes + self.notes),
       self.absent,
       tuple(self.losses),
       next(iter(self.transforms), None),
     )
 
-  def _sort(self, layer: CaffeLayer, filled: Filled) -> None:
-    training = _is_for_training(layer, self.net.state)
+  def _runs(self, layer: CaffeLayer, filled: Filled) -> bool:
+    """Sorts a layer; whether it is one that a trained net runs."""
+    training = _why_absent(layer, self.net.state)
     data = is_data(layer)
     transform = transform_of(layer) if data or layer.type == "Input" else None
     if transform and not training:
@@ -191,10 +195,10 @@ class _Reading:
     if layer.type == "Input" and not training:
       self.inputs += input_blobs(layer, self.file)
       self._refuse_unknown(layer)
-      return
-    reason = ""
+      return False
+    reason = training
     if training:
-      reason = "it is for training only"
+      pass
     elif data:
       reason = "it reads images from elsewhere"
     elif layer.type in _NO_OUTPUT or layer.type.endswith("Loss"):
@@ -203,18 +207,21 @@ class _Reading:
       where = f"layer {layer.name!r}"
       self.idle += [(path, line, where) for path, line in filled.idle]
       self.layers.append(layer)
-      return
-    if data:
-      self.data.append((layer, training))
-    elif layer.type in _LOSSES and not training and layer.bottoms:
-      self.losses.append(layer)
+      return True
     said = ", ".join(filled.settings)
-    self.notes.append(
+    note = (
       f"{self.file}: layer {layer.name!r} is left out, {reason}"
       f"{f' ({said})' if said else ''}."
     )
+    if data:
+      self.data.append((layer, bool(training), note))
+    else:
+      self.notes.append(note)
+    if layer.type in _LOSSES and not training and layer.bottoms:
+      self.losses.append(layer)
     for top in layer.tops:
       self.absent.setdefault(top, layer.name)
+    return False
 
   def _refuse_unknown(self, layer: CaffeLayer) -> None:
     for unknown in layer.unknown:
@@ -236,15 +243,24 @@ class _Reading:
     return sentences
 
 
-def _is_for_training(layer: CaffeLayer, state) -> bool:
+def _why_absent(layer: CaffeLayer, state) -> str:
+  """Why a layer is not in the test phase, at the file's stages, or ""."""
   message, test = layer.message, 1
-  included = [_admits(rule, state) for rule in message.include]
-  if included and not any(included):
-    return True
-  if any(_admits(rule, state) for rule in message.exclude):
-    return True
+  include = list(message.include)
+  if include and not any(_admits(rule, state) for rule in include):
+    for rule in include:
+      missing = sorted(set(rule.stage) - set(state.stage))
+      if missing and not (rule.HasField("phase") and rule.phase != test):
+        said = " ".join(f'stage: "{stage}"' for stage in missing)
+        return (
+          "it is for a stage that the file does not set; to have it, write "
+          f"state {{ {said} }} at the file's top"
+        )
+    return "it is for training only"
   phase = message.DESCRIPTOR.fields_by_name.get("phase")
-  return bool(phase) and message.HasField("phase") and message.phase != test
+  other = bool(phase) and message.HasField("phase") and message.phase != test
+  excluded = any(_admits(rule, state) for rule in message.exclude)
+  return "it is for training only" if other or excluded else ""
 
 
 def _admits(rule, state) -> bool:

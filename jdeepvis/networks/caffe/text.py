@@ -18,6 +18,8 @@ _LAYER = re.compile(rb"\blayers?\s*:?\s*\{")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 _ENDS = {"{": "}", "<": ">"}
+_INSTEAD = {"/": "; a comment begins with #"}
+_INSTEAD |= dict.fromkeys("\u201c\u201d\u2018\u2019", '; quotation marks are "')
 
 
 class Quoted(str):
@@ -43,6 +45,7 @@ class TextError(ValueError):
 
   def __init__(self, line: int, what: str):
     super().__init__(f"line {line}: {what}")
+    self.line, self.what = line, what
 
 
 class Settings:
@@ -67,6 +70,10 @@ class Settings:
     """The setting called `name`, or else the default."""
     return self._values.get(name, default)
 
+  def ListFields(self):  # noqa: N802
+    """The settings as a message lists them: pairs of a field and its value."""
+    return [(Field(name, "", 0), value) for name, value in self._values.items()]
+
   def HasField(self, name: str) -> bool:  # noqa: N802  (protobuf's name)
     """Whether the file says it."""
     return name in self._values
@@ -78,9 +85,14 @@ def decode(data: bytes) -> str:
   Comments may be in any encoding: a line that is no UTF-8 is Latin-1.
   """
   if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-    text = data.decode("utf-16", errors="replace")
-    return "\n".join(text.removeprefix("\ufeff").splitlines())
-  return "\n".join(map(decode_name, data.splitlines()))
+    wide = "utf-16"
+  elif b"\0" in data[:2]:
+    # Without a mark: a net's first sign is one of ASCII.
+    wide = "utf-16-be" if data[0] == 0 else "utf-16-le"
+  else:
+    return "\n".join(map(decode_name, data.splitlines()))
+  text = data.decode(wide, errors="replace")
+  return "\n".join(text.removeprefix("\ufeff").splitlines())
 
 
 def decode_name(data: bytes) -> str:
@@ -133,14 +145,15 @@ def plain_values(fields: Iterable[Field]) -> dict[str, Any]:
 
 
 class _Tokens:
-  """The tokens of a text, one ahead."""
+  """The tokens of a text, one ahead; `begin` is the line of the last taken."""
 
   def __init__(self, text: str):
     self._source = _tokens(text)
     self.kind, self.token, self.line = next(self._source)
+    self.begin = self.line
 
   def take(self) -> str:
-    token = self.token
+    token, self.begin = self.token, self.line
     self.kind, self.token, self.line = next(self._source)
     return token
 
@@ -154,7 +167,9 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
   while place < len(text):
     match = _TOKEN.match(text, place)
     if match is None:
-      raise TextError(line, f"{text[place]!r} has no meaning here")
+      sign = text[place]
+      hint = _INSTEAD.get(sign, "")
+      raise TextError(line, f"{sign!r} has no meaning here{hint}")
     if match.lastgroup != "space":
       yield match.lastgroup, match[0], line
     line += match[0].count("\n")
@@ -166,8 +181,10 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
 def _fields(tokens: _Tokens, end: str, depth: int) -> tuple[Field, ...]:
   if depth > _MAX_DEPTH:
     raise TextError(tokens.line, "braces are nested too deeply for a net")
-  fields = []
+  fields, begin = [], tokens.begin
   while tokens.token != end or (not end and tokens.kind):
+    if end and not tokens.kind:
+      raise TextError(begin, f"what begins here has no {end}; add it")
     if tokens.kind != "word":
       raise tokens.wrong(f"a field's name{f' or {end}' if end else ''}")
     line, name = tokens.line, tokens.take()

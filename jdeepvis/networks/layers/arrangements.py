@@ -21,7 +21,6 @@ from jdeepvis.networks.layers.layer_type import (
   require_images_apart,
   settings,
 )
-from jdeepvis.types import JdeepvisError
 
 UNSAID, FOUND = "unsaid", "found"
 """What the option `origin` of a Crop says of its offset, see `caffe.crops`."""
@@ -29,6 +28,8 @@ UNSAID, FOUND = "unsaid", "found"
 
 def _concat(layer, weights, inputs, relu):
   axis = own_axis(layer.option("axis", 1), inputs[0].ndim)
+  if len({(*x.shape[:axis], *x.shape[axis + 1 :]) for x in inputs}) > 1:
+    raise ValueError("they may differ along the axis that is joined alone")
   return jnp.concatenate(inputs, axis)
 
 
@@ -41,8 +42,18 @@ def _read_concat(layer):
 def _slice(layer, weights, inputs, relu):
   (x,) = inputs
   axis = own_axis(layer.option("axis", 1), x.ndim)
-  parts = layer.option("points") or len(layer.outputs)
-  return tuple(jnp.split(x, parts, axis))
+  points, count = layer.option("points", ()), len(layer.outputs)
+  if points and points[-1] >= x.shape[axis]:
+    raise ValueError(
+      f"its slice_point {points[-1]} is beyond the {x.shape[axis]} along its "
+      "axis"
+    )
+  if not points and x.shape[axis] % count:
+    raise ValueError(
+      f"{x.shape[axis]} cannot be cut into {count} equal parts; it needs "
+      "slice_point"
+    )
+  return tuple(jnp.split(x, points or count, axis))
 
 
 def _read_slice(layer):
@@ -61,6 +72,8 @@ def _flatten(x, axis=1, end=-1):
   """Joins Caffe's axes from `axis` to `end`, both in, into one."""
   x = to_caffe(x)
   axis, end = positive_axis(axis, x.ndim), positive_axis(end, x.ndim)
+  if end < axis:
+    raise ValueError("its end_axis is before its axis")
   return from_caffe(x.reshape(*x.shape[:axis], -1, *x.shape[end + 1 :]))
 
 
@@ -84,8 +97,11 @@ def _reshape(x, dims, axis=0, count=-1):
   if -1 in shape:
     known = math.prod(dim for dim in shape if dim != -1)
     shape[shape.index(-1)] = math.prod(x.shape) // max(known, 1)
-  if shape[0] != x.shape[0]:
-    raise JdeepvisError("A Reshape that mixes images is not supported.")
+  have, asked = math.prod(x.shape[1:]), math.prod(shape[1:])
+  if asked and have != asked and have * x.shape[0] % asked == 0:
+    raise ValueError("it would mix images")
+  if shape[0] != x.shape[0] or have != asked:
+    raise ValueError(f"an image has {have} values for its shape {list(dims)}")
   return from_caffe(x.reshape(shape))
 
 
@@ -110,9 +126,13 @@ def _crop(x, reference, axis=2, offsets=()):
   cut = x.ndim - axis
   offsets = tuple(offsets) or (0,)
   offsets = offsets * cut if len(offsets) == 1 else offsets
+  if len(offsets) != cut or x.ndim != reference.ndim:
+    raise ValueError(f"it needs one offset, or one for each of {cut} axes")
   starts = (0,) * axis + offsets
   sizes = x.shape[:axis] + reference.shape[axis:]
   ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+  if any(end > have for end, have in zip(ends, x.shape, strict=True)):
+    raise ValueError("its offset and the second blob reach beyond the first")
   return from_caffe(lax.slice(x, starts, ends))
 
 
@@ -152,6 +172,8 @@ def _read_argmax(layer):
 
 
 def _top(x, count):
+  if not 1 <= count <= x.shape[-1]:
+    raise ValueError(f"its top_k {count} is not within 1 to {x.shape[-1]}")
   values, places = lax.top_k(x[..., ::-1], count)
   return values, (x.shape[-1] - 1 - places).astype(x.dtype)
 
@@ -163,6 +185,8 @@ def _trim(layer, weights, inputs, relu):
 
 
 def _shuffle_channels(x, count=1):
+  if count < 1 or x.shape[-1] % count:
+    raise ValueError(f"its group {count} does not part {x.shape[-1]} channels")
   parts = x.reshape(*x.shape[:-1], count, -1)
   return jnp.swapaxes(parts, -1, -2).reshape(x.shape)
 

@@ -95,6 +95,9 @@ def _read_scale(layer):
 
 
 def _eltwise(layer, weights, inputs, relu):
+  shapes = {x.shape for x in inputs}
+  if len(shapes) > 1 and not layer.option("broadcast"):  # Caffe's do not
+    raise ValueError("they must have one shape")
   operation = layer.option("operation", "sum")
   if operation == "product":
     return functools.reduce(jnp.multiply, inputs)
@@ -117,6 +120,8 @@ def _read_eltwise(layer):
   factors = tuple(found.coeff)
   if factors and (operation != "sum" or len(factors) != len(layer.bottoms)):
     raise ValueError("it needs one coeff for each blob it adds, or none")
+  if len(factors) == 1:
+    return {"kind": "factor", "factor": factors[0]}  # FlowNet's scale
   options = {"operation": operation}
   return options | ({"coefficients": factors} if factors else {})
 

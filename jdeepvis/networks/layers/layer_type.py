@@ -35,7 +35,8 @@ def settings(message: str, **names: str) -> Callable[[Any], dict[str, Any]]:
   """Reads options, by our names, from the fields of Caffe's that are set."""
 
   def read(layer):
-    fields = getattr(layer.message, message).ListFields()
+    said = getattr(layer.message, message, None)
+    fields = said.ListFields() if said is not None else ()
     found = {field.name: _plain(value) for field, value in fields}
     return {ours: found[x] for ours, x in names.items() if x in found}
 
@@ -90,6 +91,8 @@ class LayerType:
       `padding`; `map`, all.
     inputs: the least and the most blobs that it reads; None is any number.
     several_outputs: whether it may write more than one blob.
+    one_by_one: whether Caffe's may read several blobs, each by itself, and
+      write one for each, with the same weights.
     activation: whether it is the function after a layer: both its sides get
       names, `conv1/pre` and `conv1`.
     same_values: whether it hands its input's values on.
@@ -112,7 +115,7 @@ class LayerType:
       `kernel`, or its `kind` where it becomes another type. It raises
       `CannotRunError` where that does what is not possible here.
     settings: the name of Caffe's message for it and its fields, written as in
-      `caffe.schema`, where they are not there:
+      `caffe.messages`, where they are not there:
       `("swish_param", "beta=1 float 1")`.
     caffe_arrays: the names of Caffe's arrays, once for each number that there
       may be of them; empty where they are the leaves.
@@ -132,6 +135,7 @@ class LayerType:
   reach: str = "map"
   inputs: tuple[int, int | None] = (1, 1)
   several_outputs: bool = False
+  one_by_one: bool = False
   activation: bool = False
   same_values: bool = False
   resizes: bool = False
@@ -175,4 +179,5 @@ def padding(layer: LayerInfo, size: Pair, *, ceil: bool = False) -> Padding:
 
 
 def _plain(value):
-  return tuple(value) if isinstance(value, Sequence) else value
+  several = isinstance(value, Sequence) and not isinstance(value, str)
+  return tuple(value) if several else value

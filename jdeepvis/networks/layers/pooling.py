@@ -158,7 +158,21 @@ def _windows(layer, x):
 
 def _max_pooling(layer, weights, inputs, relu):
   (x,) = inputs
-  return max_pool(x, *_windows(layer, x))
+  kernel, stride, where = _windows(layer, x)
+  if kernel == x.shape[1:3] and not any(map(any, where)):
+    return _largest(x)
+  return max_pool(x, kernel, stride, where)
+
+
+def _largest(x):
+  """The largest of each whole map, as `max_pool`; one window, one lookup.
+
+  As a slice for each of its positions it would take minutes to compile.
+  """
+  n, height, width, c = x.shape
+  values = x.reshape(n, height * width, c)
+  first = jnp.argmax(values, axis=1, keepdims=True)
+  return jnp.take_along_axis(values, first, axis=1)[:, None]
 
 
 def _max_pooling_mask(layer, weights, inputs, relu):
@@ -215,8 +229,7 @@ def _global_average(layer, weights, inputs, relu):
 
 
 def _global_max(layer, weights, inputs, relu):
-  (x,) = inputs
-  return max_pool(x, x.shape[1:3], (1, 1), ((0, 0), (0, 0)))
+  return _largest(inputs[0])
 
 
 def _read_pooling(layer):
@@ -233,12 +246,17 @@ def _read_pooling(layer):
         "its ceil_mode and its round_mode differ; leave one of them out"
       )
     down = not found.ceil_mode
-  size = [found.kernel_size] if found.HasField("kernel_size") else []
+
+  def both(field):
+    return [getattr(found, field)] if found.HasField(field) else []
+
+  if found.HasField("pad_h") != found.HasField("pad_w"):
+    raise ValueError("it says one of pad_h and pad_w; say both")
   window = {
     "kind": f"{name}_pooling",
-    "kernel": two_extents(found, "kernel", size, None),
-    "stride": two_extents(found, "stride", [found.stride], 1),
-    "pad": two_extents(found, "pad", [found.pad], 0),
+    "kernel": two_extents(found, "kernel", both("kernel_size"), None),
+    "stride": two_extents(found, "stride", both("stride"), 1),
+    "pad": two_extents(found, "pad", both("pad"), 0),
   }
   return window | ({"ceil": False} if down else {})
 

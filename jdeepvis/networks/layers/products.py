@@ -41,7 +41,7 @@ def convolution(layer, weights, inputs, relu, convolve=_convolve):
 
 def _convolution_weights(layer, shapes):
   features = layer.option("features")
-  channels = shapes[0][-1] // layer.option("groups", 1)
+  channels = shapes[0][-1] // _groups(layer, shapes)
   return _weights(layer, (*layer.kernel, channels, features), features)
 
 
@@ -77,9 +77,16 @@ def _deconvolution(layer, weights, inputs, relu):
 
 
 def _deconvolution_weights(layer, shapes):
-  features, groups = layer.option("features"), layer.option("groups", 1)
+  features, groups = layer.option("features"), _groups(layer, shapes)
   kernel = (*layer.kernel, features // groups, shapes[0][-1])
   return _weights(layer, kernel, features)
+
+
+def _groups(layer, shapes):
+  groups, channels = layer.option("groups", 1), shapes[0][-1]
+  if channels % groups:
+    raise ValueError(f"its group {groups} does not part {channels} channels")
+  return groups
 
 
 def _read_convolution(layer):
@@ -108,7 +115,7 @@ def _dilation(message) -> Pair:
   for name in ("dilation", "hole"):
     both, one = getattr(message, name), message.HasField
     if both or one(f"{name}_h") or one(f"{name}_w"):
-      height, width = two_extents(message, name, both, 1)
+      height, width = two_extents(message, name, both, 0)
       # 0 is a side that is not said.
       said.append((max(height, 1), max(width, 1)))
   if len(set(said)) > 1:
@@ -215,18 +222,31 @@ def _features(message):
 
 
 def two_extents(message, name: str, both, default) -> Pair:
-  """`kernel_h` and `kernel_w` of Caffe's message, or what stands for both."""
-  if message.HasField(f"{name}_h") or message.HasField(f"{name}_w"):
-    return getattr(message, f"{name}_h"), getattr(message, f"{name}_w")
-  if default is None and not both:
+  """`kernel_h` and `kernel_w` of Caffe's message, or what stands for both.
+
+  Raises:
+    ValueError: it says neither, both, one of two sides, or more than two.
+  """
+  sides = [f"{name}_h", f"{name}_w"]
+  said = [side for side in sides if message.HasField(side)]
+  values = tuple(both)
+  if values and said:
+    raise ValueError(
+      f"it says its {name} twice, as {said[0]} too; leave one of them out"
+    )
+  if default is None and not values and not said:
     raise ValueError(f"it lacks a {name} size")
-  return _two(both, default)
-
-
-def _two(values, default) -> Pair:
-  values = tuple(values) or (default,)
+  if said:
+    height, width = (getattr(message, side) for side in sides)
+    # What is not said is 0, which is a padding alone.
+    if default != 0 and len(said) == 1:
+      raise ValueError(f"it says {said[0]} alone; say {' and '.join(sides)}")
+    return height, width
+  values = values or (default,)
   if len(values) > 2:
-    raise ValueError(f"{len(values)} extents are not two")
+    raise ValueError(
+      f"its {name} has {len(values)} numbers; an image's has one or two"
+    )
   return values * 2 if len(values) == 1 else values
 
 
@@ -238,6 +258,7 @@ TYPES = {
     _convolution_weights,
     reach="window",
     product="output",
+    one_by_one=True,
     caffe={
       "Convolution": _read_convolution,
       "ConvolutionDepthwise": _read_depthwise,
@@ -250,6 +271,7 @@ TYPES = {
     _deconvolution,
     _deconvolution_weights,
     product="input",
+    one_by_one=True,
     caffe={"Deconvolution": _read_convolution},
     weights_from_caffe=_convolution_from_caffe,
   ),

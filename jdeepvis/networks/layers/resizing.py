@@ -84,6 +84,8 @@ def _repeated(x, scale):
 def _unpool(layer, weights, inputs, relu):
   """Each value at the place that its mask names; zeros around it."""
   x, mask = inputs
+  if x.shape != mask.shape:
+    raise ValueError("its mask has another shape than what it unpools")
   height, width = _unpooled_size(layer, x.shape[1:3])
   place = np.arange(height * width).reshape(1, height, width, 1)
   x, mask = (
@@ -156,7 +158,7 @@ _linear = functools.partial(LayerType, linear=True)
 
 TYPES = {
   "interp": _linear(_interp, resizes=True, caffe={"Interp": _read_interp}),
-  "upsample_nearest": _linear(_upsample_nearest),
+  "upsample_nearest": _linear(_upsample_nearest, resizes=True),
   "unpool": LayerType(
     _unpool,
     inputs=(2, 2),

@@ -10,7 +10,7 @@ from jdeepvis.networks import convert
 from jdeepvis.networks.caffe import reader
 from jdeepvis.networks.caffe.graph import build_graph
 from jdeepvis.networks.layer_types import LAYER_TYPES
-from jdeepvis.networks.layers.layer_type import LayerType
+from jdeepvis.networks.layers.layer_type import LayerType, settings
 from jdeepvis.types import JdeepvisError
 
 _INPUT = """input: "data"
@@ -85,7 +85,10 @@ def test_both_words_for_dilation(more, dilation):
     (_conv("pad_type: SAME"), "pad_type"),
     (_conv("relu: true"), r"convolution_param\.relu"),
     ("scale: 2 " + _conv(), "line 3: the net has the field 'scale'"),
-    (_conv("stride: 2.5"), r"line 4: stride is a whole number"),
+    (
+      _conv("stride: 2.5"),
+      r"line 4: layer 'c' \(Convolution\): stride is a whole",
+    ),
     (_conv("stride: -1"), r"stride is a whole number from 0"),
     (_conv("bias_term: maybe"), "bias_term is true or false"),
     (_conv() + _pool("pool: MEDIAN"), "pool stands there twice"),
@@ -203,10 +206,10 @@ def test_settings_of_ones_own_type_reach_its_reader(monkeypatch):
   seen = []
 
   def read(layer):
-    settings = layer.message.bound_param
-    seen.append(settings)
+    said = layer.message.bound_param
+    seen.append(said)
     within = layer.message.pooling_param.own
-    return {"low": settings.low, "high": settings.high + within}
+    return {"low": said.low, "high": said.high + within}
 
   known = LayerType(clip, reach="position", caffe={"Bound": read})
   monkeypatch.setitem(LAYER_TYPES, "own_clip", known)
@@ -215,12 +218,32 @@ def test_settings_of_ones_own_type_reach_its_reader(monkeypatch):
       deep { x: 1 } mode: FAST } pooling_param { own: 1 } }"""
   graph = _graph(_conv() + layer)
   assert dict(graph.layers[-1].options) == {"low": -0.5, "high": 6}
-  (settings,) = seen
-  assert settings.names == ("a", "b") and settings.on is True
-  assert settings.deep.x == 1 and settings.mode == "FAST"
-  assert settings.get("none", 3) == 3 and not settings.HasField("none")
+  (said,) = seen
+  assert said.names == ("a", "b") and said.on is True
+  assert said.deep.x == 1 and said.mode == "FAST"
+  assert said.get("none", 3) == 3 and not said.HasField("none")
   with pytest.raises(JdeepvisError, match="does not say low; it says high"):
     _graph(_conv() + layer.replace("low: -0.5", ""))
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_own_settings_by_name_need_no_message(declared, monkeypatch):
+  fields = "beta=1 float 1; mode=2 string; sides=3 int32*"
+  known = LayerType(
+    lambda layer, weights, inputs, relu: inputs[0],
+    caffe={
+      "Gated": settings("gated_param", beta="beta", mode="mode", sides="sides")
+    },
+    settings=("gated_param", fields) if declared else None,
+  )
+  monkeypatch.setitem(LAYER_TYPES, "gated", known)
+  layer = 'layer { name: "g" type: "Gated" bottom: "c" top: "g" MORE }'
+  said = 'gated_param { beta: 3 mode: "fast" sides: 2 sides: 5 }'
+  graph = _graph(_conv() + layer.replace("MORE", said))
+  found = {"beta": 3, "mode": "fast", "sides": (2, 5)}
+  assert dict(graph.layers[-1].options) == found
+  graph = _graph(_conv() + layer.replace("MORE", ""))
+  assert graph.layers[-1].options == ()
 
 
 def test_a_reader_of_ones_own_in_place_of_ours_sees_its_fields(monkeypatch):

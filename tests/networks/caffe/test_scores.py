@@ -71,6 +71,35 @@ def test_scores_are_taken_before_a_rectifier(more, tail, tmp_path):
   assert np.abs(jax.grad(score)(image[0])).max() > 0
 
 
+_OVER = {
+  "maximum": "pooling_param { pool: MAX global_pooling: true }",
+  "average": "pooling_param { pool: AVE global_pooling: true }",
+  "mean": "reduction_param { operation: MEAN axis: 2 }",
+}
+
+
+@pytest.mark.parametrize("over", _OVER)
+@pytest.mark.parametrize("kind", ["ReLU", "ReLU6"])
+def test_whatever_sums_up_a_rectified_map(over, kind, tmp_path):
+  text = _RELU.replace('"ReLU"', f'"{kind}"')
+  sums = "Reduction" if over == "mean" else "Pooling"
+  text += _layer(sums, "y", "cccp2", _OVER[over])
+  network = _network(text + _layer("Softmax", "p", "y"), tmp_path)
+  assert network.output == "scores"
+  image = np.float32(np.random.default_rng(0).normal(0, 50, (1, 32, 32, 3)))
+  blobs = network(image)
+  before = np.asarray(blobs["cccp2/pre"])
+  expected = before.max((1, 2)) if over == "maximum" else before.mean((1, 2))
+  found = np.asarray(blobs["scores"]).reshape(expected.shape)
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_leaky_rectifier_hides_no_gradient(tmp_path):
+  text = _RELU.replace(" }", " relu_param { negative_slope: 0.1 } }")
+  pool = _POOL.replace("MORE", "global_pooling: true")
+  assert _output(text + pool + _layer("Softmax", "p", "pool")) == "pool"
+
+
 @pytest.mark.parametrize(
   "text, output, reading",
   [
@@ -132,6 +161,12 @@ def test_scores_are_taken_before_a_rectifier(more, tail, tmp_path):
     ),
     (_layer("Softmax", "s", "cccp2", "softmax_param { axis: 2 }"), None, None),
     (_RELU, None, None),
+    (_RELU + _layer("Softmax", "s", "cccp2"), "cccp2/pre", "softmax"),
+    (
+      _layer("Upsample", "up", "cccp2", "upsample_param { scale: 2 }"),
+      "up",
+      None,
+    ),
     (_layer("LRN", "n", "cccp2"), None, None),
     (
       _layer("SigmoidCrossEntropyLoss", "loss", "cccp2"),

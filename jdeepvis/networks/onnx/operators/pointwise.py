@@ -196,7 +196,7 @@ def _by_known_type(build: Builder, name, operation, found: Aligned):
     plain = {"add": "sum", "multiply": "product"}.get(operation)
     if plain is None or len(operands) != 2:
       return None
-    options = {"operation": plain}
+    options = {"operation": plain, "broadcast": True}
     return build.emit(name, "eltwise", operands, options)[0]
   if len(operands) != 2 or operation not in (
     "add",

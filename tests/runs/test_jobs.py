@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from jdeepvis.runs.pictures import Made, make_missing
+from jdeepvis.runs.jobs import Made, make_missing
 from jdeepvis.runs.renders import open_folder
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from jdeepvis.display.folder import PictureFolder
 from jdeepvis.display.progress import show_progress
-from jdeepvis.display.records import Facts, Record
+from jdeepvis.display.records import Facts
 from jdeepvis.types import Image, Pixels
 
 
@@ -21,7 +21,7 @@ class Made(NamedTuple):
     facts: see `Record`.
     pixels: uint8 `[h, w, c]`.
     image: the same as float32, centred; or what it was made from.
-    arrays: what is kept beside it, by name.
+    history: what is kept beside it, arrays by name.
     status: `ok`, or how it failed.
   """
 
@@ -29,7 +29,7 @@ class Made(NamedTuple):
   facts: Facts
   pixels: Pixels
   image: Image
-  arrays: Mapping[str, np.ndarray]
+  history: Mapping[str, np.ndarray]
   status: str = "ok"
 
 
@@ -53,7 +53,6 @@ def make_missing(
       continue
     began = time.perf_counter()
     made = make(*job)
-    image, arrays = jax.device_get((made.image, made.arrays))
+    image, history = jax.device_get((made.image, made.history))
     facts = {**made.facts, "seconds": round(time.perf_counter() - began, 3)}
-    record = Record(file, made.title, made.status, facts)
-    folder.add([record], [made.pixels], [image], [arrays])
+    folder.add({file: made._replace(facts=facts, image=image, history=history)})

@@ -5,7 +5,7 @@ import small_networks
 
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.tables import conv, dense
-from jdeepvis.synthesis.batches import choose_batch
+from jdeepvis.synthesis.batch_size import choose_batch
 
 
 def test_batch_follows_the_free_memory(squeezenet):
