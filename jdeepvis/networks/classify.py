@@ -10,10 +10,13 @@ from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.readings import SIGMOID, SOFTMAX, reading
+from jdeepvis.networks.regions import Position
 from jdeepvis.types import Images, JdeepvisError
 
 
-def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
+def probabilities(
+  network: Network, images: Images, position: Position | None = None
+) -> Float[Array, "n k"]:
   """Each class's probability, as the network itself gives it.
 
   >>> import numpy as np, jdeepvis
@@ -29,6 +32,7 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
     network: a network with class scores that says how they become
       probabilities, see `reading_of`.
     images: centred, `[n, h, w, c]`.
+    position: row and column, where the scores are a map; None is the centre.
 
   Returns:
     The last softmax of the layer graph, or its last sigmoid; where no graph is
@@ -41,14 +45,27 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
   """
   require_probabilities(network)
   blob = probability_blob(network) or network.output
-  return as_probabilities(network, activations(network, blob, images))
+  values = activations(network, blob, images)
+  return as_probabilities(network, values, position)
 
 
 def as_probabilities(
-  network: Network, values: Float[Array, "n ..."]
+  network: Network,
+  values: Float[Array, "n ..."],
+  position: Position | None = None,
 ) -> Float[Array, "n k"]:
-  """Values of `probability_blob`, or else of the scores, as probabilities."""
-  values = jnp.asarray(values, jnp.float32).reshape(len(values), -1)
+  """Values of `probability_blob`, or else of the scores, as probabilities.
+
+  Args:
+    network: whose they are.
+    values: `[n, k]`, or a map `[n, h, w, k]`.
+    position: where it is read; None is the centre.
+  """
+  values = jnp.asarray(values, jnp.float32)
+  if values.ndim == 4:
+    # As `neuron` reads it: all classes of one place make 1 together.
+    row, column = position or (values.shape[1] // 2, values.shape[2] // 2)
+    values = values[:, row, column]
   if probability_blob(network):
     return values
   sigmoid = reading_of(network) == SIGMOID

@@ -271,3 +271,24 @@ def test_a_network_without_classes(network):
   assert picture.probability is None and picture.label is None
   with pytest.raises(JdeepvisError, match="no class scores"):
     jdeepvis.render(bare, "flamingo", SHORT, **QUIET)
+
+
+def test_classes_of_a_map_have_probabilities_at_each_place():
+  def dense(params, images):
+    return {"scores": images @ params}
+
+  weights = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+  spec = jdeepvis.InputSpec((4, 6, 3), np.float32([120, 120, 120]))
+  network = jdeepvis.from_function(dense, weights, spec, output="scores")
+  recipe = jdeepvis.recipe("none").replace(steps=2)
+  for target, place in (("output:2", (2, 3)), ("output:2@0,5", (0, 5))):
+    picture = jdeepvis.render(network, target, recipe)
+    centred = picture.pixels[None] - np.float32(120)
+    scores = centred[0][place] @ weights.astype(np.float64)
+    expected = np.exp(scores - scores.max())
+    expected /= expected.sum()
+    found = jdeepvis.probabilities(network, centred, place)
+    np.testing.assert_allclose(found, expected[None], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+      picture.probability, expected[2], rtol=1e-3, atol=1e-6
+    )
