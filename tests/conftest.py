@@ -1,10 +1,12 @@
 """What all tests share. Real data are for local runs; CI does without."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import jax
 import pytest
+from jax._src import compiler
 
 import jdeepvis
 
@@ -15,6 +17,32 @@ jax.config.update("jax_num_cpu_devices", 2)
 # What holds in JAX's strictest modes holds in all.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_compile_options = compiler.get_compile_options
+
+
+def _quick_options(*args, **kwargs):
+  """XLA's older emitter of loops, where values matter and speed does not.
+
+  JAX hands out no public setting for all programs, and XLA_FLAGS would hold
+  for the modules marked `optimised`, too.
+  """
+  options = _compile_options(*args, **kwargs)
+  if jax.config.read("jax_disable_most_optimizations"):
+    emitters = ("xla_cpu_use_fusion_emitters", False)
+    options.env_option_overrides = [*options.env_option_overrides, emitters]
+  return options
+
+
+compiler.get_compile_options = _quick_options
+
+
+def pytest_configure(config):
+  """A program of one module is that of the next, read and not compiled."""
+  folder = tempfile.TemporaryDirectory(prefix="jdeepvis-programs-")
+  config.add_cleanup(folder.cleanup)
+  jax.config.update("jax_compilation_cache_dir", folder.name)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture(autouse=True, scope="module")
