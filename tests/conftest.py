@@ -46,15 +46,26 @@ def pytest_configure(config):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def compiled_quickly(request):
-  """Most of the suite's time would be XLA's optimisations.
-
-  Modules that are about what optimised programs compute are marked so.
-  """
-  quickly = request.node.get_closest_marker("optimised") is None
+def fresh_programs(request):
+  """A module's fixtures compile as the module is marked."""
   # No module runs what another has compiled otherwise, and a process of
   # thousands of compiled programs runs out of memory mappings.
   jax.clear_caches()
+  _compile_as_marked(request.node)
+
+
+@pytest.fixture(autouse=True)
+def compiled_quickly(request):
+  """Most of the suite's time would be XLA's optimisations.
+
+  Modules that are about what optimised programs compute are marked so, and
+  tests that compute for longer than XLA optimises.
+  """
+  _compile_as_marked(request.node)
+
+
+def _compile_as_marked(node):
+  quickly = node.get_closest_marker("optimised") is None
   jax.config.update("jax_disable_most_optimizations", quickly)
 
 
