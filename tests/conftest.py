@@ -39,9 +39,14 @@ compiler.get_compile_options = _quick_options
 
 def pytest_configure(config):
   """A program of one module is that of the next, read and not compiled."""
-  folder = tempfile.TemporaryDirectory(prefix="jdeepvis-programs-")
-  config.add_cleanup(folder.cleanup)
-  jax.config.update("jax_compilation_cache_dir", folder.name)
+  worker = os.environ.get("PYTEST_XDIST_WORKER")
+  if worker is None:
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["JDEEPVIS_TEST_PROGRAMS"] = folder.name
+  # One each: JAX does not write files whole, and others would read half of one.
+  own = os.path.join(os.environ["JDEEPVIS_TEST_PROGRAMS"], worker or "alone")
+  jax.config.update("jax_compilation_cache_dir", own)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
