@@ -188,6 +188,7 @@ def test_four_photographs_can_but_warn_of_swapped_channels(squeezenet, free):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_thirty_photographs_are_sure_of_swapped_channels(
   squeezenet, shared_data
 ):
@@ -199,6 +200,7 @@ def test_thirty_photographs_are_sure_of_swapped_channels(
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_googlenets_mean_in_the_wrong_order(free, shared_data):
   """Told by its numbers; its certainty, measured, says so too."""
   network = jdeepvis.load_network("googlenet")
