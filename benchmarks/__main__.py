@@ -10,7 +10,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import cold, forward, gradients, rendering, rival, scan, toolbox
+from benchmarks import (
+  cold,
+  forward,
+  gradients,
+  own_models,
+  rendering,
+  rival,
+  scan,
+  toolbox,
+)
 from experiments import script
 from jdeepvis.runs.versions import versions
 
@@ -24,7 +33,15 @@ def main() -> None:
   rival.use_threads()
   print(_HEAD, flush=True)
   lines = []
-  for part in (cold, rendering, gradients, forward, scan, toolbox):
+  for part in (
+    cold,
+    rendering,
+    gradients,
+    own_models,
+    forward,
+    scan,
+    toolbox,
+  ):
     for row in part.rows():
       lines.append("| " + " | ".join(row) + " |")
       print(lines[-1], flush=True)

@@ -65,10 +65,10 @@ def two_choices(
       are none of one kind.
 
   Source: the task of Borowski et al. 2021, *Exemplary natural images explain
-  CNN activations better than state-of-the-art feature visualization*, section
-  3; chosen as in Zimmermann et al. 2024, *Measuring per-unit interpretability
-  at scale without humans*, section 3, without their sigmoid: what is counted
-  is which of the two is chosen.
+  CNN activations better than state-of-the-art feature visualization*; chosen
+  after Zimmermann et al. 2024, *Measuring per-unit interpretability at scale
+  without humans*, without their sigmoid: what is counted is which of the two
+  is chosen.
   """
   kinds = [np.shape(one) for one in (strong, weak, exciting, inhibiting)]
   alike = len({(shape[0], shape[2]) for shape in kinds}) == 1

@@ -84,7 +84,7 @@ def faithfulness(
       each, or no such layer.
 
   Source: after the sanity check of Geirhos et al. 2023, *Don't trust your eyes:
-  on the (un)reliability of feature visualizations*, which is normalised alike.
+  on the (un)reliability of feature visualizations*.
   """
   for kind, some, known in (
     ("pictures", pictures, classes),
