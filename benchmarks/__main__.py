@@ -14,6 +14,7 @@ from benchmarks import (
   cold,
   forward,
   gradients,
+  own_models,
   rendering,
   rival,
   scan,
@@ -33,7 +34,16 @@ def main() -> None:
   rival.use_threads()
   print(_HEAD, flush=True)
   lines = []
-  for part in (cold, rendering, gradients, forward, scan, toolbox, store):
+  for part in (
+    cold,
+    rendering,
+    gradients,
+    own_models,
+    forward,
+    scan,
+    toolbox,
+    store,
+  ):
     for row in part.rows():
       lines.append("| " + " | ".join(row) + " |")
       print(lines[-1], flush=True)

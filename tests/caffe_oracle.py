@@ -86,7 +86,8 @@ def compare(net, weights, *, amplitude=120, text=None) -> tuple[int, float]:
   images = amplitude * np.float32(
     random.uniform(-1, 1, (1, *network.input.shape))
   )
-  ours = jax.jit(lambda network, images: network(images))(network, images)
+  # Not `network(images)`, which shows lists, as SSD's of boxes, as maps.
+  ours = jax.jit(network.apply)(network.params, images)
   bgr = images[..., ::-1] if images.shape[-1] == 3 else images
   theirs = net
   if text is not None:

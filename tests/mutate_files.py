@@ -2,7 +2,8 @@
 
   python tests/mutate_files.py --seconds=600 --seed=1 FILE [FILE ...]
 
-takes .prototxt, .caffemodel, .binaryproto, .npy, .pth and .safetensors files.
+takes .prototxt, .caffemodel, .binaryproto, .npy, .onnx, .pth and .safetensors
+files.
 Each damaged file must load or be refused in one sentence, within seconds and
 without much memory; one that does neither is kept and named.
 """
@@ -29,6 +30,7 @@ _LOADERS = {
   ".caffemodel": arrays.read_blobs,
   ".binaryproto": arrays.read_mean,
   ".npy": arrays.read_mean,
+  ".onnx": jdeepvis.load_network,
   ".pth": read_tensors,
   ".safetensors": jdeepvis.load_network,
 }

@@ -1,11 +1,15 @@
 """Networks with random weights that have every geometry there is."""
 
+import dataclasses
 import functools
+from collections.abc import Callable
 
+import jax
 import numpy as np
 
 from jdeepvis.networks.graph import GraphApply, infer_shapes
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
+from jdeepvis.networks.own import from_function
 from jdeepvis.networks.squeezenet import SqueezeNet
 from jdeepvis.networks.tables import conv, layer, max_pool
 
@@ -169,3 +173,34 @@ def _classifier(seed: int, side: int, width: int) -> Network:
   }
   labels = tuple(f"thing {i}, or so" for i in range(9))
   return network.replace(params=params, labels=labels, output="scores")
+
+
+@functools.cache
+def own(activation: Callable = jax.nn.relu) -> Network:
+  """A model of somebody's own, without a layer graph."""
+  rng = np.random.default_rng(0)
+  shapes = {"conv": (5, 5, 3, 6), "scores": (6, 4)}
+  params = {name: _weights(rng, "kernel", x) for name, x in shapes.items()}
+  spec = InputSpec((21, 21, 3), np.full(3, 120, np.float32))
+  return from_function(_Own(activation), params, spec, output="scores")
+
+
+def gelu() -> Network:
+  """As `own`, without any ReLU."""
+  return own(jax.nn.gelu)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Own:
+  activation: Callable
+
+  def __call__(self, params, images):
+    x = jax.lax.conv_general_dilated(
+      images,
+      params["conv"],
+      (2, 2),
+      "VALID",
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    x = self.activation(x)
+    return {"conv": x, "scores": x.mean((1, 2)) @ params["scores"]}

@@ -19,13 +19,17 @@ SOURCES = {
   "backward": "Springenberg",
   "direction": "Carter",
   "dream": "Mordvintsev",
+  "facets": "Nguyen",
+  "faithfulness": "Geirhos",
   "fool": "Nguyen",
   "gradient_sign": "Goodfellow",
   "invert": "Mahendran",
   "layer_mean_square": "Mordvintsev",
   "occlude": "Zeiler",
+  "perceptual_features": "Zhang",
   "saliency": "Simonyan",
   "smallest_change": "Szegedy",
+  "two_choices": "Zimmermann",
 }
 
 

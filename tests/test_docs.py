@@ -25,7 +25,7 @@ PAGES = [
 ]
 
 _BLOCK = re.compile(
-  r"(?:<!-- test: (skip), .+ -->\n)?^```python\n(.*?)^```$", re.M | re.S
+  r"(?:<!-- test: (skip), [^\n]+ -->\n)?^```python\n(.*?)^```$", re.M | re.S
 )
 _COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*python -m (experiments\..*)$")
 
@@ -108,7 +108,7 @@ def _execute(block, page, names):
 
 def _renders(block):
   """Whether it has pictures of functions that are not made anew with it."""
-  own = re.search(r"\b(def|lambda|class|from_function)\b", block)
+  own = re.search(r"\b(def|lambda|class|from_\w+)\b", block)
   return "jdeepvis.render" in block and not own
 
 

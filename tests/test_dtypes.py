@@ -232,6 +232,7 @@ np.savez({str(tmp_path / "made.npz")!r}, **made)
 """
   here = Path(__file__).parent
   strict = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "JAX_ENABLE_X64": "1",
     "JAX_NUMPY_DTYPE_PROMOTION": "strict",
     "JAX_NUMPY_RANK_PROMOTION": "raise",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -84,6 +84,13 @@ class ManifestFolder:
     value = json.loads(json.dumps(value))
     kept = self.settle(name, lambda: value)
     refuse_other(self.path, {name: kept}, {name: value})
+
+  def note(self, name: str, values: Sequence[str]) -> None:
+    """Adds to a list of values that runs may add to, those that are new."""
+    known = self.settle(name, list)
+    if added := [value for value in values if value not in known]:
+      known += added
+      self._write_manifest()
 
   def _write_manifest(self) -> None:
     write_json(self.path / "manifest.json", self.manifest)

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jdeepvis.networks import classify
+from jdeepvis.networks.input_spec import WARP, InputSpec
 from jdeepvis.networks.names import class_scores
-from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess
 from jdeepvis.synthesis.augmentation import random_affine
 from jdeepvis.types import (
@@ -123,7 +124,7 @@ def under_augmentation(
   Raises:
     JdeepvisError: as in `recognisability`.
   """
-  centred = _centred(images, network.input.replace(resize=None))
+  centred = _centred(images, network.input.replace(resize=None, rule=WARP))
   look = jax.vmap(
     functools.partial(random_affine, shift=_SHIFT, scale=_SCALE),
     in_axes=(None, 0),

@@ -13,18 +13,39 @@ from jdeepvis.networks.digests import weights_sha256
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.pictures import preprocess, read_picture, resize
+from jdeepvis.networks.zoo import load_network
 from jdeepvis.types import JdeepvisError, Pictures
 
 Record = Mapping[str, Any]
 
 
-def refuse_maker(judge: Network, weights: str, classes: int) -> None:
+def load_maker(settings: Mapping[str, Any]) -> Network:
+  """The network that made a folder's pictures.
+
+  Args:
+    settings: of the folder's manifest.
+
+  Raises:
+    JdeepvisError: its weights are others today.
+  """
+  maker = load_network(settings["net"])
+  if weights_sha256(maker.params) != settings["weights_sha256"]:
+    raise JdeepvisError(
+      f"The weights of {settings['net']!r} are not those that made the "
+      "pictures; put the old ones back."
+    )
+  return maker
+
+
+def refuse_maker(
+  judge: Network, weights: str, classes: int | None = None
+) -> None:
   """Refuses a judge that made the pictures, or that knows other classes.
 
   Args:
     judge: the network that is to measure.
     weights: `weights_sha256` of the network that made the pictures.
-    classes: how many that has.
+    classes: how many that has; None where no classes are to be named.
 
   Raises:
     JdeepvisError: one of the two.
@@ -34,6 +55,8 @@ def refuse_maker(judge: Network, weights: str, classes: int) -> None:
       "This network made the pictures, so it is no held-out classifier of "
       "them; name another."
     )
+  if classes is None:
+    return
   known = judge.shapes[class_scores(judge)][-1]
   if known != classes:
     raise JdeepvisError(

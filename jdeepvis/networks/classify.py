@@ -10,10 +10,13 @@ from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import class_scores
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.readings import SIGMOID, SOFTMAX, reading
+from jdeepvis.networks.regions import Position
 from jdeepvis.types import Images, JdeepvisError
 
 
-def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
+def probabilities(
+  network: Network, images: Images, position: Position | None = None
+) -> Float[Array, "n k"]:
   """Each class's probability, as the network itself gives it.
 
   >>> import numpy as np, jdeepvis
@@ -29,10 +32,12 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
     network: a network with class scores that says how they become
       probabilities, see `reading_of`.
     images: centred, `[n, h, w, c]`.
+    position: row and column, where the scores are a map; None is the centre.
 
   Returns:
     The last softmax of the layer graph, or its last sigmoid; where no graph is
-    known the softmax of the class scores.
+    known the softmax of the class scores, or the sigmoid that a Keras model
+    ends in.
 
   Raises:
     JdeepvisError: the network has no class scores, or does not say how they
@@ -40,15 +45,31 @@ def probabilities(network: Network, images: Images) -> Float[Array, "n k"]:
   """
   require_probabilities(network)
   blob = probability_blob(network) or network.output
-  return as_probabilities(network, activations(network, blob, images))
+  values = activations(network, blob, images)
+  return as_probabilities(network, values, position)
 
 
 def as_probabilities(
-  network: Network, values: Float[Array, "n ..."]
+  network: Network,
+  values: Float[Array, "n ..."],
+  position: Position | None = None,
 ) -> Float[Array, "n k"]:
-  """Values of `probability_blob`, or else of the scores, as probabilities."""
-  values = jnp.asarray(values, jnp.float32).reshape(len(values), -1)
-  return values if probability_blob(network) else jax.nn.softmax(values)
+  """Values of `probability_blob`, or else of the scores, as probabilities.
+
+  Args:
+    network: whose they are.
+    values: `[n, k]`, or a map `[n, h, w, k]`.
+    position: where it is read; None is the centre.
+  """
+  values = jnp.asarray(values, jnp.float32)
+  if values.ndim == 4:
+    # As `neuron` reads it: all classes of one place make 1 together.
+    row, column = position or (values.shape[1] // 2, values.shape[2] // 2)
+    values = values[:, row, column]
+  if probability_blob(network):
+    return values
+  sigmoid = reading_of(network) == SIGMOID
+  return jax.nn.sigmoid(values) if sigmoid else jax.nn.softmax(values)
 
 
 def probability_blob(network: Network) -> str | None:
@@ -64,14 +85,17 @@ def reading_of(network: Network) -> str | None:
   """How class scores become probabilities: `softmax`, `sigmoid` or None.
 
   What the layer graph says. A model without a graph names its scores as those
-  before a softmax, see `from_function`; of a single score that would be 1
-  whatever it is, so nothing is said of it.
+  before a softmax, see `from_function`, unless its framework says that a
+  sigmoid follows. Of a single score a softmax would be 1 whatever it is, so
+  nothing is said of it.
   """
   if network.output is None:
     return None
   if network.layers:
     said = reading(network.layers)
     return LAYER_TYPES[said.kind].probabilities if said else None
+  if getattr(network.apply, "reading", SOFTMAX) == SIGMOID:
+    return SIGMOID
   return SOFTMAX if network.shapes[network.output][-1] > 1 else None
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from jdeepvis.networks.graph import INPUT, infer_shapes, with_layers
+from jdeepvis.networks.jaxpr.crops import crop_traced
 from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.layers.layer_type import Shape
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import InputSpec, LayerInfo, Network
-from jdeepvis.networks.receptive_field import require_graph
+from jdeepvis.networks.receptive_field import in_graph, receptive_field
 from jdeepvis.networks.regions import (
   Position,
   Rectangle,
@@ -33,9 +34,11 @@ def crop(
   map (`inner_product`, `global_average`) the unit sees the whole image, and
   the crop's input is as large as the network's.
 
-  A crop is a layer graph like any other. Positions whose windows are padded
-  alike, such as all those that no padding reaches, give equal `apply`s, which
-  share one compiled program.
+  A crop of a layer graph is one like any other; of another network it is the
+  network's jaxpr, each equation at what is needed of it. Where the field was
+  measured, the whole network runs on the field amid the mean colour. Positions
+  whose windows are padded alike, such as all those that no padding reaches,
+  give equal `apply`s, which share one compiled program.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -43,24 +46,26 @@ def crop(
   (15, 15, 3)
 
   Args:
-    network: a network with a layer graph.
+    network: any network.
     layer: a blob of it; `output` stands for the class scores.
     position: row and column of the unit in the layer's map; None is the
       centre, `(h // 2, w // 2)`.
 
   Returns:
     A network that ends at `layer`, a map of 1 x 1 (a vector stays one). Its
-    layers and weights are those that are needed, its input's shape and
+    layers, and their weights, are those that are needed, its input's shape and
     per-pixel mean those of the receptive field. Its `output` is `layer` where
     that holds the class scores, else None.
 
   Raises:
-    JdeepvisError: there is no such layer or position, or no layer graph.
+    JdeepvisError: there is no such layer or position.
   """
-  require_graph(network)
   layer = find_layer(network, layer)
+  unit = locate(layer, network.shapes[layer], position)
+  if not in_graph(network, layer):
+    field = receptive_field(network, layer, position)
+    return crop_traced(network, layer, unit, field)
   shapes = infer_shapes(network.layers, network.input.shape).blobs
-  unit = locate(layer, shapes[layer], position)
   needed = needed_regions(network.layers, shapes, layer, unit)
   layers = tuple(
     part
@@ -80,7 +85,9 @@ def crop(
 def _crop_input(spec: InputSpec, field: Rectangle) -> InputSpec:
   # Without `resize`, since no picture is warped to a part of an image.
   mean = spec.mean[field.slices] if np.ndim(spec.mean) == 3 else spec.mean
-  return InputSpec((*field.size, spec.shape[2]), mean)
+  return spec.replace(
+    shape=(*field.size, spec.shape[2]), mean=mean, resize=None
+  )
 
 
 def _crop_layer(

@@ -2,11 +2,10 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
-
-from jdeepvis.types import Params
 
 
 def sha256(path: Path | str) -> str:
@@ -15,7 +14,7 @@ def sha256(path: Path | str) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def weights_sha256(params: Params) -> str:
+def weights_sha256(params: Any) -> str:
   """A digest of all weights, by which a run recognises its network."""
   digest = hashlib.sha256()
   for path, leaf in jax.tree_util.tree_leaves_with_path(params):

@@ -7,7 +7,7 @@ from jdeepvis.networks.graph import averaged_products, infer_shapes
 from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import LayerInfo, Network
-from jdeepvis.networks.receptive_field import require_graph
+from jdeepvis.types import JdeepvisError
 
 
 def count_flops(network: Network, layer: str | None = None) -> dict[str, int]:
@@ -25,7 +25,10 @@ def count_flops(network: Network, layer: str | None = None) -> dict[str, int]:
   Raises:
     JdeepvisError: there is no such layer, or no layer graph.
   """
-  require_graph(network)
+  if not network.layers:
+    raise JdeepvisError(
+      "This network has no layer graph, from which its operations are counted."
+    )
   last = None if layer is None else find_layer(network, layer)
   blobs, weights = infer_shapes(network.layers, network.input.shape)
   counts = {}

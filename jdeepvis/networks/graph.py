@@ -129,8 +129,7 @@ def _infer_shapes(layers, input, types) -> GraphShapes:
   for layer in layers:
     shapes = [blobs[name] for name in layer.inputs]
     try:
-      leaves, outputs = _infer_layer(layer, shapes)
-      _check_sizes(layer, [*leaves.values(), *outputs])
+      leaves, outputs = infer_layer(layer, shapes)
       blobs.update(zip(layer.outputs, outputs, strict=True))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
       reason = (str(error).splitlines() or [repr(error)])[0].rstrip(".")
@@ -145,6 +144,33 @@ def _infer_shapes(layers, input, types) -> GraphShapes:
         f"{layer.weights_key!r}: their shapes differ."
       )
   return GraphShapes(blobs, {key: w for key, w in weights.items() if w})
+
+
+def infer_layer(
+  layer: LayerInfo, shapes: list[Shape]
+) -> tuple[dict[str, Shape], list[Shape]]:
+  """Shapes of a layer's weights and outputs, without the batch axis.
+
+  Raises:
+    ValueError: it cannot read blobs of these shapes, or would make or need far
+      too large an array; other errors are those of its type.
+  """
+  kind = LAYER_TYPES[layer.kind]
+  if any(0 in shape for shape in shapes):
+    raise ValueError("there is nothing in them")
+  if kind.reach == "window":
+    _check_windows(layer, shapes[0])
+  leaves = dict(kind.weights(layer, shapes))
+  _check_sizes(layer, leaves.values())
+  outputs = jax.eval_shape(
+    lambda leaves, inputs: kind.apply(layer, leaves, inputs, jax.nn.relu),
+    {name: _abstract(shape) for name, shape in leaves.items()},
+    tuple(_abstract((1, *shape)) for shape in shapes),
+  )
+  outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+  shapes = [tuple(output.shape[1:]) for output in outputs]
+  _check_sizes(layer, shapes)
+  return leaves, shapes
 
 
 def random_weights(
@@ -211,24 +237,6 @@ def with_layers(network: Network, layers: tuple[LayerInfo, ...]) -> Network:
 def _is_pointwise(layer: LayerInfo) -> bool:
   moved = layer.kernel, layer.stride, layer.pad
   return moved == ((1, 1), (1, 1), (0, 0))
-
-
-def _infer_layer(layer: LayerInfo, shapes: list[Shape]):
-  """Shapes of a layer's weights and outputs, without the batch axis."""
-  kind = LAYER_TYPES[layer.kind]
-  if any(0 in shape for shape in shapes):
-    raise ValueError("there is nothing in them")
-  if kind.reach == "window":
-    _check_windows(layer, shapes[0])
-  leaves = dict(kind.weights(layer, shapes))
-  _check_sizes(layer, leaves.values())
-  outputs = jax.eval_shape(
-    lambda leaves, inputs: kind.apply(layer, leaves, inputs, jax.nn.relu),
-    {name: _abstract(shape) for name, shape in leaves.items()},
-    tuple(_abstract((1, *shape)) for shape in shapes),
-  )
-  outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-  return leaves, [tuple(output.shape[1:]) for output in outputs]
 
 
 def _check_windows(layer: LayerInfo, shape: Shape) -> None:

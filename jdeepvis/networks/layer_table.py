@@ -126,6 +126,8 @@ def _layer(row: Any) -> LayerInfo:
 def _option(option: list) -> tuple[str, Any]:
   _expect(len(option) == 2 and isinstance(option[0], str), "options")
   name, value = option
+  if name == "padding":
+    return name, _padding(value)
   plain = value is None or isinstance(value, bool | int | float | str)
   numbers = _is_list_of(value, int | float)
   _expect(plain or numbers, "options")
@@ -133,6 +135,15 @@ def _option(option: list) -> tuple[str, Any]:
     whole = isinstance(value, int) and not isinstance(value, bool)
     _expect(whole and abs(value) <= 2**24, f"option {name}")
   return name, tuple(value) if numbers else value
+
+
+def _padding(value: Any):
+  pairs = _is_list_of(value, list) and len(value) == 2
+  _expect(pairs and all(len(pair) == 2 for pair in value), "padding")
+  for pair in value:
+    whole = _is_list_of(pair, int) and all(abs(x) <= MAX_EXTENT for x in pair)
+    _expect(whole, "padding")
+  return tuple(tuple(pair) for pair in value)
 
 
 def _is_list_of(value: Any, kind) -> bool:

@@ -6,7 +6,9 @@ with `caffe={"Mine": no_settings}` Caffe's files may have it too.
 
 from jdeepvis.networks.layers import (
   activations,
+  arithmetic,
   arrangements,
+  axes,
   elementwise,
   normalisation,
   pooling,
@@ -24,6 +26,8 @@ LAYER_TYPES: dict[str, LayerType] = {
   **elementwise.TYPES,
   **arrangements.TYPES,
   **resizing.TYPES,
+  **arithmetic.TYPES,
+  **axes.TYPES,
 }
 """Ours and one's own."""
 

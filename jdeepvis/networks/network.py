@@ -1,4 +1,4 @@
-"""`Network`, `InputSpec`, `LayerInfo`: the types that all else takes."""
+"""`Network` and `LayerInfo`: the types that all else takes."""
 
 import dataclasses
 import functools
@@ -11,58 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jdeepvis.networks import tokens
+from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.order import computed_in_order
-from jdeepvis.types import Activations, Images, Leaf
+from jdeepvis.types import Activations, Images
 
-_STATIC = {"static": True}
-
-
-class _Replaceable:
-  """A frozen dataclass with a method `replace`."""
-
-  def replace(self, **changes: Any):
-    """The same with some of its attributes changed."""
-    return dataclasses.replace(self, **changes)
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False)
-class InputSpec(_Replaceable):
-  """The images that a network takes; a pytree whose leaf is the mean.
-
-  >>> import numpy as np, jdeepvis
-  >>> spec = jdeepvis.InputSpec((28, 28, 1), np.float32([33]))
-  >>> [bound.item() for bound in spec.bounds]
-  [-33.0, 222.0]
-
-  Attributes:
-    shape: height and width in pixels, then channels.
-    mean: subtracted from pixels (0..255, RGB): `[c]` or `[h, w, c]`.
-    resize: side of the square that a file is warped to before the centre
-      crop, pixels; None resizes straight to `shape`.
-  """
-
-  shape: tuple[int, int, int] = dataclasses.field(metadata=_STATIC)
-  mean: Leaf
-  resize: int | None = dataclasses.field(default=None, metadata=_STATIC)
-
-  @property
-  def bounds(self) -> tuple[Leaf, Leaf]:
-    """The darkest and the brightest centred image, `[h, w, c]`.
-
-    Of a mean that is one colour both have a single pixel.
-    """
-    shape = (1,) * (3 - self.mean.ndim) + self.mean.shape
-    mean = self.mean.reshape(shape).astype(np.float32)
-    return -mean, np.float32(255) - mean
-
-  def of_size(self, size: tuple[int, int]) -> "InputSpec":
-    """The same for images of another height and width, not cropped.
-
-    A mean that is an image is replaced by its mean colour.
-    """
-    colour = self.mean.mean(axis=tuple(range(self.mean.ndim - 1)))
-    return InputSpec((*size, self.shape[-1]), colour.astype(np.float32))
+_SEVERAL = 7
 
 
 class LayerInfo(NamedTuple):
@@ -108,7 +62,7 @@ class LayerInfo(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Network(_Replaceable):
+class Network:
   """A trained network: a pure function with its weights beside it.
 
   It is a pytree whose leaves are the weights and the input's mean; all else is
@@ -124,8 +78,9 @@ class Network(_Replaceable):
   (1, 113, 113, 64)
 
   Attributes:
-    apply: `apply(params, images, *, until=None, relu=jax.nn.relu)`, what
-      `network(images, ...)` calls. Hashable.
+    apply: `apply(params, images, *, until=None, relu=jax.nn.relu)`, the model
+      itself, of images as it was trained on: `network(images, ...)` calls it
+      with those that `input.for_model` makes. Hashable.
     params: the weights: of a layer graph `Params`, else any pytree of arrays.
     input: what the images must be.
     layers: the layer graph, in order of computation; empty where unknown.
@@ -156,7 +111,7 @@ class Network(_Replaceable):
     """The activations of `images`, a dict from blob name to array.
 
     A rectified layer is there twice: `conv1` after its ReLU and `conv1/pre`
-    before it.
+    before it. Tokens are maps, see `networks.tokens`.
 
     Args:
       images: centred, `[n, h, w, c]`; turned into numbers of `dtype`.
@@ -164,8 +119,15 @@ class Network(_Replaceable):
       relu: the rectifier, which other backward rules replace.
       **more: for layer graphs, see `GraphApply`.
     """
-    images = jnp.asarray(images, self.dtype)
-    return self.apply(self.params, images, until=until, relu=relu, **more)
+    images = jnp.asarray(self.input.for_model(images), self.dtype)
+    if until is not None:
+      until = tokens.sources((until,) if isinstance(until, str) else until)
+    blobs = self.apply(self.params, images, until=until, relu=relu, **more)
+    return tokens.as_maps(blobs, self.input.shape[:2])
+
+  def replace(self, **changes: Any) -> "Network":
+    """The same with some of its attributes changed."""
+    return dataclasses.replace(self, **changes)
 
   def __repr__(self) -> str:
     height, width, channels = self.input.shape
@@ -191,7 +153,9 @@ class Network(_Replaceable):
   def order(self) -> tuple[str, ...]:
     """The blobs from shallow to deep, in order of computation."""
     blobs = [x for info in self.layers for x in (*info.inputs, *info.outputs)]
-    return tuple(dict.fromkeys(blobs)) or tuple(self.shapes)
+    if not blobs:
+      return tuple(self.shapes)
+    return tokens.with_single(dict.fromkeys(blobs), self.shapes)
 
   @property
   def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -237,8 +201,8 @@ jax.tree_util.register_pytree_with_keys(Network, _flatten, _unflatten)
 def _shapes(apply, structure, leaves, shape, dtype):
   """Cached: a trace of a network takes long for what is asked so often."""
   params = jax.tree.unflatten(structure, leaves)
-  image = jax.ShapeDtypeStruct((1, *shape), dtype)
-  blobs = computed_in_order(apply, params, image)
-  return MappingProxyType(
-    {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}
-  )
+  # Several, since constants of a model often have a first axis of 1.
+  images = jax.ShapeDtypeStruct((_SEVERAL, *shape), dtype)
+  blobs = computed_in_order(apply, params, images)
+  shapes = {name: tuple(blob.shape[1:]) for name, blob in blobs.items()}
+  return MappingProxyType(tokens.shapes_as_maps(shapes, shape[:2]))

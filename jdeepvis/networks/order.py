@@ -16,7 +16,7 @@ def computed_in_order(
   The place of an array is that of the equation of the function's jaxpr which
   writes it; functions that are called, such as jitted ones, count as inlined.
   Arguments and constants come first. Of several names of one array the deeper
-  comes first, `block/conv` before `block`, and `output` last.
+  comes first, `block/conv` before `block`, and `output` and its parts last.
 
   Args:
     function: returns a dict from name to array.
@@ -28,7 +28,8 @@ def computed_in_order(
   place = dict(zip(sorted(shapes), places, strict=True))
 
   def rank(name):
-    return place[name], -name.count("/"), name == "output", name
+    last = name.partition("/")[0] == "output"
+    return place[name], last, -name.count("/"), name
 
   return {name: shapes[name] for name in sorted(shapes, key=rank)}
 

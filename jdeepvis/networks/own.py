@@ -1,35 +1,41 @@
-"""A `Network` from a model of one's own: Linen, NNX, Equinox or a function.
+"""A `Network` from a pure function, and what the frameworks' adapters share.
 
 The model is not edited. What its parts return becomes blobs, named by their
 place in it (`encoder/conv1`; `output` is what the model itself returns, unless
-it returns a dict, whose keys are then blobs too). A part called again is
-`encoder/conv1/call1`. Only values with the batch axis are kept.
+it returns a dict, whose keys are then blobs too; of a tuple `output/0`,
+`output/1`). A part called again is `encoder/conv1/call1`. Only values with the
+batch axis are kept.
 
-ReLUs. `jax.nn.relu` inside a model cannot be reached from outside, so:
-  * deconvnet and guided backpropagation, which swap the rectifier, need a
-    model whose call takes a keyword `relu` and uses that. Other models refuse
-    any rectifier but `jax.nn.relu`; plain gradients need nothing.
-  * a blob `x` has its side before the ReLU only where there is a blob `x/pre`.
-    Elsewhere gradients are of the value itself, and a dead unit has none. A
-    convolution that is a part of its own *is* the side before its ReLU.
+ReLUs are found in the function's jaxpr, see `networks.jaxpr.rectifiers`. So
+deconvnet and guided backpropagation replace them, and a blob `x` that a ReLU
+returns has the side before it, `x/pre`, unless the model gives one of that name
+itself. A convolution that is a part of its own *is* the side before its ReLU.
+A keyword `relu` of the model is given `jax.nn.relu` and replaced like the rest.
 """
 
 import dataclasses
 import inspect
+import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import nnx
+import numpy as np
 
+from jdeepvis.networks.input_spec import InputSpec
+from jdeepvis.networks.jaxpr.program import trace
+from jdeepvis.networks.jaxpr.rectifiers import evaluate_with
+from jdeepvis.networks.jaxpr.sides import with_sides
 from jdeepvis.networks.names import nearest
-from jdeepvis.networks.network import InputSpec, Network
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.readings import SOFTMAX
 from jdeepvis.types import Activations, Images, JdeepvisError
 
-_Settings = tuple[tuple[str, Hashable], ...]
-_OUTPUT = "output"
+Settings = tuple[tuple[str, Hashable], ...]
+"""Further arguments of a model's call, by name."""
+
+OUTPUT = "output"
 
 
 def from_function(
@@ -37,7 +43,7 @@ def from_function(
   params: Any,
   input: InputSpec,
   *,
-  output: str | None = _OUTPUT,
+  output: str | None = OUTPUT,
   labels: Iterable[str] = (),
 ) -> Network:
   """A network from a pure function.
@@ -54,9 +60,9 @@ def from_function(
 
   Args:
     function: `function(params, images)` gives a dict from blob name to array
-      `[n, h, w, c]` or `[n, c]`; `images` are centred, `[n, h, w, c]`. It may
-      take a keyword `relu`, see the module's docstring. Hashable, as every
-      `def` is; a new function is a new program.
+      `[n, h, w, c]`, `[n, tokens, c]` or `[n, c]`; `images` are `[n, h, w, c]`,
+      as `input` says that the function wants them. Hashable, as every `def` is;
+      a new function is a new program.
     params: the weights, any pytree of arrays.
     input: what the images must be.
     output: the blob that holds the class scores before softmax; None where
@@ -70,137 +76,34 @@ def from_function(
     JdeepvisError: the function returns no blob called `output`, or there are
       labels without one.
   """
-  return _network(function, function, params, input, output, labels)
+  return network_of(function, function, params, input, output, labels)
 
 
-def from_linen(
-  module: nn.Module,
-  variables: Mapping[str, Any],
+def network_of(
+  function: Callable[..., Any],
+  call: Callable[..., Any],
+  params: Any,
   input: InputSpec,
-  *,
-  output: str | None = _OUTPUT,
-  labels: Iterable[str] = (),
-  **settings: Hashable,
+  output: str | None,
+  labels: Iterable[str],
+  reading: str = SOFTMAX,
 ) -> Network:
-  """A network from a Flax Linen module.
-
-  >>> import flax.linen as nn, jax, numpy as np, jdeepvis
-  >>> class Small(nn.Module):
-  ...   @nn.compact
-  ...   def __call__(self, images):
-  ...     return nn.Conv(4, (3, 3), name="conv1")(images).mean((1, 2))
-  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
-  >>> weights = Small().init(jax.random.key(0), np.zeros((1, 8, 8, 3)))
-  >>> dict(jdeepvis.from_linen(Small(), weights, spec).shapes)
-  {'conv1': (8, 8, 4), 'output': (4,)}
+  """The network of a function of weights and images.
 
   Args:
-    module: called with images `[n, h, w, c]`.
-    variables: what `module.init` returned, after training.
+    function: gives a tree of activations; hashable.
+    call: whose signature says whether there is a keyword `relu`.
+    params: the weights.
     input: what the images must be.
-    output: as in `from_function`.
+    output: the blob with the class scores, or None.
     labels: the class names in order.
-    **settings: further arguments of the call, such as `train=False`.
-
-  Returns:
-    The network, its blobs in the order in which they are computed.
+    reading: how the scores become probabilities, `softmax` or `sigmoid`.
 
   Raises:
     JdeepvisError: there is no blob `output`, or there are labels without one.
   """
-  function = _LinenFunction(module, _freeze(settings))
-  return _network(function, module.__call__, variables, input, output, labels)
-
-
-def from_nnx(
-  module: nnx.Module,
-  input: InputSpec,
-  *,
-  output: str | None = _OUTPUT,
-  labels: Iterable[str] = (),
-  **settings: Hashable,
-) -> Network:
-  """A network from a Flax NNX module.
-
-  >>> import numpy as np, jdeepvis
-  >>> from flax import nnx
-  >>> class Small(nnx.Module):
-  ...   def __init__(self, rngs):
-  ...     self.conv1 = nnx.Conv(3, 4, (3, 3), rngs=rngs)
-  ...
-  ...   def __call__(self, images):
-  ...     return self.conv1(images).mean((1, 2))
-  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
-  >>> dict(jdeepvis.from_nnx(Small(nnx.Rngs(0)), spec).shapes)
-  {'conv1': (8, 8, 4), 'output': (4,)}
-
-  Args:
-    module: called with images `[n, h, w, c]`; put it in `eval()` mode first.
-    input: what the images must be.
-    output: as in `from_function`.
-    labels: the class names in order.
-    **settings: further arguments of the call.
-
-  Returns:
-    The network, its blobs in the order in which they are computed.
-
-  Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
-  """
-  definition, state = nnx.split(module)
-  function = _NNXFunction(definition, _freeze(settings))
-  return _network(function, module.__call__, state, input, output, labels)
-
-
-def from_equinox(
-  module: Callable[..., Any],
-  input: InputSpec,
-  *,
-  output: str | None = _OUTPUT,
-  labels: Iterable[str] = (),
-  **settings: Hashable,
-) -> Network:
-  """A network from an Equinox module.
-
-  Equinox's layers take one image, channels first: images are handed over so,
-  and maps come back as `[n, h, w, c]`. Parts that the module calls within
-  `vmap` or `scan` of its own are not recorded.
-
-  >>> import equinox as eqx, jax, numpy as np, jdeepvis
-  >>> class Small(eqx.Module):
-  ...   conv1: eqx.nn.Conv2d
-  ...
-  ...   def __call__(self, image):
-  ...     return self.conv1(image).mean((1, 2))
-  >>> model = Small(eqx.nn.Conv2d(3, 4, 3, key=jax.random.key(0)))
-  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
-  >>> dict(jdeepvis.from_equinox(model, spec).shapes)
-  {'conv1': (6, 6, 4), 'output': (4,)}
-
-  Args:
-    module: called with an image `[c, h, w]`; put it through
-      `equinox.nn.inference_mode` first.
-    input: what the images must be.
-    output: as in `from_function`.
-    labels: the class names in order.
-    **settings: further arguments of the call.
-
-  Returns:
-    The network, its blobs in the order in which they are computed.
-
-  Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
-  """
-  from jdeepvis.networks import own_equinox
-
-  params, static = own_equinox.split(module)
-  function = own_equinox.EquinoxFunction(static, _freeze(settings))
-  return _network(function, module.__call__, params, input, output, labels)
-
-
-def _network(function, call, params, input, output, labels):
   takes_relu = "relu" in inspect.signature(call).parameters
-  apply = OwnApply(function, takes_relu)
+  apply = OwnApply(function, takes_relu, reading)
   network = Network(apply, params, input, (), tuple(labels), output)
   shapes = network.shapes
   if output is None:
@@ -217,8 +120,56 @@ def _network(function, call, params, input, output, labels):
   return network
 
 
-def _freeze(settings: Mapping[str, Hashable]) -> _Settings:
+def freeze(settings: Mapping[str, Hashable]) -> Settings:
+  """Further arguments of a call as something hashable."""
   return tuple(sorted(settings.items()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+  """Arrays that are part of a function, such as random keys: hashable."""
+
+  structure: Any
+  leaves: tuple[tuple[Any, ...], ...]
+
+  @classmethod
+  def of(cls, tree: Any) -> "Fixed":
+    """A tree of arrays, random keys among them."""
+    leaves, structure = jax.tree.flatten(tree)
+    return cls(structure, tuple(map(_frozen, leaves)))
+
+  @property
+  def tree(self) -> Any:
+    """The tree of arrays."""
+    return jax.tree.unflatten(self.structure, map(_thawed, self.leaves))
+
+
+def tell_missing(network: Network, parts: Iterable[str]) -> None:
+  """Names the parts of a model that have no blob, in one sentence, if any."""
+  blobs = [f"{name}/" for name in network.shapes]
+  missing = [
+    part
+    for part in dict.fromkeys(parts)
+    if part and not any(blob.startswith(f"{part}/") for blob in blobs)
+  ]
+  if missing:
+    some = ", ".join(missing[:8])
+    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    _tell(
+      f"There are no values of the parts {some}{more}: the model does not call "
+      "them, or within a scan, a jit or the like, or they return nothing that "
+      "has the batch axis."
+    )
+
+
+def tell_training(parts: Iterable[str], cure: str) -> None:
+  """Names the parts that are in training mode, in one sentence, if any."""
+  if parts := tuple(parts):
+    some = ", ".join(parts[:8]) + ", ..." * (len(parts) > 8)
+    _tell(
+      f"The model is in training mode in {some}: dropout draws and batch "
+      f"statistics are those of each batch; {cure} first."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,10 +179,12 @@ class OwnApply:
   Attributes:
     function: `function(params, images)` gives a tree of activations.
     takes_relu: whether it has a keyword `relu`.
+    reading: how class scores become probabilities.
   """
 
   function: Callable[..., Any]
   takes_relu: bool
+  reading: str = SOFTMAX
 
   def __call__(
     self,
@@ -241,69 +194,54 @@ class OwnApply:
     until: str | tuple[str, ...] | None = None,
     relu=jax.nn.relu,
   ) -> Activations:
-    """Every blob, or `until` alone with its side before the ReLU."""
-    if relu is not jax.nn.relu and not self.takes_relu:
-      raise JdeepvisError(
-        "This model calls its own ReLU, which deconvnet and guided "
-        "backpropagation must replace; let its call take a keyword relu and "
-        "use that in place of jax.nn.relu."
-      )
-    rectifier = {"relu": relu} if self.takes_relu else {}
-    blobs = {
-      name or _OUTPUT: value
+    """Every blob, or `until` alone, each with its side before the ReLU."""
+    program = trace(self.blobs, params, images)
+    program, blobs = with_sides(program, program.result)
+    if until is not None:
+      wanted = (until,) if isinstance(until, str) else until
+      sides = {side for name in wanted for side in (name, f"{name}/pre")}
+      blobs = {name: blobs[name] for name in blobs if name in sides}
+    values = evaluate_with(
+      program, (params, images), tuple(blobs.values()), relu
+    )
+    return dict(zip(blobs, values, strict=True))
+
+  def blobs(self, params: Any, images: Images) -> Activations:
+    """What the function itself gives, by name."""
+    rectifier = {"relu": jax.nn.relu} if self.takes_relu else {}
+    return {
+      name: value if jnp.ndim(value) > 1 else value[:, None]
       for name, value in _leaves(self.function(params, images, **rectifier))
-      if jnp.ndim(value) > 1 and len(value) == len(images)
+      if jnp.ndim(value) and len(value) == len(images)
     }
-    if until is None:
-      return blobs
-    wanted = (until,) if isinstance(until, str) else until
-    sides = {side for name in wanted for side in (name, f"{name}/pre")}
-    return {name: blobs[name] for name in blobs if name in sides}
-
-
-@dataclasses.dataclass(frozen=True)
-class _LinenFunction:
-  module: nn.Module
-  settings: _Settings
-
-  def __call__(self, variables, images, **rectifier):
-    _, recorded = self.module.apply(
-      variables,
-      images,
-      **dict(self.settings),
-      **rectifier,
-      capture_intermediates=True,
-      mutable=["intermediates"],
-    )
-    return dict(_named(recorded["intermediates"]))
-
-
-@dataclasses.dataclass(frozen=True)
-class _NNXFunction:
-  definition: nnx.GraphDef
-  settings: _Settings
-
-  def __call__(self, state, images, **rectifier):
-    module = nnx.merge(self.definition, state)
-    record = nnx.capture(
-      module, nnx.Intermediate, method_outputs=nnx.Intermediate
-    )
-    _, recorded = record(images, **dict(self.settings), **rectifier)
-    return dict(_named(nnx.to_pure_dict(recorded)))
-
-
-def _named(tree: Mapping, *path: str) -> Iterator[tuple[str, Any]]:
-  """Flax's records, a tuple of results for each method, by module path."""
-  for key, value in tree.items():
-    if isinstance(value, Mapping):
-      yield from _named(value, *path, str(key))
-      continue
-    name = "/".join((*path, key) if key != "__call__" else path)
-    for call, result in enumerate(value):
-      yield (f"{name}/call{call}" if call else name), result
 
 
 def _leaves(tree: Any) -> Iterator[tuple[str, jax.Array]]:
   for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-    parts = jax.tree_util.keystr(path, simple=True, separator="/")
-    yield parts.strip("/"), leaf
+    parts = [
+      (jax.tree_util.keystr((key,), simple=True, separator="/"), key)
+      for key in path
+    ]
+    parts = [(name, key) for name, key in parts if name]
+    if not parts or isinstance(parts[0][1], jax.tree_util.SequenceKey):
+      parts.insert(0, (OUTPUT, None))
+    yield "/".join(name for name, _ in parts), leaf
+
+
+def _frozen(leaf) -> tuple[Any, ...]:
+  key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+  values = np.asarray(jax.random.key_data(leaf) if key else leaf)
+  kind = str(jax.random.key_impl(leaf)) if key else None
+  return values.tobytes(), values.dtype.str, values.shape, kind
+
+
+def _thawed(frozen) -> jax.Array:
+  data, dtype, shape, kind = frozen
+  values = np.frombuffer(data, dtype).reshape(shape)
+  return (
+    jax.random.wrap_key_data(values, impl=kind) if kind else jnp.array(values)
+  )
+
+
+def _tell(sentence: str) -> None:
+  logging.getLogger("jdeepvis").warning("%s", sentence)

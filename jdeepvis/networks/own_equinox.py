@@ -1,89 +1,89 @@
-"""Names what the parts of an Equinox module return; needs `equinox`."""
+"""A `Network` from an Equinox module; Equinox is imported when needed."""
 
-import collections
-import dataclasses
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
-from jax.extend.core import get_opaque_trace_state
+
+from jdeepvis.networks import own
+from jdeepvis.networks.input_spec import InputSpec
+from jdeepvis.networks.network import Network
+from jdeepvis.networks.own import OUTPUT
+from jdeepvis.types import PRNGKey
 
 
-def split(module: Any) -> tuple[Any, Any]:
-  """The module's arrays, and all else of it, which is hashable."""
-  return eqx.partition(module, eqx.is_array)
+def from_equinox(
+  module: Callable[..., Any],
+  input: InputSpec,
+  *,
+  output: str | None = OUTPUT,
+  labels: Iterable[str] = (),
+  rngs: PRNGKey | None = None,
+  state: Any = None,
+  **settings: Hashable,
+) -> Network:
+  """A network from an Equinox module.
 
+  Equinox's layers take one image, channels first: images are handed over so,
+  and maps come back as `[n, h, w, c]`. Of a part that the module calls under a
+  `vmap` of its own, as vision transformers do, the tokens are `[n, tokens, c]`;
+  parts within `scan` or `jit` have no values and are named in a warning.
 
-@dataclasses.dataclass(frozen=True)
-class EquinoxFunction:
-  """An Equinox module as a function of its arrays and a batch of images.
+  >>> import equinox as eqx, jax, numpy as np, jdeepvis
+  >>> class Small(eqx.Module):
+  ...   conv1: eqx.nn.Conv2d
+  ...
+  ...   def __call__(self, image):
+  ...     return self.conv1(image).mean((1, 2))
+  >>> model = Small(eqx.nn.Conv2d(3, 4, 3, key=jax.random.key(0)))
+  >>> spec = jdeepvis.InputSpec((8, 8, 3), np.zeros(3, np.float32))
+  >>> dict(jdeepvis.from_equinox(model, spec).shapes)
+  {'conv1': (6, 6, 4), 'output': (4,)}
 
-  Attributes:
-    static: the module without its arrays.
-    settings: further arguments of its call, by name.
+  Args:
+    module: called with an image `[c, h, w]`; put it through
+      `equinox.nn.inference_mode` first, a warning names the parts that are
+      not.
+    input: what the images must be.
+    output: as in `from_function`.
+    labels: the class names in order.
+    rngs: for a call that takes `key`, the same at each; None is a key of ours.
+    state: of a module with batch statistics, which is called with it and
+      returns it as well, an `equinox.nn.State`.
+    **settings: further arguments of the call.
+
+  Returns:
+    The network, its blobs in the order in which they are computed.
+
+  Raises:
+    JdeepvisError: there is no blob `output`, or there are labels without one.
   """
+  from jdeepvis.networks import equinox_record
 
-  static: Any
-  settings: tuple[tuple[str, Any], ...]
-
-  def __call__(self, arrays, images, **rectifier):
-    """What each part returned, by path; the module itself is the empty one."""
-    module = eqx.combine(arrays, self.static)
-
-    def run(image):
-      record, calls, trace = {}, collections.Counter(), _trace()
-
-      def keep(name, value):
-        # A value of an inner vmap or scan means nothing outside of it.
-        if _trace() == trace:
-          call, calls[name] = calls[name], calls[name] + 1
-          name = f"{name}/call{call}" if call else name
-          record[name] = jax.tree.map(_channels_last, value)
-
-      recorded = _recorded(module, "", keep)
-      keep("", recorded(image, **dict(self.settings), **rectifier))
-      return record
-
-    return jax.vmap(run)(jnp.moveaxis(images, -1, 1))
-
-
-class _Recorded(eqx.Module):
-  """Wraps a part of a module and records what it returned."""
-
-  module: Any
-  name: str = eqx.field(static=True)
-  keep: Callable[[str, Any], None] = eqx.field(static=True)
-
-  def __call__(self, *args, **kwargs):
-    result = self.module(*args, **kwargs)
-    self.keep(self.name, result)
-    return result
-
-  def __getattr__(self, attribute):
-    return getattr(self.module, attribute)
-
-
-def _recorded(module: Any, path: str, keep: Callable[[str, Any], None]) -> Any:
-  """The module with every callable part wrapped to record what it returns."""
-
-  def is_part(value):
-    return isinstance(value, eqx.Module) and value is not module
-
-  def wrap(where, value):
-    if not is_part(value):
-      return value
-    name = path + jax.tree_util.keystr(where, simple=True, separator="/")
-    part = _recorded(value, f"{name}/", keep)
-    return _Recorded(part, name, keep) if callable(value) else part
-
-  return jax.tree_util.tree_map_with_path(wrap, module, is_leaf=is_part)
-
-
-def _channels_last(value: jax.Array) -> jax.Array:
-  return jnp.moveaxis(value, 0, -1) if jnp.ndim(value) == 3 else value
-
-
-def _trace():
-  return get_opaque_trace_state(convention="flax")
+  arrays, static = equinox_record.split((module, state))
+  call = inspect.signature(module.__call__).parameters
+  key = jax.random.key(0) if rngs is None else rngs
+  function = equinox_record.EquinoxFunction(
+    static,
+    own.freeze(settings),
+    own.Fixed.of(key) if "key" in call and "key" not in settings else None,
+  )
+  network = own.network_of(
+    function, module.__call__, arrays, input, output, labels
+  )
+  parts = equinox_record.parts(module)
+  own.tell_training(
+    [
+      name
+      for name, part in parts.items()
+      if getattr(part, "inference", None) is False
+      and getattr(part, "p", None) != 0
+    ],
+    "put it through equinox.nn.inference_mode",
+  )
+  own.tell_missing(
+    network,
+    [name for name in parts if equinox_record.has_arrays(parts[name])],
+  )
+  return network

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
-from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.input_spec import WARP, InputSpec
 from jdeepvis.networks.regions import Rectangle
 from jdeepvis.types import JdeepvisError, Pixels
 
@@ -44,10 +44,10 @@ def fit(pixels: Pixels, spec: InputSpec, *, mode: str = "caffe") -> Pixels:
   Args:
     pixels: uint8 `[h, w, c]`, RGB (or grey with c = 1), 0..255.
     spec: the network's `input`.
-    mode: `caffe` warps to `spec.resize` squared, aspect ignored, and takes
-      the centre crop, as Caffe's classifiers were trained; `square` takes the
-      centre square and resizes it straight to the input, as the original
-      toolbox did with webcam frames.
+    mode: `caffe` is what the network was trained with: `spec.rule` and
+      `spec.interpolation` to `spec.resize` and the centre crop; Caffe's
+      classifiers warp. `square` takes the centre square and resizes it
+      straight to the input, as the original toolbox did with webcam frames.
 
   Returns:
     uint8 `[h, w, c]` of `spec.shape`.
@@ -61,15 +61,11 @@ def fit(pixels: Pixels, spec: InputSpec, *, mode: str = "caffe") -> Pixels:
     )
   height, width, channels = spec.shape
   pixels = _with_channels(np.asarray(pixels), channels)
-  if mode == "caffe" and spec.resize:
-    pixels = resize(pixels, (spec.resize, spec.resize))
-    pixels = _centre_crop(pixels, (height, width))
-  elif mode == "caffe":
-    pixels = resize(pixels, (height, width))
-  else:
+  if mode == "square":
     pixels = _centre_crop(pixels, (min(pixels.shape[:2]),) * 2)
-    pixels = resize(pixels, (height, width))
-  return pixels
+    return resize(pixels, (height, width), spec.interpolation)
+  pixels = resize(pixels, _resized(pixels.shape, spec), spec.interpolation)
+  return _centre_crop(pixels, (height, width))
 
 
 def centre(pixels: Pixels, spec: InputSpec) -> np.ndarray:
@@ -92,7 +88,7 @@ def in_picture(
     size: the picture's height and width, pixels.
     spec: the network's `input`.
   """
-  sides = (spec.resize, spec.resize) if spec.resize else spec.shape[:2]
+  sides = _resized(size, spec)
   first, last = [], []
   for i, (side, have) in enumerate(zip(sides, size, strict=True)):
     border = (side - spec.shape[i]) // 2
@@ -121,15 +117,17 @@ def to_pixels(image: np.ndarray, spec: InputSpec) -> Pixels:
   return np.round(pixels).astype(np.uint8)
 
 
-def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-  """Bilinear, to height and width; uint8 `[h, w, c]` both ways."""
+def resize(
+  pixels: Pixels, size: tuple[int, int], interpolation: str = "bilinear"
+) -> Pixels:
+  """To height and width; uint8 `[h, w, c]` both ways."""
   height, width = size
   if pixels.shape[:2] == (height, width):
     return pixels
   if pixels.shape[-1] == 3:
-    return np.asarray(_resize(pixels, (width, height)))
+    return np.asarray(_resize(pixels, (width, height), interpolation))
   planes = [
-    _resize(pixels[..., channel], (width, height))
+    _resize(pixels[..., channel], (width, height), interpolation)
     for channel in range(pixels.shape[-1])
   ]
   return np.stack([np.asarray(plane) for plane in planes], axis=-1)
@@ -173,9 +171,23 @@ def upright(picture: PILImage.Image) -> Pixels:
   return np.asarray(_to_rgb(ImageOps.exif_transpose(picture)))
 
 
-def _resize(pixels: np.ndarray, size: tuple[int, int]) -> PILImage.Image:
-  picture = PILImage.fromarray(pixels)
-  return picture.resize(size, PILImage.Resampling.BILINEAR)
+def _resized(size: tuple[int, ...], spec: InputSpec) -> tuple[int, int]:
+  """A picture's height and width before the centre crop."""
+  sides = (spec.resize, spec.resize) if spec.resize else spec.shape[:2]
+  if spec.rule == WARP:
+    return sides
+  # As torchvision has it: the longer side is rounded down.
+  height, width = size[:2]
+  if sides[0] * width >= sides[1] * height:
+    return sides[0], max(sides[0] * width // height, sides[1])
+  return max(sides[1] * height // width, sides[0]), sides[1]
+
+
+def _resize(
+  pixels: np.ndarray, size: tuple[int, int], interpolation: str
+) -> PILImage.Image:
+  how = PILImage.Resampling[interpolation.upper()]
+  return PILImage.fromarray(pixels).resize(size, how)
 
 
 def _to_rgb(image: PILImage.Image) -> PILImage.Image:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdeepvis.networks.graph import INPUT, infer_shapes
+from jdeepvis.networks.jaxpr.crops import image_region, unit_regions
 from jdeepvis.networks.names import find_layer
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.regions import (
@@ -16,6 +17,7 @@ from jdeepvis.networks.regions import (
   Rectangle,
   locate,
   needed_regions,
+  whole,
 )
 from jdeepvis.types import JdeepvisError
 
@@ -53,9 +55,14 @@ def receptive_field(
   >>> jdeepvis.receptive_field(network, "fire2/concat", (0, 0))
   Rectangle(top=0, left=0, bottom=11, right=11)
 
+  Without a layer graph the network's jaxpr is walked instead, which takes
+  convolutions, pooling, padding, slices and all that is done at each position
+  for what they are. Beyond what it does not know, such as `lax.scan`, the field
+  is measured by `numerical_receptive_field`; it is the whole image where that
+  fails, or where the unit's value in noise changes with what lies beyond.
+
   Args:
-    network: any network; without a layer graph the answer is found by
-      `numerical_receptive_field`.
+    network: any network.
     layer: a blob of it; `output` stands for the class scores.
     position: row and column of the unit in the layer's map; None is the
       centre, `(h // 2, w // 2)`.
@@ -66,11 +73,13 @@ def receptive_field(
   Raises:
     JdeepvisError: there is no such layer or position.
   """
-  if not network.layers:
-    return numerical_receptive_field(network, layer, position)
   layer = find_layer(network, layer)
+  unit = locate(layer, network.shapes[layer], position)
+  if not in_graph(network, layer):
+    regions = unit_regions(network, layer, unit)
+    field = image_region(network, regions)
+    return _measured(network, layer, unit) if regions.unknown else field
   shapes = infer_shapes(network.layers, network.input.shape).blobs
-  unit = locate(layer, shapes[layer], position)
   return needed_regions(network.layers, shapes, layer, unit)[INPUT]
 
 
@@ -78,24 +87,36 @@ def field_geometry(network: Network, layer: str) -> FieldGeometry:
   """Extent, stride and offset of a layer's receptive fields, unclipped.
 
   Args:
-    network: a network with a layer graph.
-    layer: a blob of it. Beyond a layer that reads a whole map all units see
-      the same, and the strides are 0.
+    network: any network.
+    layer: a blob of it. Beyond a layer that reads a whole map, or of whose
+      reach nothing is known, all units see the same, and the strides are 0.
 
   Raises:
-    JdeepvisError: there is no such layer, or no layer graph.
+    JdeepvisError: there is no such layer.
   """
-  require_graph(network)
   layer = find_layer(network, layer)
-  shapes = infer_shapes(network.layers, network.input.shape).blobs
   first, second = (
-    needed_regions(
-      network.layers, shapes, layer, Rectangle(i, i, i + 1, i + 1), clip=False
-    )[INPUT]
-    for i in (0, 1)
+    _unclipped(network, layer, Rectangle(i, i, i + 1, i + 1)) for i in (0, 1)
   )
   stride = (second.top - first.top, second.left - first.left)
   return FieldGeometry(first.size, stride, (first.top, first.left))
+
+
+def in_graph(network: Network, layer: str) -> bool:
+  """Whether the layer graph has a blob as it is; of tokens it has them all."""
+  if not network.layers:
+    return False
+  shapes = infer_shapes(network.layers, network.input.shape).blobs
+  return shapes.get(layer) == network.shapes[layer]
+
+
+def _unclipped(network: Network, layer: str, unit: Rectangle) -> Rectangle:
+  if not in_graph(network, layer):
+    regions = unit_regions(network, layer, unit, clip=False)
+    return image_region(network, regions)
+  shapes = infer_shapes(network.layers, network.input.shape).blobs
+  needed = needed_regions(network.layers, shapes, layer, unit, clip=False)
+  return needed[INPUT]
 
 
 def numerical_receptive_field(
@@ -124,17 +145,15 @@ def numerical_receptive_field(
       show what it depends on.
   """
   layer = find_layer(network, layer)
-  shape = network.shapes[layer]
-  unit = locate(layer, shape, position)
-  index = (0, *unit[:2]) if len(shape) == 3 else (0,)
+  unit = locate(layer, network.shapes[layer], position)
   height, width, _ = network.input.shape
   rows, columns = np.indices((height, width))
-  noise = np.random.default_rng(0).normal(0, 50, network.input.shape)
+  noise = _noise(network)
 
   def sees(pixels):
-    image = np.float32(np.where(pixels[..., None], np.nan, noise))[None]
+    image = np.where(pixels[..., None], np.float32(np.nan), noise)
     with jax.debug_nans(False):
-      return _is_nan(network, image, layer, index)
+      return bool(jnp.isnan(_values(network, image, unit[:2], layer)).any())
 
   if sees(rows < 0) or not sees(rows >= 0):
     raise JdeepvisError(
@@ -150,20 +169,31 @@ def numerical_receptive_field(
   )
 
 
-def require_graph(network: Network) -> None:
-  """Refuses a network without a layer graph.
+def _measured(network: Network, layer: str, unit: Rectangle) -> Rectangle:
+  whole_image = whole(network.input.shape)
+  try:
+    field = numerical_receptive_field(network, layer, unit[:2])
+  except JdeepvisError:
+    return whole_image
+  noise = _noise(network)
+  part = np.zeros_like(noise)
+  part[field.slices] = noise[field.slices]
+  expected, found = (
+    np.asarray(_values(network, image, unit[:2], layer), np.float32)
+    for image in (noise, part)
+  )
+  scale = np.abs(expected).max()
+  alike = np.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale)
+  return field if alike else whole_image
 
-  Raises:
-    JdeepvisError: there is no layer graph.
-  """
-  if not network.layers:
-    raise JdeepvisError(
-      "This network has no layer graph, so its receptive fields can be "
-      "measured (numerical_receptive_field) but not derived or cropped to."
-    )
+
+def _noise(network: Network) -> np.ndarray:
+  rng = np.random.default_rng(0)
+  return np.float32(rng.normal(0, 50, network.input.shape))
 
 
-@functools.partial(jax.jit, static_argnames=("layer", "index"))
-def _is_nan(network, images, layer, index):
-  values = network(images, until=layer)[layer]
-  return jnp.isnan(values[index]).any()
+@functools.partial(jax.jit, static_argnames="layer")
+def _values(network, image, position, layer):
+  """All of a layer's units at one position; of a vector, its units."""
+  values = network(image[None], until=layer)[layer][0]
+  return values[position[0], position[1]] if values.ndim == 3 else values

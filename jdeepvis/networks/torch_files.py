@@ -59,6 +59,36 @@ def read_tensors(path: Path | str) -> dict[str, np.ndarray]:
     ) from error
 
 
+def how_to_export(path: Path | str) -> str:
+  """What to do with a model that PyTorch saved, in two lines; "" for others.
+
+  A whole module is a pickle of Python's classes, and TorchScript a program:
+  neither is read here.
+  """
+  path = Path(path)
+  try:
+    with open(path, "rb") as file:
+      start = file.read(2)
+      names = zipfile.ZipFile(file).namelist() if start == b"PK" else []
+  except (OSError, ValueError, zipfile.BadZipFile):
+    return ""
+  inner = {name.partition("/")[2] for name in names}
+  # Older files of torch.save are a stream of pickles of the second protocol.
+  if "data.pkl" not in inner and start != b"\x80\x02":
+    return ""
+  load = f"torch.load({path.name!r}, weights_only=False)"
+  if "constants.pkl" in inner:
+    load = f"torch.jit.load({path.name!r})"
+  out = path.with_suffix(".onnx").name
+  return (
+    f"{str(path)!r} was saved by PyTorch; if it is a whole model, export it "
+    f"there in two lines, model = {load}.eval() and torch.onnx.export(model, "
+    f"torch.randn(1, 3, 224, 224), {out!r}), and load {out!r}; weights alone "
+    "need a model of that code first, or, of a network known here by name, "
+    "python -m experiments.convert_weights."
+  )
+
+
 def _read_zip(file) -> tuple[Any, Mapping[str, np.ndarray]]:
   with zipfile.ZipFile(file) as archive:
     entries = {

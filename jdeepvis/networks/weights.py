@@ -88,6 +88,10 @@ def write_network(
     "architecture": architecture,
     "shape": spec.shape,
     "resize": spec.resize,
+    "deviation": spec.deviation,
+    "bgr": spec.bgr,
+    "rule": spec.rule,
+    "interpolation": spec.interpolation,
     "labels": network.labels,
     "origin": dataclasses.asdict(origin),
   }
@@ -224,7 +228,12 @@ def _read_input(about, mean: np.ndarray) -> InputSpec:
     raise ValueError(f"its resize is {resize}")
   if mean.dtype != np.float32 or mean.shape not in (shape, shape[2:]):
     raise ValueError(f"its mean is {mean.dtype} {mean.shape}")
-  return InputSpec(shape, mean, resize)
+  # Files of before said nothing else.
+  more = ("deviation", "bgr", "rule", "interpolation")
+  said = {name: about[name] for name in more if name in about}
+  if type(said.get("bgr", False)) is not bool:
+    raise ValueError(f"its bgr is {said['bgr']}")
+  return InputSpec(shape, mean, resize, **said)
 
 
 def _read_labels(labels) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ from jdeepvis.networks.digests import sha256
 from jdeepvis.networks.download import alone, cache_folder, fetch
 from jdeepvis.networks.names import imported, nearest
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.onnx.convert import is_onnx, read_onnx
 from jdeepvis.networks.texts import read_lines
+from jdeepvis.networks.torch_files import how_to_export
 from jdeepvis.networks.weights import Origin, read_network, write_network
 from jdeepvis.types import JdeepvisError
 
@@ -41,7 +43,7 @@ def load_network(
   mean: convert.Mean = None,
   labels: Path | str | Sequence[str] | None = None,
   scale: float | int = 1.0,
-  bgr: bool = True,
+  bgr: bool | None = None,
   size: tuple[int, int] | None = None,
   download: bool = False,
 ) -> Network:
@@ -51,6 +53,7 @@ def load_network(
   convolutions without classes, are bundled; `load_network("caffenet",
   download=True)` fetches it once; a .safetensors file that
   `experiments.convert_weights` made needs nothing else; the rest is for
+  `load_network("net.onnx", ...)`, as PyTorch, Keras and JAX export it, and for
   `load_network("deploy.prototxt", weights="net.caffemodel", ...)`.
 
   >>> import jdeepvis
@@ -58,9 +61,9 @@ def load_network(
   'flamingo'
 
   Args:
-    name: a name in `ARCHITECTURES`, a .safetensors file, a .prototxt (by
-      whatever name: .pt, .txt), or `package.module:factory`, where `factory()`
-      gives a `Network` of one's own.
+    name: a name in `ARCHITECTURES`, a .safetensors file, an .onnx file, a
+      .prototxt (by whatever name: .pt, .txt), or `package.module:factory`,
+      where `factory()` gives a `Network` of one's own.
     weights: the .caffemodel, or `random` for an untrained network, also of a
       name in `ARCHITECTURES`; nothing for a .prototxt without weights.
     mean: subtracted from pixels (0..255): a .binaryproto or .npy file, or one
@@ -68,9 +71,10 @@ def load_network(
     labels: the class names, or a file with one a line.
     scale: what the net was trained to have centred pixels multiplied by,
       1/256 for LeNet; images stay on the 0..255 scale.
-    bgr: the net and its mean have blue, green, red in this order, as almost
-      all of Caffe's; images are RGB all the same.
-    size: height and width of the images, in place of the .prototxt's.
+    bgr: the net and its mean have blue, green, red in this order; images are
+      RGB all the same. None is what is usual: true for Caffe's files, whose
+      nets almost all have, false for ONNX.
+    size: height and width of the images, in place of the file's.
     download: whether to fetch the weights of a name if they are neither
       bundled nor kept from an earlier time (see `download_network`).
 
@@ -91,7 +95,17 @@ def load_network(
     raise JdeepvisError(
       f"Nothing can be downloaded for {name!r}; {nearest(name, ARCHITECTURES)}."
     )
-  known = name in ARCHITECTURES or name.endswith(".safetensors")
+  if is_onnx(name) and weights is None:
+    network, notes = read_onnx(
+      name,
+      mean=mean,
+      labels=labels or (),
+      scale=scale,
+      bgr=bool(bgr),
+      size=size,
+    )
+    return _told(network.replace(name=Path(name).stem), notes)
+  known = name in ARCHITECTURES or name.endswith((".safetensors", ".onnx"))
   if not known and is_description(name):
     network, notes = convert.read_caffe(
       name,
@@ -99,14 +113,12 @@ def load_network(
       mean=mean,
       labels=labels or (),
       scale=scale,
-      bgr=bgr,
+      bgr=bgr is not False,
       size=size,
     )
-    for note in notes:
-      logging.getLogger("jdeepvis").warning("%s", note)
     file = name if weights in (None, convert.RANDOM) else weights
-    return network.replace(name=Path(file).stem)
-  as_caffe = scale != 1 or not bgr or size is not None
+    return _told(network.replace(name=Path(file).stem), notes)
+  as_caffe = scale != 1 or bgr is not None or size is not None
   if weights == convert.RANDOM and name in ARCHITECTURES and not as_caffe:
     network = convert.read_architecture(
       name, weights, mean=mean, labels=labels or ()
@@ -117,8 +129,8 @@ def load_network(
   given = (weights, mean, labels)
   if any(value is not None for value in given) or as_caffe:
     raise JdeepvisError(
-      "Weights, mean, labels, scale, bgr and size are for a .prototxt, not "
-      f"{name!r}."
+      "Weights, mean, labels, scale, bgr and size are for a .prototxt, all "
+      f"but weights for an .onnx file too, not {name!r}."
     )
   if name in BUNDLED:
     return read_network(third_party() / BUNDLED[name]).replace(name=name)
@@ -136,6 +148,8 @@ def load_network(
 
 def _no_network(name: str) -> str:
   """What a name that is none of a network's may be instead."""
+  if export := how_to_export(name):
+    return export
   if os.path.isfile(name):
     read_bytes(name, "net description")  # It may be a known other thing.
     return (
@@ -146,7 +160,8 @@ def _no_network(name: str) -> str:
     )
   return (
     f"There is no network {name!r}; give one of {', '.join(ARCHITECTURES)}, "
-    "the path of a .safetensors or .prototxt file or package.module:factory."
+    "the path of a .safetensors, .onnx or .prototxt file or "
+    "package.module:factory."
   )
 
 
@@ -201,6 +216,12 @@ def download_network(name: str) -> Path:
       f"{error.strerror}; JDEEPVIS_WEIGHTS names another folder."
     ) from error
   return path
+
+
+def _told(network: Network, notes: Sequence[str]) -> Network:
+  for note in notes:
+    logging.getLogger("jdeepvis").warning("%s", note)
+  return network
 
 
 def _kept(name: str) -> Path:

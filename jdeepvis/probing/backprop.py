@@ -61,8 +61,7 @@ def backward(
   [0.0, 0.0, 1.0]
 
   Args:
-    network: any network; models of one's own need a `relu` argument for other
-      rules than `gradient`.
+    network: any network; one without any ReLU has the rule `gradient` alone.
     images: centred, `[n, h, w, c]`.
     layer: a blob of it; `output` stands for the class scores. Static.
     seed: the signal, shaped as the layer's values; see `point_seed` and
@@ -75,12 +74,9 @@ def backward(
     rule is `gradient`.
 
   Raises:
-    JdeepvisError: there is no such layer or rule.
+    JdeepvisError: there is no such layer or rule, or there is no ReLU.
   """
-  if rule not in RULES:
-    raise JdeepvisError(
-      f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
-    )
+  _require_known(rule)
   start = before_relu(network, find_layer(network, layer))
   return pull_back(network, images, seed, blob=start, rule=rule)[0]
 
@@ -186,6 +182,29 @@ def pass_normalisation(network: Network) -> Network:
     for layer in network.layers
   )
   return with_layers(network, layers)
+
+
+def require_rule(network: Network, rule: str) -> None:
+  """Refuses a backward rule that a network cannot have; nothing is computed.
+
+  Args:
+    network: any network.
+    rule: a key of `RULES`.
+
+  Raises:
+    JdeepvisError: there is no such rule, or the network has no ReLU.
+  """
+  _require_known(rule)
+  image = jax.ShapeDtypeStruct((1, *network.input.shape), network.dtype)
+  relu = RULES[rule]
+  jax.eval_shape(lambda image: network(image, relu=relu), image)
+
+
+def _require_known(rule: str) -> None:
+  if rule not in RULES:
+    raise JdeepvisError(
+      f"There is no backward rule {rule!r}; {nearest(rule, RULES)}."
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("blob", "rule"))

@@ -15,11 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from jdeepvis.networks.graph import INPUT, infer_shapes
 from jdeepvis.networks.names import before_relu
 from jdeepvis.networks.network import Network
-from jdeepvis.networks.receptive_field import field_geometry
-from jdeepvis.networks.regions import Rectangle, locate, needed_regions, whole
+from jdeepvis.networks.receptive_field import field_geometry, receptive_field
+from jdeepvis.networks.regions import Rectangle
 from jdeepvis.probing.backprop import point_seed, pull_back
 from jdeepvis.types import Images
 
@@ -39,25 +38,18 @@ class Patch(NamedTuple):
 def find_patches(network: Network, layer: str) -> Callable[[int], Patch]:
   """From a position of a layer's map, in row-major order, to its patch.
 
-  Without a layer graph the whole image is each unit's patch.
-
   Args:
     network: any network.
     layer: a blob of it.
   """
-  image = whole(network.input.shape)
-  if not network.layers:
-    return lambda cell: Patch(image, image.size)
-  shapes = infer_shapes(network.layers, network.input.shape).blobs
+  shape = network.shapes[layer]
   extent = field_geometry(network, layer).extent
-  canvas = tuple(map(min, extent, image.size))
+  canvas = tuple(map(min, extent, network.input.shape[:2]))
 
   @functools.cache
   def find(cell: int) -> Patch:
-    position = to_position(shapes[layer], cell)
-    unit = locate(layer, shapes[layer], position)
-    field = needed_regions(network.layers, shapes, layer, unit)[INPUT]
-    return Patch(field, canvas)
+    position = to_position(shape, cell)
+    return Patch(receptive_field(network, layer, position), canvas)
 
   return find
 

@@ -14,6 +14,7 @@ from jdeepvis.display.progress import show_progress
 from jdeepvis.display.unit_page import write_page
 from jdeepvis.display.unit_tree import UnitTree
 from jdeepvis.networks.network import Network
+from jdeepvis.probing.backprop import require_rule
 from jdeepvis.probing.images import FAULTS, ImageList, spell
 from jdeepvis.probing.scan import Found, ScanProgress, per_device, scan
 from jdeepvis.probing.top_patches import Extremes, Survey
@@ -54,8 +55,8 @@ def fill_tree(
 ) -> Filled | None:
   """Scans images for the top patches of units and writes a tree of them.
 
-  Goes on where an earlier run stopped. Several processes call it together, and
-  the first one writes; all must see the folder.
+  Goes on where an earlier run stopped, and adds other views. Several processes
+  call it together, and the first one writes; all must see the folder.
 
   Args:
     path: where the tree is, or shall be.
@@ -73,9 +74,11 @@ def fill_tree(
     What was done; None in other processes than the first.
 
   Raises:
-    JdeepvisError: the folder holds something else or was made otherwise, or an
-      image can no longer be read.
+    JdeepvisError: the folder holds something else or was made otherwise, an
+      image can no longer be read, or the network cannot have a view.
   """
+  for rule in rules:
+    require_rule(network, rule)
   leads = jax.process_index() == 0
   with only_run(path) if leads else contextlib.nullcontext():
     tree = None
@@ -86,7 +89,7 @@ def fill_tree(
       tree.pin("k", k)
       tree.pin("bottom", bottom)
       tree.pin("layers", layers)
-      tree.pin("views", rules)
+      tree.note("views", rules)
     # The result's last bits depend on it: chosen once for a tree.
     batch = tree.settle("images per device", per_device) if tree else 0
     found = scan_images(

@@ -52,7 +52,7 @@ def write_patches(
   rules: Sequence[str],
   batch: int,
 ) -> Iterator[Written]:
-  """Writes the patches of those units that do not have them yet.
+  """Writes the patches of those units that do not have them, or a view, yet.
 
   A backward view computes its unit's value anew. Where that is more than 0.1
   from what the scan saw, as where a file was replaced since, the patch's facts
@@ -87,21 +87,35 @@ def _write_layer(
   load = functools.lru_cache(_KEPT)(functools.partial(_load, images, network))
   shape = network.shapes[layer]
   known = [tree.read_info(layer, unit) for unit in range(shape[-1])]
-  missing = [unit for unit, info in enumerate(known) if "top" not in info]
-  changed = sum(_count_changed(info.get("top", ())) for info in known)
+  lacking = {
+    unit: [rule for rule in rules if _name(rule) not in info.get("views", ())]
+    for unit, info in enumerate(known)
+  }
+  missing = [
+    unit
+    for unit, info in enumerate(known)
+    if lacking[unit] or "top" not in info
+  ]
+  changed = sum(
+    _count_changed(info.get("top", ()))
+    for unit, info in enumerate(known)
+    if unit not in missing
+  )
   yield Written(len(known) - len(missing), changed)
   for first in range(0, len(missing), _UNITS):
     members, changed = missing[first : first + _UNITS], 0
     tops = {unit: list(_items(survey.top, unit, find)) for unit in members}
     signals, values = {}, {}
     for rule in rules:
-      signals[rule], values = _views(viewer, rule, tops, load)
+      asked = {unit: tops[unit] for unit in members if rule in lacking[unit]}
+      signals[rule], found = _views(viewer, rule, asked, load)
+      values |= found
     for unit in members:
       pictures = {
         PATCHES: [_picture(item, load, network) for item in tops[unit]]
       }
-      for rule in rules:
-        pictures[_NAMES.get(rule, rule)] = [
+      for rule in lacking[unit]:
+        pictures[_name(rule)] = [
           _view(signals[rule][item]) for item in tops[unit]
         ]
       facts = _facts(shape, images, tops[unit], values)
@@ -115,11 +129,16 @@ def _write_layer(
         {"minim": [_picture(item, load, network) for item in bottoms]},
         lows,
       )
-      views = [name for name in pictures if name != PATCHES]
+      before = known[unit].get("views", ())
+      views = [*before, *(name for name in pictures if name != PATCHES)]
       info = _unit_facts(network, layer, unit, survey)
       info |= {"views": views, "top": facts, "bottom": lows}
       tree.add_info(layer, unit, info)
     yield Written(len(members), changed)
+
+
+def _name(rule: str) -> str:
+  return _NAMES.get(rule, rule)
 
 
 def _load(images: ImageList, network: Network, number: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from jdeepvis.networks.classify import as_probabilities, probability_blob
 from jdeepvis.networks.network import Network
+from jdeepvis.networks.regions import Position
 from jdeepvis.networks.sharding import mesh_for, sharded, specs_of
 from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Progress, stack
@@ -44,6 +45,7 @@ def finish(
   progress: Progress,
   *,
   probability: bool = False,
+  position: Position | None = None,
 ) -> Finished:
   """A batch's pictures, evaluated as they are written: in whole grey levels.
 
@@ -52,6 +54,7 @@ def finish(
     ascents: those of the batch.
     progress: the last that `ascend_batch` yielded.
     probability: whether the classes' probabilities are wanted.
+    position: where, of a map of scores; None is the centre.
 
   Returns:
     Arrays with a row for each place of the batch, padding included.
@@ -62,12 +65,15 @@ def finish(
   )
   stacked = stacked._replace(key=None, image=None)
   mesh = mesh_for(len(kept))
-  finished = _finish(mesh, specs_of(placed), probability, placed, stacked, kept)
+  asked = (mesh, specs_of(placed), probability, position)
+  finished = _finish(*asked, placed, stacked, kept)
   return jax.tree.map(np.asarray, finished)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _finish(mesh, specs, probability, network: Network, ascents, kept):
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _finish(
+  mesh, specs, probability, position, network: Network, ascents, kept
+):
   def batch(network, ascents, kept):
     spec = network.input
     images = jax.vmap(lambda recipe, x: assembly.decode(recipe, x, spec))(
@@ -88,7 +94,9 @@ def _finish(mesh, specs, probability, network: Network, ascents, kept):
       jax.vmap(functools.partial(evaluate, network))(objective, blobs)
       for objective in asked
     ]
-    by_class = as_probabilities(network, blobs[blob]) if probability else None
+    by_class = None
+    if probability:
+      by_class = as_probabilities(network, blobs[blob], position)
     (score, more), watched = values[0], values[1:]
     return Finished(
       images,

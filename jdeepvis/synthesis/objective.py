@@ -71,7 +71,10 @@ class OwnObjective(Objective):
 
 @struct.dataclass
 class WeightedSum(Objective):
-  """Weighted sum; the largest where all terms of positive weight are."""
+  """Weighted sum; the largest where in each layer a wanted term is.
+
+  Of two units of a layer only one can be its largest.
+  """
 
   weights: tuple[Leaf, ...]
   terms: tuple[Leaf, ...]
@@ -88,12 +91,16 @@ class WeightedSum(Objective):
     return sum(weight * term(blobs) for weight, term in pairs)
 
   def is_largest(self, blobs):
-    flags = [
-      # What counts against the score shall not be the largest.
-      flag | (jnp.asarray(weight) <= 0)
-      for weight, term in zip(self.weights, self.terms, strict=True)
-      if (flag := term.is_largest(blobs)) is not None
-    ]
+    layers: dict = {}
+    for weight, term in zip(self.weights, self.terms, strict=True):
+      if (flag := term.is_largest(blobs)) is not None:
+        # What counts against the score shall not be the largest.
+        wanted = jnp.asarray(weight) > 0
+        layers.setdefault(term.layers, []).append((flag & wanted, wanted))
+    flags = []
+    for terms in layers.values():
+      largest, wanted = map(jnp.stack, zip(*terms, strict=True))
+      flags.append(largest.any() | ~wanted.any())
     return jnp.all(jnp.stack(flags)) if flags else None
 
 

@@ -159,7 +159,8 @@ def render_many(
     network: any network.
     targets: one or a list of `"layer:units"` (numbers, ranges `3-7`, `all`,
       names of classes, commas between; `@row,column` behind them for another
-      place than the centre), objectives and functions of the activations.
+      place than the centre, `@cls` or `@3` for a token), objectives and
+      functions of the activations.
       `output` stands for the class scores; `"flamingo"` is `"output:flamingo"`.
     recipe: by name or made, one or several; or each by what it shall be called.
     seeds: how many, or which.

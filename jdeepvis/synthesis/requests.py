@@ -13,9 +13,10 @@ from jdeepvis.networks.crop import crop
 from jdeepvis.networks.names import find_layer, find_units
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.readings import SOFTMAX
-from jdeepvis.networks.receptive_field import receptive_field
+from jdeepvis.networks.receptive_field import in_graph, receptive_field
 from jdeepvis.networks.regions import locate
 from jdeepvis.networks.resize import with_image_size
+from jdeepvis.networks.tokens import find_token
 from jdeepvis.synthesis import assembly
 from jdeepvis.synthesis.batch import Ascent, Noise
 from jdeepvis.synthesis.named_recipes import RECIPES
@@ -113,9 +114,10 @@ def requests(
     network: any network.
     targets: `"layer:units"`, an objective, a function of the activations, or
       a list of them. Units are numbers, ranges (`3-7`), `all` and names of
-      classes, with commas between; `@row,column` behind them names another
-      position than the centre. `output` stands for the class scores and may be
-      left out: `"flamingo"`.
+      classes, with commas between. `@row,column` behind them names another
+      position than the centre, `@cls` the class token of a transformer and
+      `@3` its fourth token, see `networks.tokens`. `output` stands for the
+      class scores and may be left out: `"flamingo"`.
     recipe: by name or made, one or several; or each by what it shall be called.
     seeds: a number of seeds, or the seeds.
     strengths: values of strengths of the recipe; all combinations are made.
@@ -165,10 +167,12 @@ def asked(network: Network, request: Request) -> Asked:
     network = with_image_size(network, layers, canvas)
     return Asked(network, position, (0, 0), False)
   classes = layer == network.output
-  whole = canvas == "image" or not network.layers or request.objective
-  if classes or whole:
+  if classes or canvas == "image" or request.objective:
     return Asked(network, position, (0, 0), classes and not request.objective)
   field = receptive_field(network, layer, position)
+  whole = field.size == network.input.shape[:2]
+  if whole and not in_graph(network, layer):
+    return Asked(network, position, (0, 0), False)
   return Asked(crop(network, layer, position), None, field[:2], False)
 
 
@@ -247,9 +251,9 @@ def _units(network: Network, target: Any):
     return
   layer, named = _split(network, target)
   units, at, place = named.partition("@")
-  position = _position(target, place) if at else None
-  if position is not None:
-    locate(layer, network.shapes[layer], position)
+  position = None
+  if at:
+    layer, position = _place(network, layer, target, place.strip())
   for unit in find_units(network, layer, units):
     yield layer, unit, position, None
 
@@ -271,12 +275,20 @@ def _split(network: Network, target: str) -> tuple[str, str]:
   return find_layer(network, layer if colon else "output"), units
 
 
-def _position(target: str, place: str) -> tuple[int, int]:
-  if not (match := re.fullmatch(r"(-?\d+),(-?\d+)", place.strip())):
-    raise JdeepvisError(
-      f"The target {target!r} ends in @{place}, which is not @ROW,COLUMN."
-    )
-  return int(match[1]), int(match[2])
+def _place(
+  network: Network, layer: str, target: str, place: str
+) -> tuple[str, tuple[int, int] | None]:
+  """The blob and the position that a place behind @ names."""
+  if match := re.fullmatch(r"(-?\d+),(-?\d+)", place):
+    position = int(match[1]), int(match[2])
+    locate(layer, network.shapes[layer], position)
+    return layer, position
+  if re.fullmatch(r"cls|\d{1,9}", place):
+    return find_token(network.shapes, layer, place)
+  raise JdeepvisError(
+    f"The target {target!r} ends in @{place}, which is not @ROW,COLUMN, nor a "
+    "token, @cls or @NUMBER."
+  )
 
 
 def _title(objective: Objective) -> str:

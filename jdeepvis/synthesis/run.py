@@ -122,6 +122,7 @@ def run(
         ascents,
         progress,
         probability=of.classes and reading_of(of.network) is not None,
+        position=of.position,
       )
       seconds = (time.perf_counter() - began) / len(some)
       pictures = _pictures(network, of, some, progress, finished, seconds)

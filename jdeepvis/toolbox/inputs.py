@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from jdeepvis.networks import pictures
-from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.input_spec import WARP, InputSpec
 from jdeepvis.types import JdeepvisError, Pixels
 
 MAX_BYTES = 16 * 2**20
@@ -73,7 +73,7 @@ def prepare(pixels: Pixels, spec: InputSpec, fit: str) -> Pixels:
       warps to a larger square and takes its middle.
   """
   if fit == "stretch":
-    return pictures.fit(pixels, spec.replace(resize=None))
+    return pictures.fit(pixels, spec.replace(resize=None, rule=WARP))
   return pictures.fit(pixels, spec, mode=fit)
 
 

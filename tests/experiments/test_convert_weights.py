@@ -107,3 +107,27 @@ def test_downloaded_weights_are_told_of(monkeypatch, tmp_path, capsys):
   script.run("--download=caffenet")
   reported = capsys.readouterr().out
   assert str(path) in reported and "load_network('caffenet')" in reported
+
+
+@pytest.mark.slow
+def test_an_onnx_file_comes_out_as_one_that_needs_no_onnx(tmp_path):
+  pytest.importorskip("onnx")
+  pytest.importorskip("onnxruntime")
+  from onnx_graphs import make_model, random
+
+  from jdeepvis.networks.zoo import load_network
+
+  nodes = [("Conv", "x w", "c", {"auto_pad": "SAME_UPPER", "strides": [2, 2]})]
+  model = make_model(nodes, {"w": random(4, 3, 3, 3)}, outputs=("c",))
+  (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+  out = tmp_path / "net.safetensors"
+  script = Script("experiments.convert_weights")
+  script.run(f"--net={tmp_path / 'net.onnx'}", "--mean=1,2,3", f"--out={out}")
+  kept, read = load_network(out), load_network(tmp_path / "net.onnx")
+  image = random(1, *read.input.shape)
+  np.testing.assert_array_equal(kept(image)["c"], read(image)["c"])
+  np.testing.assert_array_equal(kept.input.mean, [1, 2, 3])
+  refused = refusal(
+    script.run, f"--net={tmp_path / 'net.onnx'}", "--weights=x", f"--out={out}2"
+  )
+  assert "safetensors" in refused

@@ -12,17 +12,17 @@ from pathlib import Path
 import grain  # noqa: F401  (its flags must outlive a script's)
 import numpy as np
 import pytest
+import scripts
 import small_networks
 from PIL import Image
-from scripts import Script
 
 from jdeepvis.networks.pictures import preprocess, read_picture
-from jdeepvis.probing import images
+from jdeepvis.probing import images, top_patches
 from jdeepvis.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = Script("experiments.find_top_patches")
-RENDER = Script("experiments.render_units")
+SCRIPT = scripts.Script("experiments.find_top_patches")
+RENDER = scripts.Script("experiments.render_units")
 NET = "--net=small_networks:classifier"
 # How ml_collections loads a config.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
@@ -314,3 +314,42 @@ def test_other_settings_are_refused(photos, tmp_path):
     with pytest.raises(SystemExit) as stop:
       SCRIPT.run(*base, "--layers=output", "--k=2", other)
     assert "was made with" in stop.value.code
+
+
+def test_views_are_added_to_a_finished_scan(monkeypatch, photos, tmp_path):
+  net, looked_at = "--net=small_networks:own", f"--images={photos}"
+  one, other = tmp_path / "one", tmp_path / "other"
+  SCRIPT.run(net, looked_at, f"--out={one}", "--views=deconv")
+  before = results(one)
+  looks = []
+  monkeypatch.setattr(
+    top_patches, "look", lambda *x, **more: looks.append(x) or 1 / 0
+  )
+  SCRIPT.run(net, looked_at, f"--out={one}", "--views=gradient")
+  monkeypatch.undo()
+  assert not looks
+  after = results(one)
+  assert all(
+    after[name] == data for name, data in before.items() if ".png" in name
+  )
+  info = json.loads(after["conv/unit_0000/info.json"])
+  assert info["views"] == ["deconv", "backprop"]
+  # What a unit of 5 x 5 pixels sees, not the whole image.
+  with Image.open(one / "conv/unit_0000/maxim_000.png") as patch:
+    assert patch.size == (5, 5)
+  SCRIPT.run(net, looked_at, f"--out={other}", "--views=deconv,gradient")
+  assert results(other).keys() == after.keys()
+  for name, data in results(other).items():
+    if not name.endswith((".html", ".js")):
+      assert after[name] == data, name
+
+
+def test_a_view_that_the_network_cannot_have_is_refused(photos, tmp_path):
+  out = tmp_path / "out"
+  arguments = "--net=small_networks:gelu", f"--images={photos}", f"--out={out}"
+  assert "has no ReLU" in scripts.refusal(SCRIPT.run, *arguments)
+  assert not out.exists()
+  SCRIPT.run(*arguments, "--views=gradient", "--layers=scores", "--k=2")
+  assert "has no ReLU" in scripts.refusal(
+    SCRIPT.run, *arguments, "--views=guided", "--layers=scores", "--k=2"
+  )

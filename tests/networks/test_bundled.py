@@ -30,6 +30,7 @@ def test_files_are_the_ones_described(folder, file):
   assert digest in (folder / "README.md").read_text()
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
   "name, first, among_five", [("squeezenet1.1", 69, 88), ("googlenet", 79, 92)]
 )

@@ -65,6 +65,28 @@ _POINTWISE = {
     lambda x: np.log10(0.1 * x + 2),
   ),
   "pixels": ({"scale": 0.5, "reverse": True}, lambda x: 0.5 * x[:, ::-1]),
+  "gelu": ({}, lambda x: x * scipy.special.ndtr(np.float64(x))),
+  "hard_sigmoid": (
+    {"slope": 0.3, "shift": 0.4},
+    lambda x: np.clip(0.3 * x + 0.4, 0, 1),
+  ),
+  "hard_swish": ({}, lambda x: x * np.clip(x + 3, 0, 6) / 6),
+  "selu": (
+    {"alpha": 1.6, "scale": 1.1},
+    lambda x: 1.1 * np.where(x > 0, x, 1.6 * np.expm1(x)),
+  ),
+  "celu": ({"alpha": 0.5}, lambda x: np.where(x > 0, x, np.expm1(2 * x) / 2)),
+  "softsign": ({}, lambda x: x / (1 + np.abs(x))),
+  "shrink": (
+    {"edge": 0.5, "bias": 0.2},
+    lambda x: np.sign(x) * (np.abs(x) - 0.2) * (np.abs(x) > 0.5),
+  ),
+  "thresholded_relu": ({"threshold": 0.3}, lambda x: x * (x > 0.3)),
+  "arithmetic": (
+    {"operation": "subtract", "operands": (-2, -1), "numbers": (3.0,)},
+    lambda x: 3 - x,
+  ),
+  "arithmetic root": ({"operation": "erf"}, scipy.special.erf),
 }
 
 
@@ -102,6 +124,21 @@ def test_square_has_gradient_at_zero_and_below():
   x = jnp.array([[-2.0, 0.0, 3.0]])
   found = jax.grad(lambda x: apply(layer, {}, (x,), None).sum())(x)
   np.testing.assert_allclose(found, 2 * x)
+
+
+def test_rounding_passes_its_derivative_on():
+  options = {"operands": (-1, -2, -2, -2, -2), "operation": "quantize"}
+  options["numbers"] = (0.5, 3.0, 0.0, 5.0)
+  layer = LayerInfo(
+    "x", "arithmetic", ("a",), ("b",), options=tuple(sorted(options.items()))
+  )
+  apply = LAYER_TYPES["arithmetic"].apply
+  x = jnp.array([[-9.0, -0.6, 0.2, 0.76, 9.0]])
+  found = apply(layer, {}, (x,), None)
+  np.testing.assert_array_equal(found, [[0, 2, 3, 5, 5]])
+  slope = jax.grad(lambda x: apply(layer, {}, (x,), None).sum())(x)
+  np.testing.assert_array_equal(slope[0, 1:3], [2, 2])
+  np.testing.assert_array_equal(slope[0, [0, 4]], [0, 0])
 
 
 @pytest.mark.parametrize("x", [_MAP, _VECTOR], ids=["map", "vector"])

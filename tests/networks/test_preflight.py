@@ -125,7 +125,25 @@ def test_scales_that_are_wrong(squeezenet, free):
     )
     assert "channel order" not in found
   with_ones = with_mean(squeezenet, (0.485, 0.456, 0.406))
-  assert "white is 255" in findings(with_ones, free)["mean"].sentence
+  assert "range=(0, 1)" in findings(with_ones, free)["mean"].sentence
+
+
+def test_an_input_of_another_scale_or_order_than_the_model(squeezenet, free):
+  """The model is trained on (x / 255 - mean) / deviation, blue first."""
+  deviation = np.float32([58.4, 57.1, 57.4])
+
+  def trained(kernel):
+    return swapped(kernel * deviation[:, None])
+
+  model = with_kernel(squeezenet, trained)
+  right = model.input.replace(deviation=deviation, bgr=True)
+  assert WRONG not in verdicts(model.replace(input=right), free).values()
+  found = findings(model.replace(input=right.replace(deviation=1)), free)
+  assert found["scale"].verdict == WRONG
+  assert "InputSpec(range=(0, 1))" in found["scale"].sentence
+  faint = findings(squeezenet.replace(input=right.replace(deviation=255)), free)
+  assert faint["scale"].verdict == WRONG
+  assert "too small" in faint["scale"].sentence
 
 
 def test_a_network_that_scales_its_input_itself_may_have_any(free):
@@ -170,16 +188,19 @@ def test_four_photographs_can_but_warn_of_swapped_channels(squeezenet, free):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_thirty_photographs_are_sure_of_swapped_channels(
   squeezenet, shared_data
 ):
   photos = read(shared_data / "photos")[::3]
   found = findings(with_kernel(squeezenet, swapped), photos)
   assert found["channel order"].figures["by chance"] < 0.01
+  assert "InputSpec(bgr=True)" in found["channel order"].sentence
   assert [x for x in found if found[x].verdict != OK] == ["channel order"]
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_googlenets_mean_in_the_wrong_order(free, shared_data):
   """Told by its numbers; its certainty, measured, says so too."""
   network = jdeepvis.load_network("googlenet")

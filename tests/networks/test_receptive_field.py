@@ -113,7 +113,7 @@ def test_a_rim_sees_one_pixel_for_want_of_any():
   assert centre == receptive_field(network, "rim/pre") == (3, 3, 6, 6)
 
 
-def test_own_models_are_measured():
+def test_own_models_are_measured_as_they_are_traced():
   def blur(params, images):
     out = jax.lax.reduce_window(
       images, 0.0, jax.lax.add, (1, 3, 5, 1), (1, 2, 1, 1), "VALID"
@@ -124,8 +124,8 @@ def test_own_models_are_measured():
   network = from_function(blur, {}, spec, output="blur")
   for layer in ("blur", "off"):
     assert receptive_field(network, layer, (1, 2)) == (2, 2, 5, 7)
-  with pytest.raises(JdeepvisError, match="no layer graph"):
-    field_geometry(network, "blur")
+    assert numerical_receptive_field(network, layer, (1, 2)) == (2, 2, 5, 7)
+  assert field_geometry(network, "blur") == ((3, 5), (2, 1), (0, 0))
 
 
 def test_what_hides_nan_is_reported():
@@ -135,7 +135,8 @@ def test_what_hides_nan_is_reported():
   spec = InputSpec((4, 4, 1), np.zeros(1, np.float32))
   network = from_function(hidden, {}, spec, output="where")
   with pytest.raises(JdeepvisError, match="does not show"):
-    receptive_field(network, "where")
+    numerical_receptive_field(network, "where")
+  assert receptive_field(network, "where", (1, 2)) == (1, 2, 2, 3)
 
 
 def test_positions_and_layers_that_are_not_there():

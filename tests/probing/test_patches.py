@@ -1,5 +1,7 @@
 """Patches against the original's rules, worked out by hand for CaffeNet."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import small_networks
@@ -61,13 +63,15 @@ def test_crops_are_the_originals(layer):
       np.testing.assert_array_equal(got, wanted)
 
 
-def test_without_a_graph_the_image_is_the_patch():
+def test_without_a_graph_patches_are_the_same():
   network = small_networks.classifier()
-  bare = from_function(
-    network.apply, network.params, network.input, output="scores"
-  )
-  patch = patches.find_patches(bare, "conv2")(5)
-  assert patch.field == (0, 0, 33, 33) and patch.canvas == (33, 33)
+  apply = dataclasses.replace(network.apply, plain=True)
+  bare = from_function(apply, network.params, network.input, output="scores")
+  for cell in (0, 5, 17):
+    patch = patches.find_patches(bare, "conv1")(cell)
+    assert patch == patches.find_patches(network, "conv1")(cell)
+  whole = patches.find_patches(bare, "scores")(0)
+  assert whole.field == (0, 0, 33, 33) and whole.canvas == (33, 33)
 
 
 @pytest.mark.parametrize("layer", ["conv2", "prob"])

@@ -118,8 +118,11 @@ def test_is_largest_looks_at_the_whole_layer(small, image):
   for weight in (0.5, np.float32(2)):
     less = bind(small, largest - weight * elsewhere)
     assert less(KEY, image)[1]["is_largest"]
-    more = bind(small, largest + weight * elsewhere)
-    assert not more(KEY, image)[1]["is_largest"]
+    # Of two units of a layer only one can be; of another layer one must be.
+    more = bind(small, weight * elsewhere + largest)
+    assert more(KEY, image)[1]["is_largest"]
+    other = bind(small, largest + weight * neuron("output", smallest))
+    assert not other(KEY, image)[1]["is_largest"]
 
 
 def test_a_recipe_adds_the_log_probability_of_classes(small, image):

@@ -98,6 +98,21 @@ def test_what_a_picture_is_does_not_depend_on_its_neighbours(network):
   assert alone.pixels.shape[:2] == size
 
 
+def test_a_unit_of_an_own_model_is_drawn_at_its_own_size():
+  own = small_networks.own()
+  field = jdeepvis.render(own, "conv:3", SHORT, **QUIET)
+  assert field.pixels.shape == (5, 5, 3)
+  whole = jdeepvis.render(own, "conv:3", SHORT, canvas="image", **QUIET)
+  assert whole.pixels.shape == (21, 21, 3)
+  # The unit's value of the picture, placed in an image.
+  placed = np.zeros((1, *own.input.shape), np.float32)
+  unit = (4, 4)
+  part = receptive_field(own, "conv", unit).slices
+  placed[0][part] = np.float32(field.pixels) - own.input.mean
+  value = own(placed)["conv"][0, *unit, 3]
+  np.testing.assert_allclose(field.activation, value, rtol=1e-4)
+
+
 def test_targets_are_what_they_say(network):
   def reported(targets, **more):
     return [
@@ -256,3 +271,24 @@ def test_a_network_without_classes(network):
   assert picture.probability is None and picture.label is None
   with pytest.raises(JdeepvisError, match="no class scores"):
     jdeepvis.render(bare, "flamingo", SHORT, **QUIET)
+
+
+def test_classes_of_a_map_have_probabilities_at_each_place():
+  def dense(params, images):
+    return {"scores": images @ params}
+
+  weights = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+  spec = jdeepvis.InputSpec((4, 6, 3), np.float32([120, 120, 120]))
+  network = jdeepvis.from_function(dense, weights, spec, output="scores")
+  recipe = jdeepvis.recipe("none").replace(steps=2)
+  for target, place in (("output:2", (2, 3)), ("output:2@0,5", (0, 5))):
+    picture = jdeepvis.render(network, target, recipe)
+    centred = picture.pixels[None] - np.float32(120)
+    scores = centred[0][place] @ weights.astype(np.float64)
+    expected = np.exp(scores - scores.max())
+    expected /= expected.sum()
+    found = jdeepvis.probabilities(network, centred, place)
+    np.testing.assert_allclose(found, expected[None], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+      picture.probability, expected[2], rtol=1e-3, atol=1e-6
+    )

@@ -1,7 +1,7 @@
 """What of a net can be run here: the rest is left out and said."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer, refusal
@@ -10,11 +10,10 @@ from jdeepvis.networks.caffe.reader import NetDescription
 from jdeepvis.networks.layer_table import check_layer
 from jdeepvis.networks.layer_types import BUILT_IN, LAYER_TYPES, kind_of
 from jdeepvis.networks.layers.layer_type import CannotRunError
+from jdeepvis.networks.left_out import LeftOut, sentences, why_missing
 from jdeepvis.networks.names import nearest
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
-
-_SAID = 8
 
 
 class Runnable(NamedTuple):
@@ -91,7 +90,7 @@ def runnable(net: NetDescription, image: InputBlob) -> Runnable:
       continue
     cut.append(layer)
     if cause != layer.name:
-      why = _why_missing(cause, others)
+      why = why_missing(cause, others)
       causes.setdefault(cause, (why, []))[1].append(layer.name)
     missing |= dict.fromkeys(layer.tops, cause)
     known -= set(layer.tops)
@@ -103,11 +102,7 @@ def runnable(net: NetDescription, image: InputBlob) -> Runnable:
     info = layer.bottoms[0] in known and _layer_info(layer, net.file)[0]
     if info:
       kept.append((layer, info))
-  reasons = _without_repeats(why for why, _ in causes.values())
-  notes = tuple(
-    f"{net.file}: {why.sentence(names)}."
-    for why, (_, names) in zip(reasons, causes.values(), strict=True)
-  )
+  notes = sentences(net.file, causes.values())
   if not kept:
     raise JdeepvisError(
       f"{net.file} has no layer that can be run: "
@@ -187,20 +182,6 @@ def _layer_info(
   return info, None
 
 
-class LeftOut(NamedTuple):
-  """Why a layer is left out: before and behind those that depend on it."""
-
-  before: str
-  behind: str = ""
-
-  def sentence(self, names: Sequence[str]) -> str:
-    if not names:
-      return self.before + self.behind
-    more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
-    listed = f"layer{'s' * (len(names) > 1)} {', '.join(names[:_SAID])}{more}"
-    return f"{self.before} with what depends on it, {listed}{self.behind}"
-
-
 def _unknown_type(layer: CaffeLayer) -> LeftOut:
   types = [name for ours in LAYER_TYPES.values() for name in ours.caffe]
   lower = {name.lower(): name for name in types}
@@ -212,41 +193,6 @@ def _unknown_type(layer: CaffeLayer) -> LeftOut:
     '; to run it, register it with layer_types.LAYER_TYPES["mine"] = '
     f"LayerType(apply, weights, caffe={{{layer.type!r}: no_settings}})",
   )
-
-
-def _without_repeats(reasons: Iterable[LeftOut]) -> Iterator[LeftOut]:
-  """The advice once, however many layers it is for."""
-  told = set()
-  for reason in reasons:
-    yield reason._replace(behind="") if reason.behind in told else reason
-    told.add(reason.behind)
-
-
-def _why_missing(cause: str, others: Sequence[str]) -> LeftOut:
-  second = cause.removeprefix("input ")
-  if second != cause and second in others:
-    return LeftOut(
-      f"the second input {second!r} is left out",
-      "; a network here is given images alone",
-    )
-  return LeftOut(f"layer {cause!r} is left out")
-
-
-def without(
-  layers: tuple[LayerInfo, ...], bad: LayerInfo
-) -> tuple[tuple[LayerInfo, ...], list[str]]:
-  """The layers without one and all that depend on it, and their names."""
-  gone, kept, names = set(bad.outputs), [], []
-  for layer in layers:
-    if layer == bad:
-      continue
-    if gone & set(layer.inputs):
-      gone |= set(layer.outputs)
-      # Both sides of an activation are one layer in the file.
-      names += [] if layer.name.endswith("/pre") else [layer.name]
-    else:
-      kept.append(layer)
-  return tuple(kept), names
 
 
 def _cells(one: InputBlob) -> int:

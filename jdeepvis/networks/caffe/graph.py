@@ -4,12 +4,13 @@ import bisect
 from collections import defaultdict
 from typing import NamedTuple
 
-from jdeepvis.networks.caffe import crops, cuts, scores, sizes, unpooling
+from jdeepvis.networks import left_out, scores, sides
+from jdeepvis.networks.caffe import crops, cuts, sizes, unpooling
 from jdeepvis.networks.caffe.caffe_layer import CaffeLayer
 from jdeepvis.networks.caffe.data_layers import InputBlob, image_shape
 from jdeepvis.networks.caffe.reader import NetDescription
 from jdeepvis.networks.graph import INPUT, infer_shapes
-from jdeepvis.networks.layer_types import LAYER_TYPES, is_relu
+from jdeepvis.networks.layer_types import LAYER_TYPES
 from jdeepvis.networks.network import LayerInfo
 from jdeepvis.types import JdeepvisError
 
@@ -94,8 +95,8 @@ def _without_mixing(
       if bad.kind != "reshape" or len(notes) == _MOST_MIXING:
         raise JdeepvisError(_misfit(error, bad, net)) from error
       reason = str(error).rpartition("channels last: ")[2].removesuffix(".")
-    layers, names = cuts.without(layers, bad)
-    why = cuts.LeftOut(
+    layers, names = left_out.without(layers, bad)
+    why = left_out.LeftOut(
       f"layer {bad.name!r} (Reshape) cannot be run here and is left out",
       f": {reason}",
     )
@@ -157,7 +158,7 @@ def _name_blobs(
             name=name, kind=ours.mask, inputs=inputs, outputs=outputs
           )
         )
-  return _with_sides_of_concats(_named(draft, values.names()))
+  return sides.with_sides_of_concats(_named(draft, values.names()))
 
 
 def _named(draft, names) -> list[LayerInfo]:
@@ -175,23 +176,6 @@ def _named(draft, names) -> list[LayerInfo]:
       inputs = (before,)
     layers.append(layer._replace(inputs=inputs, outputs=outputs))
   return layers
-
-
-def _with_sides_of_concats(layers: list[LayerInfo]) -> tuple[LayerInfo, ...]:
-  """Joins rectified maps before their ReLU, so that both sides are known."""
-  relus = {x.outputs[0]: x.inputs[0] for x in layers if is_relu(x)}
-  taken = {name for layer in layers for name in layer.outputs}
-  done = []
-  for layer in layers:
-    before = f"{layer.outputs[0]}/pre" if layer.outputs else ""
-    joins = layer.kind == "concat" and relus.keys() >= set(layer.inputs)
-    if not joins or before in taken:
-      done.append(layer)
-      continue
-    inputs = tuple(relus[name] for name in layer.inputs)
-    done.append(LayerInfo(before, "concat", inputs, (before,)))
-    done.append(LayerInfo(layer.name, "relu", (before,), layer.outputs))
-  return tuple(done)
 
 
 class _Values:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from jdeepvis.networks.caffe.cuts import LeftOut, without
 from jdeepvis.networks.layers.layer_type import Shape
+from jdeepvis.networks.left_out import LeftOut, without
 from jdeepvis.networks.network import LayerInfo
 
 

@@ -69,6 +69,44 @@ def _mish(x):
   return x * jnp.tanh(jax.nn.softplus(x))
 
 
+def _gelu(layer, weights, inputs, relu):
+  return jax.nn.gelu(inputs[0], approximate=layer.option("tanh", False))
+
+
+def _hard_sigmoid(layer, weights, inputs, relu):
+  slope, shift = layer.option("slope", 0.2), layer.option("shift", 0.5)
+  return jnp.clip(slope * inputs[0] + shift, 0, 1)
+
+
+def _hard_swish(x):
+  return x * jnp.clip(x / 6 + 0.5, 0, 1)
+
+
+def _selu(layer, weights, inputs, relu):
+  (x,) = inputs
+  alpha, scale = layer.option("alpha"), layer.option("scale")
+  below = alpha * jnp.expm1(jnp.minimum(x, 0))
+  return scale * jnp.where(x > 0, x, below)
+
+
+def _celu(layer, weights, inputs, relu):
+  (x,) = inputs
+  alpha = layer.option("alpha", 1.0)
+  return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.minimum(x, 0) / alpha))
+
+
+def _shrink(layer, weights, inputs, relu):
+  """0 within `edge` of 0, elsewhere nearer to 0 by `bias`."""
+  (x,) = inputs
+  edge, bias = layer.option("edge", 0.5), layer.option("bias", 0.0)
+  return jnp.where(x < -edge, x + bias, jnp.where(x > edge, x - bias, 0))
+
+
+def _thresholded_relu(layer, weights, inputs, relu):
+  (x,) = inputs
+  return jnp.where(x > layer.option("threshold", 1.0), x, 0)
+
+
 def _threshold(layer, weights, inputs, relu):
   (x,) = inputs
   return (x > layer.option("threshold", 0.0)).astype(x.dtype)
@@ -148,6 +186,14 @@ TYPES = {
   ),
   "exp": _activation(_exp, caffe={"Exp": _with_base("exp_param")}),
   "log": _activation(_log, caffe={"Log": _with_base("log_param")}),
+  "gelu": _activation(_gelu),
+  "hard_sigmoid": _activation(_hard_sigmoid),
+  "hard_swish": _activation(_of(_hard_swish)),
+  "selu": _activation(_selu),
+  "celu": _activation(_celu),
+  "softsign": _activation(_of(jax.nn.soft_sign)),
+  "shrink": _activation(_shrink),
+  "thresholded_relu": _activation(_thresholded_relu),
   "clip": LayerType(_clip, reach="position", caffe={"Clip": _read_clip}),
   "threshold": LayerType(
     _threshold,

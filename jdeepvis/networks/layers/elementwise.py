@@ -95,7 +95,8 @@ def _read_scale(layer):
 
 
 def _eltwise(layer, weights, inputs, relu):
-  if len({x.shape for x in inputs}) > 1:
+  shapes = {x.shape for x in inputs}
+  if len(shapes) > 1 and not layer.option("broadcast"):  # Caffe's do not
     raise ValueError("they must have one shape")
   operation = layer.option("operation", "sum")
   if operation == "product":

@@ -184,6 +184,42 @@ def _read_normalize(layer):
   return {"kind": kind, "eps": found.eps} | shared
 
 
+def _layer_norm(layer, weights, inputs, relu):
+  """To mean 0 and variance 1 along the last axis (Ba et al. 2016)."""
+  return _scaled(_whitened(inputs[0], -1, layer), weights)
+
+
+def _group_norm(layer, weights, inputs, relu):
+  """The same over all places of each group of channels (Wu and He 2018)."""
+  (x,) = inputs
+  count = layer.option("parts")
+  parts = x.reshape(len(x), -1, count, x.shape[-1] // count)
+  return _scaled(_whitened(parts, (1, 3), layer).reshape(x.shape), weights)
+
+
+def _whitened(x, axes, layer):
+  centred = x - jnp.mean(x, axes, keepdims=True)
+  variance = jnp.mean(centred * centred, axes, keepdims=True)
+  return centred / jnp.sqrt(variance + layer.option("eps", 1e-5))
+
+
+def _scaled(x, weights):
+  for name, combine in (("scale", jnp.multiply), ("bias", jnp.add)):
+    if name in weights:
+      value = caffe_axes.with_axes_in_front(weights[name], x.ndim)
+      x = combine(x, value)
+  return x
+
+
+def _scaled_weights(layer, shapes):
+  bias = {"bias": shapes[0][-1:]} if layer.option("bias", True) else {}
+  return {"scale": shapes[0][-1:]} | bias
+
+
+def _log_softmax(layer, weights, inputs, relu):
+  return jax.nn.log_softmax(inputs[0])
+
+
 def _softmax(layer, weights, inputs, relu):
   (x,) = inputs
   return jax.nn.softmax(x, caffe_axes.own_axis(layer.option("axis", 1), x.ndim))
@@ -244,4 +280,7 @@ TYPES = {
     _softmax, probabilities="softmax", caffe={"Softmax": _read_softmax}
   ),
   "softmax_axis": LayerType(_softmax),
+  "log_softmax": _at_position(_log_softmax),
+  "layer_norm": _at_position(_layer_norm, _scaled_weights, weighs=True),
+  "group_norm": LayerType(_group_norm, _scaled_weights, weighs=True),
 }

@@ -144,6 +144,13 @@ def _clipped_extents(
   return np.minimum(first + kernel, size + pad) - first
 
 
+def _extents_inside(size: int, kernel: int, stride: int, pad: int, edges: Pair):
+  before, after = edges
+  first = np.arange(-before, size + after - kernel + 1, stride)
+  within = np.minimum(first + kernel, size) - np.maximum(first, 0)
+  return np.maximum(within, 1)
+
+
 def _windows(layer, x):
   where = padding(layer, x.shape[1:3], ceil=layer.option("ceil", True))
   return layer.kernel, layer.stride, where
@@ -187,12 +194,14 @@ def _average_pooling(layer, weights, inputs, relu):
   """The mean of each window, over the positions that Caffe counts.
 
   It clips a window to the *padded* map: `pad` positions beyond an edge count,
-  what ceil mode adds beyond those does not.
+  what ceil mode adds beyond those does not. With `inside` none beyond an edge
+  do.
   """
   (x,) = inputs
   kernel, stride, where = _windows(layer, x)
+  extents = _extents_inside if layer.option("inside") else _clipped_extents
   rows, columns = (
-    _clipped_extents(*axis)
+    extents(*axis)
     for axis in zip(x.shape[1:3], kernel, stride, layer.pad, where, strict=True)
   )
   counts = np.float32(rows[:, None, None] * columns[None, :, None])

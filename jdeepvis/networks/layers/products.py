@@ -49,22 +49,24 @@ def _deconvolution(layer, weights, inputs, relu):
   """The transpose of a convolution.
 
   The kernel is that convolution's, so its inputs, one group's outputs here,
-  stand before its outputs, all channels of `x`.
+  stand before its outputs, all channels of `x`. The option `padding` is that
+  convolution's too, `((top, bottom), (left, right))`.
   """
   (x,) = inputs
   kernel = jnp.swapaxes(weights["kernel"][::-1, ::-1], 2, 3)
   groups = jnp.split(kernel, layer.option("groups", 1), axis=2)
+  pads = layer.option("padding") or tuple((pad, pad) for pad in layer.pad)
   edges = [
-    dilation * (extent - 1) - pad
-    for dilation, extent, pad in zip(
-      layer.dilation, layer.kernel, layer.pad, strict=True
+    tuple(dilation * (extent - 1) - pad for pad in axis)
+    for dilation, extent, axis in zip(
+      layer.dilation, layer.kernel, pads, strict=True
     )
   ]
   out = lax.conv_general_dilated(
     x,
     jnp.concatenate(groups, axis=3),
     (1, 1),
-    [(edge, edge) for edge in edges],
+    edges,
     lhs_dilation=layer.stride,
     rhs_dilation=layer.dilation,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -189,6 +191,24 @@ def _weights(layer, kernel, features):
   return {"kernel": kernel} | bias
 
 
+def _dense(layer, weights, inputs, relu):
+  """At each place the last axis times the kernel."""
+  (x,) = inputs
+  return _with_bias(_multiply(layer, x, weights), weights)
+
+
+def _dense_weights(layer, shapes):
+  features = layer.option("features")
+  return _weights(layer, (shapes[0][-1], features), features)
+
+
+def _einsum(layer, weights, inputs, relu):
+  """Blobs with one another; the batch's letter is left out of `subscripts`."""
+  terms, made = layer.option("subscripts").split("->")
+  terms = ",".join(f"Z{term}" for term in terms.split(","))
+  return jnp.einsum(f"{terms}->Z{made}", *inputs, precision=precision(layer))
+
+
 def precision(layer: LayerInfo) -> str:
   """Of a product, as `jax.lax.Precision` names it."""
   return layer.option("precision", "highest")
@@ -262,4 +282,6 @@ TYPES = {
     caffe={"InnerProduct": _read_inner_product},
     weights_from_caffe=_inner_product_from_caffe,
   ),
+  "dense": _product(_dense, _dense_weights, reach="position", product="output"),
+  "einsum": LayerType(_einsum, inputs=(1, 8), weighs=True),
 }

@@ -125,7 +125,7 @@ def _input_range(network, pixels, scores) -> Iterator[Finding]:
   yield input_range.mean(network.input, scores, others)
   others = scores_by_name(input_range.other_orders(given))
   if others:
-    yield input_range.channel_order(scores, others)
+    yield input_range.channel_order(network.input, scores, others)
 
 
 def _labels(network: Network, scores: np.ndarray) -> Finding:

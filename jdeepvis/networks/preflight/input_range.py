@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from jdeepvis.networks.network import InputSpec
+from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.preflight.certainty import (
   Scores,
   certainty,
@@ -122,7 +122,7 @@ def scale(scores: Scores, faint: Scores, strong: Scores) -> Finding:
       "The network hardly distinguishes the photographs "
       f"({now:.2g} nats), but does with pixels times 255 ({more:.2g}): its "
       "values are too small for it; leave a division by 255 or by a standard "
-      "deviation out.",
+      "deviation out, in the model or in InputSpec(range=, deviation=).",
       figures,
     )
   if scaled and less > _RATHER_FAINT * now:
@@ -131,7 +131,8 @@ def scale(scores: Scores, faint: Scores, strong: Scores) -> Finding:
       WRONG if less > _FAINT * now else WARNING,
       "The network distinguishes the photographs even with pixels divided by "
       f"255 ({less:.2g} nats, {now:.2g} as given): its values are too large "
-      "for it; let the model divide them, or load it with scale=1/255.",
+      "for it; give InputSpec(range=(0, 1)), with mean and deviation in the "
+      "same units, or load a Caffe net with scale=1/255.",
       figures,
     )
   return Finding(
@@ -160,7 +161,8 @@ def mean(
     return Finding(
       "mean",
       WRONG,
-      f"The mean {spelled} is on a scale where white is 1; here white is 255.",
+      f"The mean {spelled} is on a scale where white is 1; give it to "
+      "InputSpec with range=(0, 1), or times 255.",
     )
   found = Finding("mean", OK, f"The mean is {spelled}, where white is 255.")
   if others:
@@ -178,10 +180,13 @@ def mean(
   return found
 
 
-def channel_order(scores: Scores, others: Mapping[str, Scores]) -> Finding:
-  """Whether the network was trained on red, green, blue.
+def channel_order(
+  given: InputSpec, scores: Scores, others: Mapping[str, Scores]
+) -> Finding:
+  """Whether the network was trained on the channel order that it is given.
 
   Args:
+    given: the network's input.
     scores: of photographs as given.
     others: the same with channels swapped, by name.
   """
@@ -189,9 +194,9 @@ def channel_order(scores: Scores, others: Mapping[str, Scores]) -> Finding:
     "channel order",
     scores,
     others,
-    "red, green, blue",
-    "it was trained on blue, green, red: reverse the channels before it, or "
-    "load it with the other bgr=",
+    "blue, green, red" if given.bgr else "red, green, blue",
+    f"it was trained on the other order: give InputSpec(bgr={not given.bgr}), "
+    "or a Caffe net the other bgr=",
   )
 
 

@@ -17,6 +17,7 @@ def with_scores(
   shapes: Mapping[str, Shape],
   read: frozenset[str] = frozenset(),
   weighed: frozenset[str] = frozenset(),
+  last: str | None = None,
 ) -> tuple[tuple[LayerInfo, ...], str | None]:
   """Finds the class scores; they are taken before a ReLU, not after.
 
@@ -32,10 +33,11 @@ def with_scores(
     shapes: of its blobs.
     read: blobs that layers which were left out read.
     weighed: those of them that a layer with weights depends on.
+    last: the blob that the net ends in; None is the last layer's first.
   """
   writers = {name: layer for layer in layers for name in layer.outputs}
   said = reading(layers, weighed)
-  scores = said.inputs[0] if said else layers[-1].outputs[0]
+  scores = said.inputs[0] if said else last or layers[-1].outputs[0]
   same = [kind for kind, ours in LAYER_TYPES.items() if ours.same_values]
   last = _source(scores, writers, same)
   if last is None:

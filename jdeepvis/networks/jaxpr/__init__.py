@@ -1,0 +1,1 @@
+"""What is read off a function's jaxpr: rectifiers, receptive fields, crops."""

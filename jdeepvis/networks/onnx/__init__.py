@@ -1,0 +1,1 @@
+"""ONNX files: file -> nodes -> layers, constants folded on the way."""

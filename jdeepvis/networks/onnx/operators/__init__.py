@@ -1,0 +1,1 @@
+"""ONNX's operators: a function from a node to layers for each."""

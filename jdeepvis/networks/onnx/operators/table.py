@@ -1,0 +1,166 @@
+"""Which function makes layers of which operator."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from jdeepvis.networks.onnx.operators import (
+  arrangements,
+  conversions,
+  normalisation,
+  parts,
+  pointwise,
+  products,
+  reductions,
+  windows,
+)
+
+_ARITHMETIC = {
+  "Add": pointwise.operation("add"),
+  "Sub": pointwise.operation("subtract"),
+  "Mul": pointwise.operation("multiply"),
+  "Div": pointwise.divide,
+  "Pow": pointwise.operation("power"),
+  "Mod": pointwise.remainder,
+  "Min": pointwise.of_many("minimum"),
+  "Max": pointwise.maximum,
+  "Sum": pointwise.of_many("add"),
+  "Mean": pointwise.mean,
+  "Where": pointwise.operation("where", "f"),
+  "Less": pointwise.operation("less", "b"),
+  "LessOrEqual": pointwise.operation("less_equal", "b"),
+  "Greater": pointwise.operation("greater", "b"),
+  "GreaterOrEqual": pointwise.operation("greater_equal", "b"),
+  "Equal": pointwise.operation("equal", "b"),
+  "And": pointwise.operation("and", "b"),
+  "Or": pointwise.operation("or", "b"),
+  "Xor": pointwise.operation("xor", "b"),
+  "Not": pointwise.function("not", "b"),
+  "IsNaN": pointwise.function("is_nan", "b"),
+  "Neg": pointwise.function("negative"),
+  "Sqrt": pointwise.function("sqrt"),
+  "Reciprocal": pointwise.function("reciprocal"),
+  "Floor": pointwise.function("floor"),
+  "Ceil": pointwise.function("ceil"),
+  "Round": pointwise.function("round"),
+  "Sign": pointwise.function("sign"),
+  "Erf": pointwise.function("erf"),
+  "Sin": pointwise.function("sin"),
+  "Cos": pointwise.function("cos"),
+  "Tan": pointwise.function("tan"),
+  "Asin": pointwise.function("arcsin"),
+  "Acos": pointwise.function("arccos"),
+  "Atan": pointwise.function("arctan"),
+  "Sinh": pointwise.function("sinh"),
+  "Cosh": pointwise.function("cosh"),
+  "Asinh": pointwise.function("arcsinh"),
+  "Acosh": pointwise.function("arccosh"),
+  "Atanh": pointwise.function("arctanh"),
+  "Exp": pointwise.unary("exp"),
+  "Log": pointwise.unary("log"),
+  "Abs": pointwise.unary("abs"),
+  "Cast": conversions.cast,
+  "CastLike": conversions.cast,
+  "QuantizeLinear": conversions.quantize,
+  "DequantizeLinear": conversions.dequantize,
+}
+
+_ACTIVATIONS = {
+  "Relu": pointwise.unary("relu"),
+  "LeakyRelu": pointwise.leaky_relu,
+  "PRelu": pointwise.prelu,
+  "Clip": pointwise.clip,
+  "Elu": pointwise.unary("elu", alpha="alpha=1.0"),
+  "Selu": pointwise.unary(
+    "selu",
+    alpha="alpha=1.67326319217681884765625",
+    scale="gamma=1.05070102214813232421875",
+  ),
+  "Celu": pointwise.unary("celu", alpha="alpha=1.0"),
+  "Gelu": pointwise.gelu,
+  "Swish": pointwise.swish,
+  "Mish": pointwise.unary("mish"),
+  "HardSwish": pointwise.unary("hard_swish"),
+  "HardSigmoid": pointwise.unary(
+    "hard_sigmoid", slope="alpha=0.2", shift="beta=0.5"
+  ),
+  "Sigmoid": pointwise.unary("sigmoid"),
+  "Tanh": pointwise.unary("tanh"),
+  "Softplus": pointwise.unary("bnll"),
+  "Softsign": pointwise.unary("softsign"),
+  "Shrink": pointwise.unary("shrink", edge="lambd=0.5", bias="bias=0.0"),
+  "ThresholdedRelu": pointwise.unary("thresholded_relu", threshold="alpha=1.0"),
+}
+
+_PRODUCTS = {
+  "Conv": windows.convolution,
+  "ConvInteger": windows.quantized_convolution,
+  "ConvTranspose": windows.transposed_convolution,
+  "MaxPool": windows.max_pooling,
+  "AveragePool": windows.average_pooling,
+  "GlobalAveragePool": windows.global_pooling("global_average"),
+  "GlobalMaxPool": windows.global_pooling("global_max"),
+  "Gemm": products.gemm,
+  "MatMul": products.matmul,
+  "MatMulInteger": products.integer_matmul,
+  "Einsum": products.einsum,
+}
+
+_NORMALISATION = {
+  "BatchNormalization": normalisation.batch_norm,
+  "LayerNormalization": normalisation.layer_norm,
+  "InstanceNormalization": normalisation.instance_norm,
+  "GroupNormalization": normalisation.group_norm,
+  "LRN": normalisation.local_response,
+  "LpNormalization": normalisation.lp_normalization,
+  "Softmax": normalisation.softmax,
+  "LogSoftmax": normalisation.log_softmax,
+  "ReduceMean": reductions.reduction("mean"),
+  "ReduceSum": reductions.reduction("sum"),
+  "ReduceMax": reductions.reduction("max"),
+  "ReduceMin": reductions.reduction("min"),
+  "ReduceProd": reductions.reduction("prod"),
+  "ReduceL1": reductions.reduction("l1"),
+  "ReduceL2": reductions.reduction("l2"),
+  "ReduceSumSquare": reductions.reduction("sum_square"),
+  "ReduceLogSum": reductions.reduction("log_sum"),
+  "ReduceLogSumExp": reductions.reduction("log_sum_exp"),
+  "ArgMax": reductions.place("max"),
+  "ArgMin": reductions.place("min"),
+  "TopK": reductions.top,
+  "CumSum": reductions.cumulative_sum,
+}
+
+_ARRANGEMENTS = {
+  "Identity": pointwise.same,
+  "Dropout": pointwise.same,
+  "Shape": arrangements.shape_of,
+  "Size": arrangements.size_of_all,
+  "Reshape": arrangements.reshape,
+  "Flatten": arrangements.flatten,
+  "Squeeze": arrangements.squeeze,
+  "Unsqueeze": arrangements.unsqueeze,
+  "Transpose": arrangements.transpose,
+  "Concat": arrangements.concat,
+  "Split": arrangements.split,
+  "Expand": arrangements.expand,
+  "Tile": arrangements.tile,
+  "DepthToSpace": arrangements.depth_to_space,
+  "SpaceToDepth": arrangements.space_to_depth,
+  "Slice": parts.slice_,
+  "Gather": parts.gather,
+  "Pad": parts.pad,
+  "Resize": parts.resize,
+  "Upsample": parts.resize,
+}
+
+OPERATORS: Mapping[str, Callable] = MappingProxyType(
+  {
+    **_PRODUCTS,
+    **_NORMALISATION,
+    **_ACTIVATIONS,
+    **_ARITHMETIC,
+    **_ARRANGEMENTS,
+  }
+)
+"""By name; each takes the builder, the node and its inputs, and gives a value
+for each output: a view, a constant, or None for what it does not make."""
