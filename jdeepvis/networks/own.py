@@ -37,6 +37,9 @@ Settings = tuple[tuple[str, Hashable], ...]
 
 OUTPUT = "output"
 
+BY_NAME = "further arguments go along by their names, such as train=False"
+"""What to do where a module's call takes something else than images."""
+
 
 def from_function(
   function: Callable[..., Any],
@@ -73,9 +76,12 @@ def from_function(
     The network, its blobs in the order in which they are computed.
 
   Raises:
-    JdeepvisError: the function returns no blob called `output`, or there are
-      labels without one.
+    JdeepvisError: the function takes something else, returns no blob called
+      `output`, or has not as many classes as there are labels.
   """
+  check_call(
+    function, ("params", "images"), {}, "write function(params, images)"
+  )
   return network_of(function, function, params, input, output, labels)
 
 
@@ -100,12 +106,23 @@ def network_of(
     reading: how the scores become probabilities, `softmax` or `sigmoid`.
 
   Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
+    JdeepvisError: `input` is no `InputSpec`, there is no blob `output`, or it
+      has not as many classes as there are labels.
   """
+  if not isinstance(input, InputSpec):
+    raise JdeepvisError(
+      "What the images must be is said by an InputSpec, such as "
+      f"InputSpec.imagenet(224), not by {input!r:.100}."
+    )
   takes_relu = "relu" in inspect.signature(call).parameters
   apply = OwnApply(function, takes_relu, reading)
   network = Network(apply, params, input, (), tuple(labels), output)
   shapes = network.shapes
+  if not shapes:
+    raise JdeepvisError(
+      "The model returns nothing that has the batch axis; activations are "
+      "[n, h, w, c], [n, tokens, c] or [n, c]."
+    )
   if output is None:
     if network.labels:
       raise JdeepvisError(
@@ -117,7 +134,41 @@ def network_of(
       f"The model returns no blob {output!r} that could hold its class "
       f"scores; {nearest(output, shapes)}."
     )
+  elif len(network.labels) not in (0, shapes[output][-1]):
+    raise JdeepvisError(
+      f"The model has {shapes[output][-1]} classes in {output!r}, but there "
+      f"are {len(network.labels)} labels."
+    )
   return network
+
+
+def check_call(
+  call: Callable[..., Any],
+  given: Iterable[str],
+  settings: Mapping[str, Any],
+  cure: str,
+) -> None:
+  """That a model takes what it is given, told before it is called.
+
+  Args:
+    call: whose signature is asked.
+    given: what is given by place.
+    settings: what is given by name; a keyword `relu` is given as well.
+    cure: what to do otherwise, the end of the sentence.
+
+  Raises:
+    JdeepvisError: it takes something else.
+  """
+  signature = inspect.signature(call)
+  takes = signature.parameters
+  rectifier = {"relu": None} if "relu" in takes else {}
+  try:
+    signature.bind(*given, **{**settings, **rectifier})
+  except TypeError as error:
+    raise JdeepvisError(
+      f"The model's call takes ({', '.join(takes)}) and is given "
+      f"({', '.join((*given, *settings))}): {error}; {cure}."
+    ) from error
 
 
 def freeze(settings: Mapping[str, Hashable]) -> Settings:

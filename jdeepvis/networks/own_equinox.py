@@ -57,20 +57,25 @@ def from_equinox(
     The network, its blobs in the order in which they are computed.
 
   Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
+    JdeepvisError: the call takes other arguments, there is no blob `output`, or
+      it has not as many classes as there are labels.
   """
   from jdeepvis.networks import equinox_record
 
   arrays, static = equinox_record.split((module, state))
   call = inspect.signature(module.__call__).parameters
   key = jax.random.key(0) if rngs is None else rngs
+  takes_key = "key" in call and "key" not in settings
+  own.check_call(
+    module.__call__,
+    ("image",) if state is None else ("image", "state"),
+    settings | ({"key": key} if takes_key else {}),
+    own.BY_NAME,
+  )
   function = equinox_record.EquinoxFunction(
     static,
     own.freeze(settings),
-    own.Fixed.of(key) if "key" in call and "key" not in settings else None,
-  )
-  network = own.network_of(
-    function, module.__call__, arrays, input, output, labels
+    own.Fixed.of(key) if takes_key else None,
   )
   parts = equinox_record.parts(module)
   own.tell_training(
@@ -81,6 +86,9 @@ def from_equinox(
       and getattr(part, "p", None) != 0
     ],
     "put it through equinox.nn.inference_mode",
+  )
+  network = own.network_of(
+    function, module.__call__, arrays, input, output, labels
   )
   own.tell_missing(
     network,

@@ -65,8 +65,9 @@ def from_keras(
 
   Raises:
     JdeepvisError: Keras has another backend, the model is not built or has
-      several inputs, there is no blob `output`, or there are labels without
-      one, or `input` is a function that does more than scale channels.
+      several inputs, there is no blob `output`, it has not as many classes as
+      there are labels, or `input` is a function that does more than scale
+      channels.
   """
   import keras
 

@@ -53,16 +53,24 @@ def from_nnx(
     The network, its blobs in the order in which they are computed.
 
   Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
+    JdeepvisError: the call takes other arguments, there is no blob `output`, or
+      it has not as many classes as there are labels.
   """
   definition, drawn, state = nnx.split(module, nnx.RngState, ...)
   call = inspect.signature(module.__call__).parameters
   key = jax.random.key(0) if rngs is None else rngs
+  takes_key = "rngs" in call and "rngs" not in settings
+  own.check_call(
+    module.__call__,
+    ("images",),
+    settings | ({"rngs": key} if takes_key else {}),
+    own.BY_NAME,
+  )
   function = _NNXFunction(
     definition,
     own.Fixed.of(drawn),
     own.freeze(settings),
-    own.Fixed.of(key) if "rngs" in call and "rngs" not in settings else None,
+    own.Fixed.of(key) if takes_key else None,
   )
   network = own.network_of(
     function, module.__call__, state, input, output, labels
