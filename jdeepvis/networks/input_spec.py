@@ -14,7 +14,6 @@ INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 """As Pillow has them."""
 
 _OURS = (0.0, 255.0)
-_STATIC = {"static": True}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,7 +15,6 @@ A keyword `relu` of the model is given `jax.nn.relu` and replaced like the rest.
 
 import dataclasses
 import inspect
-import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jdeepvis.networks import own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.jaxpr.program import trace
 from jdeepvis.networks.jaxpr.rectifiers import evaluate_with
@@ -36,9 +36,6 @@ Settings = tuple[tuple[str, Hashable], ...]
 """Further arguments of a model's call, by name."""
 
 OUTPUT = "output"
-
-BY_NAME = "further arguments go along by their names, such as train=False"
-"""What to do where a module's call takes something else than images."""
 
 
 def from_function(
@@ -79,7 +76,7 @@ def from_function(
     JdeepvisError: the function takes something else, returns no blob called
       `output`, or has not as many classes as there are labels.
   """
-  check_call(
+  own_checks.check_call(
     function, ("params", "images"), {}, "write function(params, images)"
   )
   return network_of(function, function, params, input, output, labels)
@@ -142,37 +139,21 @@ def network_of(
   return network
 
 
-def check_call(
-  call: Callable[..., Any],
-  given: Iterable[str],
-  settings: Mapping[str, Any],
-  cure: str,
-) -> None:
-  """That a model takes what it is given, told before it is called.
-
-  Args:
-    call: whose signature is asked.
-    given: what is given by place.
-    settings: what is given by name; a keyword `relu` is given as well.
-    cure: what to do otherwise, the end of the sentence.
+def freeze(settings: Mapping[str, Hashable]) -> Settings:
+  """Further arguments of a call as something hashable.
 
   Raises:
-    JdeepvisError: it takes something else.
+    JdeepvisError: one is not hashable.
   """
-  signature = inspect.signature(call)
-  takes = signature.parameters
-  rectifier = {"relu": None} if "relu" in takes else {}
-  try:
-    signature.bind(*given, **{**settings, **rectifier})
-  except TypeError as error:
-    raise JdeepvisError(
-      f"The model's call takes ({', '.join(takes)}) and is given "
-      f"({', '.join((*given, *settings))}): {error}; {cure}."
-    ) from error
-
-
-def freeze(settings: Mapping[str, Hashable]) -> Settings:
-  """Further arguments of a call as something hashable."""
+  for name, value in settings.items():
+    try:
+      hash(value)
+    except TypeError as error:
+      raise JdeepvisError(
+        f"The argument {name} of the model's call is a "
+        f"{type(value).__name__}, which is not hashable; give what is, such as "
+        "a tuple in place of a list."
+      ) from error
   return tuple(sorted(settings.items()))
 
 
@@ -193,34 +174,6 @@ class Fixed:
   def tree(self) -> Any:
     """The tree of arrays."""
     return jax.tree.unflatten(self.structure, map(_thawed, self.leaves))
-
-
-def tell_missing(network: Network, parts: Iterable[str]) -> None:
-  """Names the parts of a model that have no blob, in one sentence, if any."""
-  blobs = [f"{name}/" for name in network.shapes]
-  missing = [
-    part
-    for part in dict.fromkeys(parts)
-    if part and not any(blob.startswith(f"{part}/") for blob in blobs)
-  ]
-  if missing:
-    some = ", ".join(missing[:8])
-    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    _tell(
-      f"There are no values of the parts {some}{more}: the model does not call "
-      "them, or within a scan, a jit or the like, or they return nothing that "
-      "has the batch axis."
-    )
-
-
-def tell_training(parts: Iterable[str], cure: str) -> None:
-  """Names the parts that are in training mode, in one sentence, if any."""
-  if parts := tuple(parts):
-    some = ", ".join(parts[:8]) + ", ..." * (len(parts) > 8)
-    _tell(
-      f"The model is in training mode in {some}: dropout draws and batch "
-      f"statistics are those of each batch; {cure} first."
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,7 +245,3 @@ def _thawed(frozen) -> jax.Array:
   return (
     jax.random.wrap_key_data(values, impl=kind) if kind else jnp.array(values)
   )
-
-
-def _tell(sentence: str) -> None:
-  logging.getLogger("jdeepvis").warning("%s", sentence)

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jdeepvis.networks import own
+from jdeepvis.networks import own, own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
@@ -66,11 +66,11 @@ def from_equinox(
   call = inspect.signature(module.__call__).parameters
   key = jax.random.key(0) if rngs is None else rngs
   takes_key = "key" in call and "key" not in settings
-  own.check_call(
+  own_checks.check_call(
     module.__call__,
     ("image",) if state is None else ("image", "state"),
     settings | ({"key": key} if takes_key else {}),
-    own.BY_NAME,
+    own_checks.BY_NAME,
   )
   function = equinox_record.EquinoxFunction(
     static,
@@ -78,7 +78,7 @@ def from_equinox(
     own.Fixed.of(key) if takes_key else None,
   )
   parts = equinox_record.parts(module)
-  own.tell_training(
+  own_checks.tell_training(
     [
       name
       for name, part in parts.items()
@@ -90,7 +90,7 @@ def from_equinox(
   network = own.network_of(
     function, module.__call__, arrays, input, output, labels
   )
-  own.tell_missing(
+  own_checks.tell_missing(
     network,
     [name for name in parts if equinox_record.has_arrays(parts[name])],
   )

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 from flax import errors
 
-from jdeepvis.networks import own
+from jdeepvis.networks import own, own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
@@ -69,7 +69,9 @@ def from_linen(
   """
   rngs = jax.random.key(0) if rngs is None else rngs
   function = _LinenFunction(module, own.freeze(settings), own.Fixed.of(rngs))
-  own.check_call(module.__call__, ("images",), settings, own.BY_NAME)
+  own_checks.check_call(
+    module.__call__, ("images",), settings, own_checks.BY_NAME
+  )
   try:
     network = own.network_of(
       function, module.__call__, variables, input, output, labels
@@ -80,7 +82,7 @@ def from_linen(
       f"The module cannot be called with these variables: {said.rstrip('.')}; "
       f"{_CURES[type(error)]}."
     ) from error
-  own.tell_missing(network, _called(function, network))
+  own_checks.tell_missing(network, _called(function, network))
   return network
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 import jax
 from flax import nnx
 
-from jdeepvis.networks import own
+from jdeepvis.networks import own, own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
@@ -60,11 +60,11 @@ def from_nnx(
   call = inspect.signature(module.__call__).parameters
   key = jax.random.key(0) if rngs is None else rngs
   takes_key = "rngs" in call and "rngs" not in settings
-  own.check_call(
+  own_checks.check_call(
     module.__call__,
     ("images",),
     settings | ({"rngs": key} if takes_key else {}),
-    own.BY_NAME,
+    own_checks.BY_NAME,
   )
   function = _NNXFunction(
     definition,
@@ -80,7 +80,7 @@ def from_nnx(
     for path, part in nnx.iter_modules(module)
     if path and callable(part)
   }
-  own.tell_training(
+  own_checks.tell_training(
     [name for name, part in parts.items() if _trains(part)], "call its eval()"
   )
   weighted = [
@@ -88,7 +88,7 @@ def from_nnx(
     for name, part in parts.items()
     if jax.tree.leaves(nnx.state(part, nnx.Param))
   ]
-  own.tell_missing(network, weighted)
+  own_checks.tell_missing(network, weighted)
   return network
 
 

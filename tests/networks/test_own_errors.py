@@ -64,6 +64,8 @@ def test_input_and_labels(variables):
     jdeepvis.from_linen(
       _Linen(), variables, SPEC, train=False, labels=["a", "b", "c"]
     )
+  with pytest.raises(JdeepvisError, match=r"scales .* is a list, .* a tuple"):
+    inspect.unwrap(own.freeze)({"scales": [1, 2]})
 
 
 @pytest.fixture

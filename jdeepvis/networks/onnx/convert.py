@@ -7,7 +7,6 @@ from jdeepvis.networks.convert import (
   Mean,
   Read,
   check_scale_and_size,
-  fold_pixels,
   input_spec,
 )
 from jdeepvis.networks.graph import GraphApply, infer_shapes
@@ -15,6 +14,7 @@ from jdeepvis.networks.network import Network
 from jdeepvis.networks.onnx.files import read_model
 from jdeepvis.networks.onnx.graph import build_graph
 from jdeepvis.networks.onnx.labels import class_names
+from jdeepvis.networks.pixels import fold_pixels
 from jdeepvis.networks.weights import check_network
 
 
