@@ -70,13 +70,7 @@ def read_caffe(
     JdeepvisError: a file is missing or damaged, no layer can be run, one is
       not written as it must be, or the weights do not fit.
   """
-  if not (math.isfinite(scale) and scale):
-    raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
-  if size is not None and not all(0 < side <= 2**16 for side in size):
-    raise JdeepvisError(
-      "A size is a height and a width in pixels, such as (224, 224), not "
-      f"{size!r}."
-    )
+  check_scale_and_size(scale, size)
   net = read_net(prototxt)
   graph = build_graph(net, size)
   layers, shape, output = graph.layers, graph.shape, graph.output
@@ -103,6 +97,23 @@ def read_caffe(
     GraphApply(layers), params, spec, layers, tuple(labels), output
   )
   return Read(check_network(network, str(prototxt)), notes)
+
+
+def check_scale_and_size(scale: float, size: tuple[int, int] | None) -> None:
+  """That a scale and a size, if there is one, can be those of a net's images.
+
+  Raises:
+    JdeepvisError: they cannot.
+  """
+  if not (math.isfinite(scale) and scale):
+    raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
+  if size is not None and not (
+    np.shape(size) == (2,) and all(0 < side <= 2**16 for side in size)
+  ):
+    raise JdeepvisError(
+      "A size is a height and a width in pixels, such as (224, 224), not "
+      f"{size!r}."
+    )
 
 
 def read_architecture(

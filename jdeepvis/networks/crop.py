@@ -34,11 +34,11 @@ def crop(
   map (`inner_product`, `global_average`) the unit sees the whole image, and
   the crop's input is as large as the network's.
 
-  A crop of a layer graph is one like any other; of another network it is the
-  network's jaxpr, each equation at what is needed of it. Where the field was
-  measured, the whole network runs on the field amid the mean colour. Positions
-  whose windows are padded alike, such as all those that no padding reaches,
-  give equal `apply`s, which share one compiled program.
+  A crop of a layer graph is one like any other; of another network, and of
+  tokens, it is the network's jaxpr, each equation at what is needed of it.
+  Where the field was measured, the whole network runs on the field amid the
+  mean colour. Positions whose windows are padded alike, such as all those that
+  no padding reaches, give equal `apply`s, which share one compiled program.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
@@ -52,10 +52,11 @@ def crop(
       centre, `(h // 2, w // 2)`.
 
   Returns:
-    A network that ends at `layer`, a map of 1 x 1 (a vector stays one). Its
-    layers, and their weights, are those that are needed, its input's shape and
-    per-pixel mean those of the receptive field. Its `output` is `layer` where
-    that holds the class scores, else None.
+    A network that ends at `layer`, a map of 1 x 1 (a vector stays one). Of a
+    layer graph it has the layers, and their weights, that are needed, else no
+    graph and the whole network as its weights. Its input's shape and per-pixel
+    mean are those of the receptive field. Its `output` is `layer` where that
+    holds the class scores, else None.
 
   Raises:
     JdeepvisError: there is no such layer or position.

@@ -88,6 +88,11 @@ class _Recorded(eqx.Module):
   name: str = eqx.field(static=True)
   keep: Callable[[str, Any], None] = eqx.field(static=True)
 
+  @property
+  def __class__(self):
+    # A model may ask what its parts are, as equinox.nn.Sequential does.
+    return type(self.module)
+
   def __call__(self, *args, **kwargs):
     result = self.module(*args, **kwargs)
     self.keep(self.name, result)

@@ -14,7 +14,6 @@ INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 """As Pillow has them."""
 
 _OURS = (0.0, 255.0)
-_STATIC = {"static": True}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,8 +73,8 @@ class InputSpec:
   def __post_init__(self, range):
     mean = self.mean if hasattr(self.mean, "ndim") else np.float32(self.mean)
     deviation = np.ravel(np.asarray(self.deviation, np.float64))
+    _check(self, mean, deviation, range)
     low, high = map(float, range)
-    _check(self, mean, deviation, (low, high))
     if (low, high) != _OURS:
       level = _OURS[1] / (high - low)
       mean = (mean - np.float32(low)) * np.float32(level)
@@ -169,8 +168,12 @@ jax.tree_util.register_pytree_with_keys(InputSpec, _flatten, _unflatten)
 
 
 def _check(spec: InputSpec, mean, deviation, bounds) -> None:
+  if np.shape(spec.shape) != (3,) or not min(spec.shape) > 0:
+    raise JdeepvisError(
+      "The shape of an image is height, width and channels, such as "
+      f"(224, 224, 3), not {spec.shape}."
+    )
   channels = spec.shape[-1]
-  low, high = bounds
   if mean.shape[-1:] not in ((), (channels,)):
     raise JdeepvisError(
       f"An image of {channels} channels has a mean of as many numbers, one for "
@@ -181,12 +184,12 @@ def _check(spec: InputSpec, mean, deviation, bounds) -> None:
       f"The deviation is a positive number, or one for each of {channels} "
       f"channels, not {spec.deviation}."
     )
-  if not low < high:
+  if np.shape(bounds) != (2,) or not bounds[0] < bounds[1]:
     raise JdeepvisError(
-      f"The range is what black and white are to the model, such as (0, 1), "
-      f"not ({low:g}, {high:g})."
+      "The range is what black and white are to the model, such as (0, 1), "
+      f"not {bounds}."
     )
-  if bounds == _OURS and np.all(deviation < 1):
+  if tuple(bounds) == _OURS and np.all(deviation < 1):
     raise JdeepvisError(
       f"A deviation of {spec.deviation} is none of pixels from 0 to 255; say "
       "range=(0, 1), with the mean in the same units."

@@ -59,10 +59,16 @@ def find_units(network: Network, layer: str, units: str) -> tuple[int, ...]:
       scores class names, with commas between.
 
   Raises:
-    JdeepvisError: an entry names no unit of this layer, or several.
+    JdeepvisError: an entry names no unit of this layer, or several, or there
+      are not as many class names as classes.
   """
   count = network.shapes[layer][-1]
   labels = network.labels if layer == network.output else ()
+  if len(labels) not in (0, count):
+    raise JdeepvisError(
+      f"The network has {count} classes, but there are {len(labels)} labels; "
+      "give as many."
+    )
   found: dict[int, None] = {}
   for entry in _entries(units, labels):
     found.update(dict.fromkeys(_find(entry, layer, count, labels)))

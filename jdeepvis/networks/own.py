@@ -15,7 +15,6 @@ A keyword `relu` of the model is given `jax.nn.relu` and replaced like the rest.
 
 import dataclasses
 import inspect
-import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jdeepvis.networks import own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.jaxpr.program import trace
 from jdeepvis.networks.jaxpr.rectifiers import evaluate_with
@@ -73,9 +73,12 @@ def from_function(
     The network, its blobs in the order in which they are computed.
 
   Raises:
-    JdeepvisError: the function returns no blob called `output`, or there are
-      labels without one.
+    JdeepvisError: the function takes something else, returns no blob called
+      `output`, or has not as many classes as there are labels.
   """
+  own_checks.check_call(
+    function, ("params", "images"), {}, "write function(params, images)"
+  )
   return network_of(function, function, params, input, output, labels)
 
 
@@ -100,12 +103,23 @@ def network_of(
     reading: how the scores become probabilities, `softmax` or `sigmoid`.
 
   Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
+    JdeepvisError: `input` is no `InputSpec`, there is no blob `output`, or it
+      has not as many classes as there are labels.
   """
+  if not isinstance(input, InputSpec):
+    raise JdeepvisError(
+      "What the images must be is said by an InputSpec, such as "
+      f"InputSpec.imagenet(224), not by {input!r:.100}."
+    )
   takes_relu = "relu" in inspect.signature(call).parameters
   apply = OwnApply(function, takes_relu, reading)
   network = Network(apply, params, input, (), tuple(labels), output)
   shapes = network.shapes
+  if not shapes:
+    raise JdeepvisError(
+      "The model returns nothing that has the batch axis; activations are "
+      "[n, h, w, c], [n, tokens, c] or [n, c]."
+    )
   if output is None:
     if network.labels:
       raise JdeepvisError(
@@ -117,11 +131,29 @@ def network_of(
       f"The model returns no blob {output!r} that could hold its class "
       f"scores; {nearest(output, shapes)}."
     )
+  elif len(network.labels) not in (0, shapes[output][-1]):
+    raise JdeepvisError(
+      f"The model has {shapes[output][-1]} classes in {output!r}, but there "
+      f"are {len(network.labels)} labels."
+    )
   return network
 
 
 def freeze(settings: Mapping[str, Hashable]) -> Settings:
-  """Further arguments of a call as something hashable."""
+  """Further arguments of a call as something hashable.
+
+  Raises:
+    JdeepvisError: one is not hashable.
+  """
+  for name, value in settings.items():
+    try:
+      hash(value)
+    except TypeError as error:
+      raise JdeepvisError(
+        f"The argument {name} of the model's call is a "
+        f"{type(value).__name__}, which is not hashable; give what is, such as "
+        "a tuple in place of a list."
+      ) from error
   return tuple(sorted(settings.items()))
 
 
@@ -142,34 +174,6 @@ class Fixed:
   def tree(self) -> Any:
     """The tree of arrays."""
     return jax.tree.unflatten(self.structure, map(_thawed, self.leaves))
-
-
-def tell_missing(network: Network, parts: Iterable[str]) -> None:
-  """Names the parts of a model that have no blob, in one sentence, if any."""
-  blobs = [f"{name}/" for name in network.shapes]
-  missing = [
-    part
-    for part in dict.fromkeys(parts)
-    if part and not any(blob.startswith(f"{part}/") for blob in blobs)
-  ]
-  if missing:
-    some = ", ".join(missing[:8])
-    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    _tell(
-      f"There are no values of the parts {some}{more}: the model does not call "
-      "them, or within a scan, a jit or the like, or they return nothing that "
-      "has the batch axis."
-    )
-
-
-def tell_training(parts: Iterable[str], cure: str) -> None:
-  """Names the parts that are in training mode, in one sentence, if any."""
-  if parts := tuple(parts):
-    some = ", ".join(parts[:8]) + ", ..." * (len(parts) > 8)
-    _tell(
-      f"The model is in training mode in {some}: dropout draws and batch "
-      f"statistics are those of each batch; {cure} first."
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +245,3 @@ def _thawed(frozen) -> jax.Array:
   return (
     jax.random.wrap_key_data(values, impl=kind) if kind else jnp.array(values)
   )
-
-
-def _tell(sentence: str) -> None:
-  logging.getLogger("jdeepvis").warning("%s", sentence)

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jdeepvis.networks import own
+from jdeepvis.networks import own, own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
@@ -57,23 +57,28 @@ def from_equinox(
     The network, its blobs in the order in which they are computed.
 
   Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
+    JdeepvisError: the call takes other arguments, there is no blob `output`, or
+      it has not as many classes as there are labels.
   """
   from jdeepvis.networks import equinox_record
 
   arrays, static = equinox_record.split((module, state))
   call = inspect.signature(module.__call__).parameters
   key = jax.random.key(0) if rngs is None else rngs
+  takes_key = "key" in call and "key" not in settings
+  own_checks.check_call(
+    module.__call__,
+    ("image",) if state is None else ("image", "state"),
+    settings | ({"key": key} if takes_key else {}),
+    own_checks.BY_NAME,
+  )
   function = equinox_record.EquinoxFunction(
     static,
     own.freeze(settings),
-    own.Fixed.of(key) if "key" in call and "key" not in settings else None,
-  )
-  network = own.network_of(
-    function, module.__call__, arrays, input, output, labels
+    own.Fixed.of(key) if takes_key else None,
   )
   parts = equinox_record.parts(module)
-  own.tell_training(
+  own_checks.tell_training(
     [
       name
       for name, part in parts.items()
@@ -82,7 +87,10 @@ def from_equinox(
     ],
     "put it through equinox.nn.inference_mode",
   )
-  own.tell_missing(
+  network = own.network_of(
+    function, module.__call__, arrays, input, output, labels
+  )
+  own_checks.tell_missing(
     network,
     [name for name in parts if equinox_record.has_arrays(parts[name])],
   )

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jdeepvis.networks import own
+from jdeepvis.networks import own, own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
@@ -65,8 +65,9 @@ def from_keras(
 
   Raises:
     JdeepvisError: Keras has another backend, the model is not built or has
-      several inputs, there is no blob `output`, or there are labels without
-      one, or `input` is a function that does more than scale channels.
+      several inputs, there is no blob `output`, it has not as many classes as
+      there are labels, or `input` is a function that does more than scale
+      channels.
   """
   import keras
 
@@ -81,7 +82,7 @@ def from_keras(
       f"The Keras model {model.name!r} must be built, which calling it once on "
       "images does, and have one input."
     )
-  if not isinstance(input, InputSpec):
+  if callable(input):
     input = _spec_of(input, model)
   function = _KerasFunction(model, own.freeze({"training": False, **settings}))
   variables = (model.trainable_variables, model.non_trainable_variables)
@@ -93,7 +94,7 @@ def from_keras(
   network = own.network_of(
     function, model.call, params, input, output, labels, reading
   )
-  own.tell_missing(network, dict(_layers(model, "")))
+  own_checks.tell_missing(network, dict(_layers(model, "")))
   return network
 
 

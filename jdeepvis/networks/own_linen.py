@@ -2,16 +2,29 @@
 
 import dataclasses
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import flax.linen as nn
 import jax
+from flax import errors
 
-from jdeepvis.networks import own
+from jdeepvis.networks import own, own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
-from jdeepvis.types import PRNGKey
+from jdeepvis.types import JdeepvisError, PRNGKey
+
+_CURES = MappingProxyType(
+  {
+    errors.ScopeCollectionNotFound: "give all that module.init returned, such "
+    'as {"params": ..., "batch_stats": ...}',
+    errors.ModifyScopeVariableError: "call it as in evaluation, such as with "
+    "train=False",
+    errors.ScopeParamShapeError: "give the InputSpec of the images that it was "
+    "trained on",
+  }
+)
 
 
 def from_linen(
@@ -51,14 +64,25 @@ def from_linen(
     The network, its blobs in the order in which they are computed.
 
   Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
+    JdeepvisError: the call takes other arguments or variables, there is no blob
+      `output`, or it has not as many classes as there are labels.
   """
   rngs = jax.random.key(0) if rngs is None else rngs
   function = _LinenFunction(module, own.freeze(settings), own.Fixed.of(rngs))
-  network = own.network_of(
-    function, module.__call__, variables, input, output, labels
+  own_checks.check_call(
+    module.__call__, ("images",), settings, own_checks.BY_NAME
   )
-  own.tell_missing(network, _called(function, network))
+  try:
+    network = own.network_of(
+      function, module.__call__, variables, input, output, labels
+    )
+  except tuple(_CURES) as error:
+    said, _, _ = str(error).partition(" (https:")
+    raise JdeepvisError(
+      f"The module cannot be called with these variables: {said.rstrip('.')}; "
+      f"{_CURES[type(error)]}."
+    ) from error
+  own_checks.tell_missing(network, _called(function, network))
   return network
 
 

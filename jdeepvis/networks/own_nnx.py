@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 import jax
 from flax import nnx
 
-from jdeepvis.networks import own
+from jdeepvis.networks import own, own_checks
 from jdeepvis.networks.input_spec import InputSpec
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.own import OUTPUT
@@ -53,16 +53,24 @@ def from_nnx(
     The network, its blobs in the order in which they are computed.
 
   Raises:
-    JdeepvisError: there is no blob `output`, or there are labels without one.
+    JdeepvisError: the call takes other arguments, there is no blob `output`, or
+      it has not as many classes as there are labels.
   """
   definition, drawn, state = nnx.split(module, nnx.RngState, ...)
   call = inspect.signature(module.__call__).parameters
   key = jax.random.key(0) if rngs is None else rngs
+  takes_key = "rngs" in call and "rngs" not in settings
+  own_checks.check_call(
+    module.__call__,
+    ("images",),
+    settings | ({"rngs": key} if takes_key else {}),
+    own_checks.BY_NAME,
+  )
   function = _NNXFunction(
     definition,
     own.Fixed.of(drawn),
     own.freeze(settings),
-    own.Fixed.of(key) if "rngs" in call and "rngs" not in settings else None,
+    own.Fixed.of(key) if takes_key else None,
   )
   network = own.network_of(
     function, module.__call__, state, input, output, labels
@@ -72,7 +80,7 @@ def from_nnx(
     for path, part in nnx.iter_modules(module)
     if path and callable(part)
   }
-  own.tell_training(
+  own_checks.tell_training(
     [name for name, part in parts.items() if _trains(part)], "call its eval()"
   )
   weighted = [
@@ -80,7 +88,7 @@ def from_nnx(
     for name, part in parts.items()
     if jax.tree.leaves(nnx.state(part, nnx.Param))
   ]
-  own.tell_missing(network, weighted)
+  own_checks.tell_missing(network, weighted)
   return network
 
 

@@ -46,20 +46,21 @@ def receptive_field(
 
   The layer graph is walked back from the unit; the region needed of every blob
   on the way is the smallest rectangle around what its readers need, clipped to
-  the map, as in the original toolbox's `find_maxes`. A layer
-  that reads a whole map, such as an inner product, sees the whole image. A
-  unit in a rim of padding that sees nothing is given the nearest pixel.
+  the map, as in the original toolbox's `find_maxes`. A layer that reads a whole
+  map, such as an inner product, sees the whole image. A unit in a rim of
+  padding that sees nothing is given the nearest pixel.
 
   >>> import jdeepvis
   >>> network = jdeepvis.load_network("squeezenet1.1")
   >>> jdeepvis.receptive_field(network, "fire2/concat", (0, 0))
   Rectangle(top=0, left=0, bottom=11, right=11)
 
-  Without a layer graph the network's jaxpr is walked instead, which takes
-  convolutions, pooling, padding, slices and all that is done at each position
-  for what they are. Beyond what it does not know, such as `lax.scan`, the field
-  is measured by `numerical_receptive_field`; it is the whole image where that
-  fails, or where the unit's value in noise changes with what lies beyond.
+  Without a layer graph, and for tokens, the network's jaxpr is walked instead,
+  which takes convolutions, pooling, padding, slices and all that is done at
+  each position for what they are. Beyond what it does not know, such as
+  `lax.scan`, the field is measured by `numerical_receptive_field`; it is the
+  whole image where that fails, or where the unit's value in noise changes with
+  what lies beyond.
 
   Args:
     network: any network.
@@ -103,7 +104,10 @@ def field_geometry(network: Network, layer: str) -> FieldGeometry:
 
 
 def in_graph(network: Network, layer: str) -> bool:
-  """Whether the layer graph has a blob as it is; of tokens it has them all."""
+  """Whether the layer graph has a blob as it is, a map or a vector.
+
+  Of tokens, which a network gives as a map of patches, it has them all as one.
+  """
   if not network.layers:
     return False
   shapes = infer_shapes(network.layers, network.input.shape).blobs

@@ -74,7 +74,8 @@ def backward(
     rule is `gradient`.
 
   Raises:
-    JdeepvisError: there is no such layer or rule, or there is no ReLU.
+    JdeepvisError: there is no such layer or rule, or there is no ReLU, or the
+      seed has another shape.
   """
   _require_known(rule)
   start = before_relu(network, find_layer(network, layer))
@@ -226,6 +227,11 @@ def pull_back(network, images, seed, *, blob, rule):
     return network(images, until=blob, relu=RULES[rule])[blob]
 
   blobs, pull = jax.vjp(values, images)
+  if jnp.shape(seed) != blobs.shape:
+    raise JdeepvisError(
+      f"The seed has shape {jnp.shape(seed)}; the values of {blob!r} have "
+      f"{blobs.shape}, and so must it."
+    )
   return pull(jnp.asarray(seed, blobs.dtype))[0], blobs
 
 

@@ -183,10 +183,12 @@ def test_weight_files_keep_it(squeezenet, tmp_path):
     ({"deviation": (1, 2)}, "3 channels"),
     ({"mean": MEAN, "deviation": DEVIATION}, r"say range=\(0, 1\)"),
     ({"range": (1, 1)}, r"not \(1, 1\)"),
+    ({"range": 1}, r"such as \(0, 1\), not 1"),
+    ({"shape": (4, 0, 3)}, r"height, width and channels.*\(4, 0, 3\)"),
     ({"rule": "longer"}, "warp or shorter"),
     ({"interpolation": "area"}, "bicubic"),
   ],
 )
 def test_what_cannot_be_is_refused(wrong, reported):
   with pytest.raises(JdeepvisError, match=reported):
-    jdeepvis.InputSpec((8, 8, 3), **wrong)
+    jdeepvis.InputSpec(**{"shape": (8, 8, 3), **wrong})

@@ -92,6 +92,12 @@ def test_classes_have_names_only_where_there_are_labels(squeezenet):
     names.find_units(bare, "scores", "flamingo")
 
 
+def test_too_few_labels_are_told_before_any_work(squeezenet):
+  short = squeezenet.replace(labels=("cat", "dog"))
+  with pytest.raises(JdeepvisError, match="1000 classes, but there are 2 lab"):
+    names.find_units(short, short.output, "3")
+
+
 def test_nearest_lists_a_few_where_nothing_is_near():
   assert names.nearest("bleu", ["blue", "red"]) == "nearest: blue"
   many = [f"layer{i}" for i in range(20)]

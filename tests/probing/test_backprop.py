@@ -178,6 +178,8 @@ def test_wrong_names_are_one_sentence(network, images):
     backprop.backward(network, images, "fc3", np.zeros((3, 5)), rule="guide")
   with pytest.raises(JdeepvisError, match="no layer 'fc4'; nearest: fc3"):
     backprop.backward(network, images, "fc4", np.zeros((3, 5)))
+  with pytest.raises(JdeepvisError, match=r"has shape \(3, 9\).*'fc3' have"):
+    backprop.backward(network, images, "fc3", np.zeros((3, 9)))
 
 
 def test_the_origin_is_before_the_relu():

@@ -12,13 +12,14 @@ from jax import lax
 
 from jdeepvis.networks.jaxpr.parts import changes, padding_value
 from jdeepvis.networks.jaxpr.program import (
+  CUSTOM,
   Atom,
   Program,
   bind,
   evaluate,
   trace,
 )
-from jdeepvis.networks.jaxpr.reach import OPAQUE, Range
+from jdeepvis.networks.jaxpr.reach import Range
 from jdeepvis.networks.jaxpr.rectifiers import application, find_rectifiers
 from jdeepvis.networks.jaxpr.regions import Regions, find_regions
 from jdeepvis.networks.network import InputSpec, Network
@@ -154,7 +155,7 @@ def image_region(network: Network, regions: Regions) -> Rectangle:
 def crop_traced(
   network: Network, layer: str, unit: Rectangle, field: Rectangle
 ) -> Network:
-  """`crop` of a network without a layer graph.
+  """`crop` by the network's jaxpr, of what its layer graph does not have.
 
   Args:
     network: any network.
@@ -262,7 +263,8 @@ def _evaluate(program, arguments, outputs, plan: Plan, relu):
     if rectifier and (rectifier.custom or relu is not jax.nn.relu):
       return [rectifier(inputs[rectifier.operand], relu)]
     whole = program.shape(equation.outputs[0])
-    if equation.name in OPAQUE:
+    if equation.name in CUSTOM:
+      # Its body is for arrays of the whole shape alone.
       rest = tuple(
         (axis, 0, whole[axis] - size) for axis, size in sizes.items()
       )

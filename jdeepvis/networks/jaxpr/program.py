@@ -28,6 +28,8 @@ _INLINED = {
   "checkpoint": "jaxpr",
 }
 
+CUSTOM = ("custom_jvp_call", "custom_vjp_call")
+"""Primitives of functions with a derivative of their own."""
 
 RESHAPED = ("convert_element_type", "broadcast_in_dim", "reshape", "squeeze")
 """Primitives that hand their input's values on in the same order."""

@@ -10,7 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from jdeepvis.networks.jaxpr.program import Equation, Program, flatten
+from jdeepvis.networks.jaxpr.program import (
+  CUSTOM,
+  Equation,
+  Program,
+  flatten,
+)
 
 Range = tuple[int, int]
 """From, and up to, along one axis."""
@@ -47,15 +52,12 @@ class Path(NamedTuple):
 Paths = Mapping[int, Path]
 _Shapes = Sequence[tuple[int, ...]]
 
-OPAQUE = ("custom_jvp_call", "custom_vjp_call")
-"""Functions with a derivative of their own, for arrays of one shape alone."""
-
 
 def paths(program: Program, equation: Equation) -> tuple[Paths, ...] | None:
   """For each operand, its axes that come out; None where nothing is known."""
   shapes = [program.shape(x) for x in equation.inputs]
   made = program.shape(equation.outputs[0])
-  if equation.name in OPAQUE:
+  if equation.name in CUSTOM:
     return _elementwise(None, shapes, made) if _is_pointwise(equation) else None
   known = _PATHS.get(equation.name)
   return known and tuple(known(equation.params, shapes, made))
@@ -67,7 +69,7 @@ def _is_pointwise(equation: Equation) -> bool:
   return len({tuple(x.shape) for x in body.shapes} - {()}) <= 1 and all(
     x.name in _ELEMENTWISE
     or (x.name == "broadcast_in_dim" and body.shape(x.inputs[0]) == ())
-    or (x.name in OPAQUE and _is_pointwise(x))
+    or (x.name in CUSTOM and _is_pointwise(x))
     for x in body.equations
   )
 

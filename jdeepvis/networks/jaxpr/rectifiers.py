@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 
 from jdeepvis.networks.jaxpr.program import (
+  CUSTOM,
   RESHAPED,
   Atom,
   Equation,
@@ -34,7 +35,6 @@ from jdeepvis.types import JdeepvisError
 Relu = Callable[[jax.Array], jax.Array]
 
 _GATES = ("hard_sigmoid", "hard_silu", "celu")
-_CUSTOM = ("custom_jvp_call", "custom_vjp_call")
 _LOOPS = ("scan", "while", "cond")
 _PASSED = ("add", *RESHAPED)
 _GUARDED = ("rsqrt", "sqrt", "log", "pow")
@@ -159,7 +159,7 @@ def _bind_replacing(
   }
   if not inner:
     return bind(equation, inputs)
-  if equation.name in _CUSTOM:
+  if equation.name in CUSTOM:
     (body,) = map(flatten, inner.values())
     return evaluate(body, inputs, body.outputs, _replacing(body, relu))
   if equation.name not in _LOOPS:

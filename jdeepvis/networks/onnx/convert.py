@@ -1,17 +1,21 @@
 """An .onnx file becomes a network."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from jdeepvis.networks.convert import Mean, Read, fold_pixels, input_spec
+from jdeepvis.networks.convert import (
+  Mean,
+  Read,
+  check_scale_and_size,
+  input_spec,
+)
 from jdeepvis.networks.graph import GraphApply, infer_shapes
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.onnx.files import read_model
 from jdeepvis.networks.onnx.graph import build_graph
 from jdeepvis.networks.onnx.labels import class_names
+from jdeepvis.networks.pixels import fold_pixels
 from jdeepvis.networks.weights import check_network
-from jdeepvis.types import JdeepvisError
 
 
 def is_onnx(name: str) -> bool:
@@ -44,12 +48,7 @@ def read_onnx(
     JdeepvisError: the onnx package is missing, the file is missing or damaged,
       or no layer of it can be run.
   """
-  if not (math.isfinite(scale) and scale):
-    raise JdeepvisError(f"A net's scale is a number other than 0, not {scale}.")
-  if size is not None and not all(0 < side <= 2**16 for side in size):
-    raise JdeepvisError(
-      f"A size is a height and a width in pixels, not {size}."
-    )
+  check_scale_and_size(scale, size)
   model = read_model(path)
   graph = build_graph(model, str(path), size)
   shape, output = graph.shape, graph.output
