@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -99,7 +99,7 @@ def read_caffe(
   return Read(check_network(network, str(prototxt)), notes)
 
 
-def check_scale_and_size(scale: float, size: tuple[int, int] | None) -> None:
+def check_scale_and_size(scale: float | int, size: Any) -> None:
   """That a scale and a size, if there is one, can be those of a net's images.
 
   Raises:

@@ -221,6 +221,9 @@ def pull_back(network, images, seed, *, blob, rule):
 
   Returns:
     The signal, and the blob's values that were computed on the way.
+
+  Raises:
+    JdeepvisError: the seed has another shape than the blob.
   """
 
   def values(images):
