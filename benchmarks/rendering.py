@@ -13,7 +13,7 @@ from jdeepvis.networks.graph import GraphApply, random_weights
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.zoo import load_network
 from jdeepvis.synthesis import assembly
-from jdeepvis.synthesis.ascend import State
+from jdeepvis.synthesis.ascend import AscentState
 from jdeepvis.synthesis.batch import Ascent, ascend_batch
 from jdeepvis.synthesis.batch_size import batch_size
 from jdeepvis.synthesis.initial import initial_image
@@ -62,7 +62,7 @@ def ascents(
 
 def renderer(
   network: Network, wanted: Sequence[Ascent], layer: str = "output"
-) -> Callable[[], list[State]]:
+) -> Callable[[], list[AscentState]]:
   """Renders all that is wanted, in batches as the scripts choose them."""
   size = batch_size(network, layer, len(wanted))
   placed = sharding.place(network, size)

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -66,3 +67,16 @@ def test_no_modules_import_each_other():
   graph = {name: imported(name) for name in MODULES}
   assert len(graph["jdeepvis.synthesis.run"]) > 5
   tuple(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_benchmarks_import_what_there_is():
+  """They are not run here, since PyTorch is no part of the tests."""
+  for file in ROOT.glob("benchmarks/*.py"):
+    for node in ast.walk(ast.parse(file.read_text())):
+      if isinstance(node, ast.ImportFrom) and node.module.startswith(
+        "jdeepvis"
+      ):
+        module = importlib.import_module(node.module)
+        for alias in node.names:
+          name = f"{node.module}.{alias.name}"
+          assert hasattr(module, alias.name) or name in MODULES, (file, name)
