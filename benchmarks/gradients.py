@@ -10,9 +10,9 @@ from jax.sharding import NamedSharding
 
 from benchmarks import rendering
 from benchmarks.timing import interleave
+from jdeepvis.networks.cpu import with_cpu_layout
 from jdeepvis.networks.crop import crop
 from jdeepvis.networks.flops import count_flops
-from jdeepvis.networks.graph import with_cpu_layout
 from jdeepvis.networks.network import Network
 from jdeepvis.networks.sharding import (
   SPLIT,
